@@ -1,0 +1,240 @@
+// One shared memory, written down once. AssemblyScript and TypeScript both read this file, so it holds
+// untyped constants only and imports nothing.
+//
+// _BASE is an address, _OFFSET a place inside a record, _SIZE octets, _COUNT how many.
+// All words are little-endian; addresses of packets and peers are in network order where marked "net".
+//
+//   0            64 KB       +4 KB        +132 KB       +768 KB          32 MB           144 MB
+//   | constants  | control   | SPD x 2    | selectors   | SA slots       | GHASH tables  | workers
+//
+// Pages that nobody touches cost nothing: the memory is reserved, not filled.
+
+/** Raised whenever a number below changes. */
+export const LAYOUT_VERSION = 1;
+
+/** The kernel's constant tables stay below. */
+export const TABLES_END = 65536;
+
+// ---- Control: a few words, each alone on its line ----------------------------------------------------------
+
+export const CONTROL_BASE = 65536;
+/** u32, the host once: LAYOUT_VERSION. */
+export const CONTROL_VERSION_OFFSET = 0;
+/** u32, the host, atomic: which of the two SPD snapshots (0 or 1) the workers read. */
+export const CONTROL_SPD_OFFSET = 64;
+export const CONTROL_SIZE = 4096;
+
+// ---- SPD: two snapshots; the host fills the idle one, flips, waits until every worker has passed ---------------
+
+export const SPD_BASE = 69632;
+export const SPD_POLICY_COUNT = 4096;
+/** Snapshot: u32 count, padded to a line, then policies in order of precedence (first match wins). */
+export const SPD_COUNT_OFFSET = 0;
+export const SPD_POLICIES_OFFSET = 64;
+export const SPD_SNAPSHOT_SIZE = 65600;
+/** Policy: selectorFirst, selectorCount, action, outbound SA slot number; four u32. */
+export const POLICY_SELECTOR_FIRST_OFFSET = 0;
+export const POLICY_SELECTOR_COUNT_OFFSET = 4;
+export const POLICY_ACTION_OFFSET = 8;
+export const POLICY_SA_OFFSET = 12;
+export const POLICY_SIZE = 16;
+export const POLICY_DISCARD = 0;
+export const POLICY_PROTECT = 1;
+
+// ---- Selectors: shared by the SPD and by the check of what arrives (RFC 4301 section 4.4.1.1) ------------------
+
+export const SELECTOR_BASE = 200832;
+export const SELECTOR_COUNT = 8192;
+/** u32: 4 or 6. */
+export const SELECTOR_FAMILY_OFFSET = 0;
+/** u32: IP protocol, 0 is any. */
+export const SELECTOR_PROTOCOL_OFFSET = 4;
+/** u32 each: inclusive port ranges; 0..65535 is any, 65535..0 is OPAQUE (RFC 7296 section 3.13.1). */
+export const SELECTOR_LOCAL_PORT_START_OFFSET = 8;
+export const SELECTOR_LOCAL_PORT_END_OFFSET = 12;
+export const SELECTOR_REMOTE_PORT_START_OFFSET = 16;
+export const SELECTOR_REMOTE_PORT_END_OFFSET = 20;
+/** 16 octets each, net: inclusive address ranges; IPv4 uses the first four. */
+export const SELECTOR_LOCAL_START_OFFSET = 32;
+export const SELECTOR_LOCAL_END_OFFSET = 48;
+export const SELECTOR_REMOTE_START_OFFSET = 64;
+export const SELECTOR_REMOTE_END_OFFSET = 80;
+export const SELECTOR_SIZE = 96;
+
+// ---- SAD: slots; an inbound SPI carries its slot number in the low 16 bits, so the look-up is one load ----------
+
+export const SA_BASE = 1048576;
+export const SA_SLOT_COUNT = 2048;
+export const SA_SLOT_SIZE = 16384;
+export const SPI_SLOT_BITS = 16;
+
+/** u32, the host, atomic. */
+export const SA_STATE_OFFSET = 0;
+export const SA_FREE = 0;
+export const SA_RESERVED = 1;
+export const SA_ACTIVE = 2;
+export const SA_REMOVED = 3;
+/** u32: the SPI as a number. */
+export const SA_SPI_OFFSET = 4;
+/** u32: SA_FLAG_*. */
+export const SA_FLAGS_OFFSET = 8;
+export const SA_FLAG_INBOUND = 1;
+export const SA_FLAG_ESN = 2;
+/** u32: AEAD_*. */
+export const SA_ALGORITHM_OFFSET = 12;
+/** 4 octets: the salt of RFC 4106 section 4 and RFC 7634 section 2. */
+export const SA_SALT_OFFSET = 16;
+/** u32 each: the SA's selectors, a run in the selector table. */
+export const SA_SELECTOR_FIRST_OFFSET = 20;
+export const SA_SELECTOR_COUNT_OFFSET = 24;
+/** u32: 64 to 8192; 0 turns the check off (RFC 4303 section 3.4.3). */
+export const SA_REPLAY_WINDOW_OFFSET = 28;
+/** u32: which UDP socket of the worker this SA sends on. */
+export const SA_SOCKET_OFFSET = 32;
+/** u32 each: octets used of the peer's socket address and of the prepared control message. */
+export const SA_PEER_LENGTH_OFFSET = 36;
+export const SA_CONTROL_LENGTH_OFFSET = 40;
+/** u64 each (two u32, low first), the host: hard limits. All ones is none. */
+export const SA_PACKET_LIMIT_OFFSET = 48;
+export const SA_OCTET_LIMIT_OFFSET = 56;
+
+/** From here to SA_PEER_OFFSET the owning worker writes. u64: outbound the last number sent, inbound the highest that was authentic. */
+export const SA_SEQUENCE_OFFSET = 64;
+/** u64 each. */
+export const SA_PACKETS_OFFSET = 72;
+export const SA_OCTETS_OFFSET = 80;
+/** f64: when the SA last carried an authentic packet, in milliseconds of the worker's monotonic clock. */
+export const SA_LAST_USED_OFFSET = 88;
+/** u64 for each STATUS_* at 8 * status: what became of the packets of this SA. */
+export const SA_COUNTERS_OFFSET = 128;
+
+/** sockaddr_in or sockaddr_in6 of the peer, ready for msg_name. */
+export const SA_PEER_OFFSET = 384;
+export const SA_PEER_SIZE = 32;
+/** cmsghdr with IP_PKTINFO or IPV6_PKTINFO, ready for msg_control. */
+export const SA_CONTROL_OFFSET = 416;
+export const SA_CONTROL_SIZE = 64;
+/** Bitmap ring of the replay window (RFC 6479). */
+export const SA_REPLAY_OFFSET = 512;
+export const SA_REPLAY_SIZE = 2048;
+/** Expanded key: the AEAD kernel's own record. */
+export const SA_AEAD_OFFSET = 4096;
+export const AEAD_CONTEXT_SIZE = 12288;
+
+/** One table of GHASH powers beside each slot, built by the AEAD kernel. */
+export const GHASH_BASE = 34603008;
+export const GHASH_TABLE_SIZE = 73728;
+
+// ---- AEAD -------------------------------------------------------------------------------------------------------
+
+export const AEAD_AES_GCM = 1;
+export const AEAD_CHACHA20_POLY1305 = 2;
+
+/** A job: one packet to seal or to open. Source and destination are equal or do not overlap. */
+export const JOB_CONTEXT_OFFSET = 0;
+export const JOB_AAD_OFFSET = 4;
+export const JOB_AAD_LENGTH_OFFSET = 8;
+export const JOB_SOURCE_OFFSET = 12;
+export const JOB_DESTINATION_OFFSET = 16;
+/** u32: octets of plaintext, without the tag. */
+export const JOB_LENGTH_OFFSET = 20;
+/** u32: address of the 16-octet tag, written by seal, compared by open. */
+export const JOB_TAG_OFFSET = 24;
+/** u32, open: JOB_AUTHENTIC or JOB_FORGED. A forged packet's destination is zeroed. */
+export const JOB_VERDICT_OFFSET = 28;
+/** 12 octets. */
+export const JOB_NONCE_OFFSET = 32;
+/** u32: free for the caller. */
+export const JOB_TAG_ALONG_OFFSET = 44;
+export const JOB_SIZE = 64;
+export const JOB_FORGED = 0;
+export const JOB_AUTHENTIC = 1;
+export const TAG_LENGTH = 16;
+
+// ---- Workers: region 0 belongs to the host's own instance, the others to data workers --------------------------
+
+export const WORKER_BASE = 185597952;
+export const WORKER_COUNT = 5;
+export const WORKER_SIZE = 9437184;
+
+/** u32, the worker, atomic: raised once a round; the host waits for it before it reuses what it took away. */
+export const WORKER_EPOCH_OFFSET = 0;
+/** u64 for each STATUS_*, the worker: at 8 * status. */
+export const WORKER_COUNTERS_OFFSET = 64;
+/** Packet descriptors of the current batch. */
+export const WORKER_DESCRIPTORS_OFFSET = 4096;
+export const DESCRIPTOR_COUNT = 1024;
+/** The AEAD jobs of the current batch, one array for each kernel. */
+export const WORKER_GCM_JOBS_OFFSET = 69632;
+export const WORKER_CHACHA_JOBS_OFFSET = 135168;
+/** What kernels need beside the packet; each instance has its own. */
+export const WORKER_SCRATCH_OFFSET = 200704;
+export const WORKER_SCRATCH_SIZE = 262144;
+/** msghdr, iovec, control and names of system calls: the platform's own record. */
+export const WORKER_IO_OFFSET = 462848;
+export const WORKER_IO_SIZE = 262144;
+/** IKE datagrams on their way to the host: a ring with one writer (the worker) and one reader (the host). */
+export const WORKER_MAILBOX_OFFSET = 724992;
+export const MAILBOX_SIZE = 1048576;
+/** What the TUN device gave: packets behind one another, or super-packets. */
+export const WORKER_TUN_SLAB_OFFSET = 1773568;
+export const TUN_SLAB_SIZE = 1310720;
+/** What goes to the sockets: datagrams back to back, so that equal ones can leave as one segmented message. */
+export const WORKER_SEND_SLAB_OFFSET = 3084288;
+export const SEND_SLAB_SIZE = 1638400;
+/** Where datagrams arrive: room for one coalesced message each. */
+export const WORKER_RECEIVE_OFFSET = 4722688;
+export const RECEIVE_SLOT_SIZE = 66560;
+export const RECEIVE_SLOT_COUNT = 64;
+
+// ---- Packet descriptor -----------------------------------------------------------------------------------------------
+
+export const DESCRIPTOR_SOURCE_OFFSET = 0;
+/** u32: octets at source: an inner packet, or an ESP packet from its SPI on. */
+export const DESCRIPTOR_LENGTH_OFFSET = 4;
+/** u32 each, the kernel: where the result begins and how long it is. */
+export const DESCRIPTOR_RESULT_OFFSET = 8;
+export const DESCRIPTOR_RESULT_LENGTH_OFFSET = 12;
+/** u32, the kernel: STATUS_*. */
+export const DESCRIPTOR_STATUS_OFFSET = 16;
+/** u32, the kernel: slot number of the SA, or NO_SLOT. */
+export const DESCRIPTOR_SA_OFFSET = 20;
+/** u64, the kernel: the sequence number. */
+export const DESCRIPTOR_SEQUENCE_OFFSET = 24;
+export const DESCRIPTOR_SIZE = 64;
+export const NO_SLOT = 4294967295;
+
+// ---- Status: what became of a packet; also the index of its counter ----------------------------------------------
+
+export const STATUS_OK = 0;
+/** Not a whole IPv4 or IPv6 packet, or too short to be ESP. */
+export const STATUS_RUNT = 1;
+/** Outbound: no policy matches. */
+export const STATUS_NO_POLICY = 2;
+/** Outbound: a policy matches and there is no SA. Inbound: the SPI is not ours. */
+export const STATUS_NO_SA = 3;
+/** Outbound: the next number would cycle (RFC 4303 section 3.3.3). */
+export const STATUS_SEQUENCE_EXHAUSTED = 4;
+/** The hard packet or octet limit of the SA is reached. */
+export const STATUS_LIMIT_REACHED = 5;
+/** Inbound: seen before. */
+export const STATUS_REPLAYED = 6;
+/** Inbound: left of the window. */
+export const STATUS_TOO_OLD = 7;
+/** Inbound: the ICV does not match. */
+export const STATUS_INTEGRITY_FAILED = 8;
+/** Inbound: authentic, but the padding or next header makes no sense. */
+export const STATUS_MALFORMED = 9;
+/** Inbound: authentic, but the inner packet is outside the SA's selectors. */
+export const STATUS_SELECTOR_MISMATCH = 10;
+/** Inbound: a dummy packet (next header 59); dropped without fault. */
+export const STATUS_DUMMY = 11;
+/** The result would not fit where it has to go. */
+export const STATUS_TOO_LONG = 12;
+/** The socket or the TUN device did not take it. */
+export const STATUS_DEVICE_REFUSED = 13;
+/** An IKE datagram that found the mailbox full. */
+export const STATUS_MAILBOX_FULL = 14;
+export const STATUS_COUNT = 15;
+
+export const MEMORY_SIZE = 234881024;

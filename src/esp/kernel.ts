@@ -1,0 +1,49 @@
+import { readFileSync } from "node:fs";
+import { CONTROL_BASE, CONTROL_VERSION_OFFSET, LAYOUT_VERSION, MEMORY_SIZE } from "../../assembly/layout.ts";
+
+const PAGE_SIZE = 65536;
+const MAXIMUM_PAGES = 32768;
+
+/** The kernel's exports, as assembly/index.ts gives them. Addresses and lengths are octets in the shared memory. */
+export interface Kernel {
+  configure(worker: number): void;
+  gcmExpandKey(context: number, table: number, key: number, keyLength: number): void;
+  gcmSealBatch(jobs: number, count: number): void;
+  gcmOpenBatch(jobs: number, count: number): void;
+  chachaExpandKey(context: number, key: number): void;
+  chachaSealBatch(jobs: number, count: number): void;
+  chachaOpenBatch(jobs: number, count: number): void;
+}
+
+/** The memory that the host and every data worker share. Reserved, not filled: pages that nobody touches cost nothing. */
+export function createSharedMemory(): WebAssembly.Memory {
+  const memory = new WebAssembly.Memory({
+    initial: MEMORY_SIZE / PAGE_SIZE,
+    maximum: MAXIMUM_PAGES,
+    shared: true,
+  });
+  new DataView(memory.buffer).setUint32(CONTROL_BASE + CONTROL_VERSION_OFFSET, LAYOUT_VERSION, true);
+  return memory;
+}
+
+/** Instantiates the kernel for one thread: `worker` 0 is the host, 1 and up are data workers. */
+export function loadKernel(memory: WebAssembly.Memory, worker: number): Kernel {
+  const version = new DataView(memory.buffer).getUint32(CONTROL_BASE + CONTROL_VERSION_OFFSET, true);
+  if (version !== LAYOUT_VERSION) {
+    throw new RangeError(`shared memory has layout ${version}, this build has layout ${LAYOUT_VERSION}`);
+  }
+  const module = new WebAssembly.Module(readFileSync(kernelUrl()));
+  const kernel = new WebAssembly.Instance(module, { env: { memory, abort } }).exports as unknown as Kernel;
+  kernel.configure(worker);
+  return kernel;
+}
+
+/** The module lies in dist/; this file runs from src/esp/ (tests) and from dist/src/esp/. */
+function kernelUrl(): URL {
+  const here = import.meta.url;
+  return new URL(here.includes("/dist/src/") ? "../../kernel.wasm" : "../../dist/kernel.wasm", here);
+}
+
+function abort(): never {
+  throw new Error("the kernel aborted");
+}

@@ -1,0 +1,61 @@
+import type { ComputeJob, ComputeResult } from "../crypto/jobs.ts";
+import type { Path } from "../platform/address.ts";
+import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
+import type { Transform } from "../wire/payloads/transform.ts";
+
+/** What goes into the IKE machine. Times are milliseconds of a monotonic clock and are passed beside the input. */
+export type IkeInput =
+  | { readonly kind: "datagram"; readonly octets: Uint8Array; readonly path: Path }
+  | { readonly kind: "initiate"; readonly connection: string }
+  | { readonly kind: "terminate"; readonly connection: string }
+  | { readonly kind: "liveness"; readonly connection: string }
+  | { readonly kind: "computed"; readonly id: number; readonly result: ComputeResult }
+  | { readonly kind: "timer" };
+
+/** What comes out, in order. */
+export type IkeOutput =
+  | { readonly kind: "transmit"; readonly octets: Uint8Array; readonly path: Path }
+  | { readonly kind: "compute"; readonly id: number; readonly job: ComputeJob }
+  | { readonly kind: "install-child-sa"; readonly childSa: NegotiatedChildSa }
+  | { readonly kind: "remove-child-sa"; readonly inboundSpi: number; readonly outboundSpi: number }
+  /** An inbound SPI that was taken from the allocator and will not be used. */
+  | { readonly kind: "release-spi"; readonly inboundSpi: number }
+  | { readonly kind: "event"; readonly event: IkeEvent };
+
+/** A child SA with its keys, ready for the data plane. Whoever receives it wipes the keys once they are installed. */
+export interface NegotiatedChildSa {
+  readonly connection: string;
+  readonly child: string;
+  readonly inboundSpi: number;
+  readonly outboundSpi: number;
+  readonly encryption: Transform;
+  readonly esn: boolean;
+  /** Key and salt as KEYMAT gives them (RFC 4106 section 8.1, RFC 7634 section 4): key, then 4 octets of salt. */
+  readonly inboundKey: Uint8Array;
+  readonly outboundKey: Uint8Array;
+  /** Narrowed selectors, seen from us. */
+  readonly local: readonly TrafficSelector[];
+  readonly remote: readonly TrafficSelector[];
+  /** Where ESP goes (port 4500 when encapsulated in UDP). */
+  readonly path: Path;
+}
+
+/** What a log or a user wants to know. `message` is a whole sentence; `facts` holds the same as fields. Never a secret. */
+export interface IkeEvent {
+  readonly name:
+    | "ike-sa-negotiated"
+    | "ike-sa-established"
+    | "ike-sa-failed"
+    | "ike-sa-deleted"
+    | "child-sa-established"
+    | "child-sa-failed"
+    | "child-sa-deleted"
+    | "retransmit"
+    | "peer-silent"
+    | "refused"
+    | "datagram-dropped";
+  readonly level: "debug" | "info" | "warning" | "error";
+  readonly connection: string | undefined;
+  readonly message: string;
+  readonly facts: Readonly<Record<string, string | number | boolean | readonly string[]>>;
+}

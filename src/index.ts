@@ -1,0 +1,1 @@
+export { createSharedMemory, loadKernel } from "./esp/kernel.ts";

@@ -1,0 +1,4 @@
+/** A source of random octets: the system's, or a seeded one in the simulator. */
+export interface Random {
+  bytes(length: number): Uint8Array;
+}

@@ -1,0 +1,44 @@
+import type { SocketAddress } from "../address.ts";
+
+/**
+ * A UDP socket as the data worker uses it: batches of datagrams that stay in the shared memory. Every call returns at once.
+ * It is bound to a port of one family; it learns the local address of each datagram (IP_PKTINFO, IPV6_RECVPKTINFO), so that
+ * an answer can leave from the address that was asked.
+ */
+export interface UdpSocket {
+  readonly family: 4 | 6;
+  readonly port: number;
+  /** The descriptor to poll for reading, or undefined for a socket in memory. */
+  readonly descriptor: number | undefined;
+  /** Receives up to `limit` datagrams into the worker's receive slots 0, 1, ... Returns how many came. */
+  receive(limit: number): number;
+  /** Where datagram `index` of the last receive begins, and its length. */
+  receivedAt(index: number): number;
+  receivedLength(index: number): number;
+  /** Who sent it and which of our addresses it reached. Allocates: for IKE datagrams, not for ESP. */
+  receivedFrom(index: number): SocketAddress;
+  receivedTo(index: number): SocketAddress;
+  /** Puts a datagram into the next transmit. `peer` and `control` are addresses of a sockaddr and a cmsghdr, as in an SA slot. False when the batch is full. */
+  queue(datagram: QueuedDatagram): boolean;
+  /** Transmits what was queued. Returns how many the kernel took; the rest is dropped. */
+  transmit(): number;
+  close(): void;
+}
+
+export interface QueuedDatagram {
+  address: number;
+  length: number;
+  peer: number;
+  peerLength: number;
+  control: number;
+  controlLength: number;
+}
+
+/** The host's way to send one datagram (IKE) from a chosen local address. Errors of the path (ENETUNREACH, EPERM) are returned, not thrown. */
+export interface DatagramSender {
+  send(datagram: {
+    readonly octets: Uint8Array;
+    readonly from: SocketAddress;
+    readonly to: SocketAddress;
+  }): string | undefined;
+}

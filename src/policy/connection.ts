@@ -1,0 +1,39 @@
+import type { Proposal } from "../wire/payloads/proposal.ts";
+import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
+
+/** What the configuration allows for one peer: a row of the Peer Authorization Database (RFC 4301 section 4.4.3) and its SPD entries. */
+export interface ConnectionPolicy {
+  readonly name: string;
+  /** "start": we initiate as soon as we run, and again when the SA is lost. "respond": we wait. */
+  readonly start: "start" | "respond";
+  readonly local: {
+    /** Our address, or undefined for whichever the route to the peer gives. */
+    readonly address: string | undefined;
+    readonly identity: Identity;
+  };
+  readonly remote: {
+    /** The peer's address, or undefined to accept any. */
+    readonly address: string | undefined;
+    readonly port: number;
+    readonly identity: Identity;
+  };
+  readonly presharedKey: Uint8Array;
+  /** In order of preference; each may hold several transforms of a type, also in order of preference. */
+  readonly ikeProposals: readonly Proposal[];
+  readonly children: readonly ChildPolicy[];
+}
+
+export interface ChildPolicy {
+  readonly name: string;
+  readonly local: readonly TrafficSelector[];
+  readonly remote: readonly TrafficSelector[];
+  readonly espProposals: readonly Proposal[];
+  readonly replayWindowPackets: number;
+}
+
+/** Identification payload content, RFC 7296 section 3.5. */
+export interface Identity {
+  /** IdType. */
+  readonly type: number;
+  readonly data: Uint8Array;
+}
