@@ -1,0 +1,58 @@
+/** What `ikebana status --json` prints. Fields are added over time, never renamed. Times are milliseconds. */
+export interface EngineStatus {
+  readonly version: string;
+  readonly uptimeMs: number;
+  readonly tun: { readonly name: string; readonly mtu: number };
+  /** Local UDP ports that are open, as "address:port". */
+  readonly listen: readonly string[];
+  readonly connections: readonly ConnectionStatus[];
+  readonly dataPlane: DataPlaneStatus;
+}
+
+export interface ConnectionStatus {
+  readonly name: string;
+  readonly state: "down" | "connecting" | "established" | "deleting";
+  /** Why the last attempt failed, as a sentence; undefined when there was none or it succeeded. */
+  readonly lastError: string | undefined;
+  readonly ikeSa: IkeSaStatus | undefined;
+}
+
+export interface IkeSaStatus {
+  readonly role: "initiator" | "responder";
+  /** 16 hex digits each. */
+  readonly initiatorSpi: string;
+  readonly responderSpi: string;
+  /** Keywords: "aes256gcm16-prfsha384-x25519". */
+  readonly proposal: string;
+  readonly local: { readonly identity: string; readonly address: string; readonly port: number };
+  readonly remote: { readonly identity: string; readonly address: string; readonly port: number };
+  readonly establishedMs: number;
+  /** First request sent to last answer received, or the responder's equivalent. */
+  readonly negotiationMs: number;
+  readonly children: readonly ChildSaStatus[];
+}
+
+export interface ChildSaStatus {
+  readonly name: string;
+  /** 8 hex digits each. */
+  readonly inboundSpi: string;
+  readonly outboundSpi: string;
+  readonly proposal: string;
+  readonly local: readonly string[];
+  readonly remote: readonly string[];
+  readonly establishedMs: number;
+  readonly inbound: TrafficStatus;
+  readonly outbound: TrafficStatus;
+}
+
+export interface TrafficStatus {
+  readonly packets: number;
+  readonly octets: number;
+  /** Drops by cause, only those above zero: { replayed: 3 }. */
+  readonly drops: Readonly<Record<string, number>>;
+}
+
+export interface DataPlaneStatus {
+  /** Packets that belong to no SA, by cause: { noSa: 12 }. */
+  readonly drops: Readonly<Record<string, number>>;
+}
