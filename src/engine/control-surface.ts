@@ -1,0 +1,37 @@
+import type { EngineConfig } from "./engine-config.ts";
+import type { EngineStatus } from "./status.ts";
+
+/** What the control socket and the command line ask of a running engine. The engine implements it; tests put a twin in its place. */
+export interface EngineControl {
+  status(): EngineStatus;
+  /** Initiates the connection and settles when it is established or has failed. */
+  up(name: string): Promise<Outcome>;
+  /** Deletes the connection's SAs and keeps it down until `up` or a reload; without a name, every connection. */
+  down(name?: string): Promise<Outcome>;
+  /** Takes over a new configuration; SAs of connections that did not change stay. */
+  reload(config: EngineConfig): Promise<Outcome>;
+  /** One liveness check (RFC 7296 section 2.4): an empty INFORMATIONAL exchange and its round trip. */
+  liveness(name: string): Promise<LivenessOutcome>;
+}
+
+export type Outcome = { readonly kind: "done"; readonly message: string } | Failure;
+
+export type LivenessOutcome = { readonly kind: "alive"; readonly rttMs: number } | Failure;
+
+export interface Failure {
+  readonly kind: "failed";
+  readonly reason: FailureReason;
+  /** A whole sentence. */
+  readonly message: string;
+}
+
+/** Each is an exit code of the command line (`cli/exit-code.ts`). */
+export type FailureReason =
+  | "unknown-connection"
+  | "not-established"
+  | "configuration"
+  | "authentication-failed"
+  | "no-proposal-chosen"
+  | "timeout"
+  | "permission"
+  | "other";

@@ -1,0 +1,20 @@
+import type { ConnectionPolicy } from "../policy/connection.ts";
+
+/** What the engine needs to run. `config/` makes it from the file; whoever embeds the engine may write it down directly. */
+export interface EngineConfig {
+  readonly connections: readonly ConnectionPolicy[];
+  readonly listen: {
+    /** Canonical local addresses; "0.0.0.0" and "::" are every address of the family. */
+    readonly addresses: readonly string[];
+    /** UDP ports: 500 and 4500 unless a test or a container says otherwise. */
+    readonly port: number;
+    readonly natTraversalPort: number;
+  };
+  readonly tun: {
+    readonly name: string;
+    /** Octets of an inner packet. */
+    readonly mtu: number;
+  };
+  /** Absolute path of a directory that outlives us: what the next start must clean up. */
+  readonly stateDirectory: string;
+}
