@@ -7,7 +7,8 @@ import type { Transform } from "../wire/payloads/transform.ts";
 export type IkeInput =
   | { readonly kind: "datagram"; readonly octets: Uint8Array; readonly path: Path }
   | { readonly kind: "initiate"; readonly connection: string }
-  | { readonly kind: "terminate"; readonly connection: string }
+  /** Deletes the connection's IKE SAs with all they carry, or only the named child. */
+  | { readonly kind: "terminate"; readonly connection: string; readonly child?: string }
   | { readonly kind: "liveness"; readonly connection: string }
   | { readonly kind: "computed"; readonly id: number; readonly result: ComputeResult }
   | { readonly kind: "timer" };
@@ -18,6 +19,8 @@ export type IkeOutput =
   | { readonly kind: "compute"; readonly id: number; readonly job: ComputeJob }
   | { readonly kind: "install-child-sa"; readonly childSa: NegotiatedChildSa }
   | { readonly kind: "remove-child-sa"; readonly inboundSpi: number; readonly outboundSpi: number }
+  /** The peer was heard, authentic and newer, from another address or port: ESP of this child goes there now (RFC 7296 section 2.23). */
+  | { readonly kind: "move-child-sa"; readonly inboundSpi: number; readonly path: Path }
   /** An inbound SPI that was taken from the allocator and will not be used. */
   | { readonly kind: "release-spi"; readonly inboundSpi: number }
   | { readonly kind: "event"; readonly event: IkeEvent };
@@ -52,6 +55,9 @@ export interface IkeEvent {
     | "child-sa-deleted"
     | "retransmit"
     | "peer-silent"
+    /** A liveness check was answered; `facts.rttMs` says after how long. */
+    | "peer-alive"
+    | "path-changed"
     | "refused"
     | "datagram-dropped";
   readonly level: "debug" | "info" | "warning" | "error";
