@@ -1,0 +1,265 @@
+import { createCipheriv } from "node:crypto";
+import {
+  AEAD_CONTEXT_SIZE,
+  GHASH_BASE,
+  GHASH_TABLE_SIZE,
+  JOB_AAD_LENGTH_OFFSET,
+  JOB_AAD_OFFSET,
+  JOB_AUTHENTIC,
+  JOB_CONTEXT_OFFSET,
+  JOB_DESTINATION_OFFSET,
+  JOB_FORGED,
+  JOB_LENGTH_OFFSET,
+  JOB_NONCE_OFFSET,
+  JOB_SIZE,
+  JOB_SOURCE_OFFSET,
+  JOB_TAG_OFFSET,
+  JOB_VERDICT_OFFSET,
+  SA_AEAD_OFFSET,
+  SA_BASE,
+  SA_SLOT_COUNT,
+  SA_SLOT_SIZE,
+  TAG_LENGTH,
+  WORKER_BASE,
+  WORKER_CHACHA_JOBS_OFFSET,
+  WORKER_GCM_JOBS_OFFSET,
+  WORKER_SIZE,
+  WORKER_TUN_SLAB_OFFSET,
+} from "../../assembly/layout.ts";
+import { createSharedMemory, type Kernel, loadKernel } from "../../src/esp/kernel.ts";
+
+/** One AEAD of the kernel beside the node:crypto cipher that it has to agree with. */
+export interface AeadUnderTest {
+  readonly keyLengths: readonly number[];
+  referenceCipher(keyLength: number): "aes-128-gcm" | "aes-192-gcm" | "aes-256-gcm" | "chacha20-poly1305";
+  expandKey(kernel: Kernel, places: { context: number; table: number; key: number; keyLength: number }): void;
+  sealBatch(kernel: Kernel, jobs: number, count: number): void;
+  openBatch(kernel: Kernel, jobs: number, count: number): void;
+  readonly jobsOffset: number;
+}
+
+export const AES_GCM: AeadUnderTest = {
+  keyLengths: [16, 24, 32],
+  referenceCipher: (keyLength) => `aes-${keyLength * 8}-gcm` as "aes-128-gcm",
+  expandKey: (kernel, { context, table, key, keyLength }) =>
+    kernel.gcmExpandKey(context, table, key, keyLength),
+  sealBatch: (kernel, jobs, count) => kernel.gcmSealBatch(jobs, count),
+  openBatch: (kernel, jobs, count) => kernel.gcmOpenBatch(jobs, count),
+  jobsOffset: WORKER_GCM_JOBS_OFFSET,
+};
+
+export const CHACHA20_POLY1305: AeadUnderTest = {
+  keyLengths: [32],
+  referenceCipher: () => "chacha20-poly1305",
+  expandKey: (kernel, { context, key }) => kernel.chachaExpandKey(context, key),
+  sealBatch: (kernel, jobs, count) => kernel.chachaSealBatch(jobs, count),
+  openBatch: (kernel, jobs, count) => kernel.chachaOpenBatch(jobs, count),
+  jobsOffset: WORKER_CHACHA_JOBS_OFFSET,
+};
+
+/** A packet to seal; what a test knows about it. */
+export interface Packet {
+  readonly key: Uint8Array;
+  readonly nonce: Uint8Array;
+  readonly aad: Uint8Array;
+  readonly plaintext: Uint8Array;
+}
+
+export interface SealedPacket extends Packet {
+  readonly ciphertext: Uint8Array;
+  readonly tag: Uint8Array;
+}
+
+/** How a packet lies in memory. */
+export interface Placement {
+  /** Source and destination are the same octets; otherwise they are apart. */
+  readonly inPlace?: boolean;
+  /** Octets (0..15) by which source, destination, AAD and tag miss an address that is a multiple of 16. */
+  readonly misalignment?: number;
+}
+
+/** What a kernel left behind for one job. */
+export interface JobResult {
+  /** `length` octets at the destination. */
+  readonly output: Uint8Array;
+  readonly tag: Uint8Array;
+  /** Open only. */
+  readonly isAuthentic: boolean;
+}
+
+/**
+ * The real kernel over a memory of its own. Everything it puts into memory stands between canaries: `seal` and `open`
+ * throw when an octet outside destination, tag and verdict has changed.
+ */
+export class KernelBed {
+  readonly kernel: Kernel;
+  readonly octets: Uint8Array;
+  readonly view: DataView;
+  readonly #aead: AeadUnderTest;
+  readonly #contexts = new Map<string, number>();
+  readonly #jobs: number;
+  readonly #arena: number;
+  readonly #arenaEnd: number;
+
+  constructor(aead: AeadUnderTest) {
+    const memory = createSharedMemory();
+    this.kernel = loadKernel(memory, 0);
+    this.octets = new Uint8Array(memory.buffer);
+    this.view = new DataView(memory.buffer);
+    this.#aead = aead;
+    this.#jobs = WORKER_BASE + aead.jobsOffset;
+    this.#arena = WORKER_BASE + WORKER_TUN_SLAB_OFFSET;
+    this.#arenaEnd = WORKER_BASE + WORKER_SIZE;
+  }
+
+  /** Address of the expanded key; each key is expanded once, into the next SA slot. */
+  contextOf(key: Uint8Array): number {
+    const name = Buffer.from(key).toString("hex");
+    const known = this.#contexts.get(name);
+    if (known !== undefined) return known;
+    if (this.#contexts.size === SA_SLOT_COUNT)
+      throw new RangeError("the test uses more keys than there are SA slots");
+    const slot = this.#contexts.size;
+    const context = SA_BASE + slot * SA_SLOT_SIZE + SA_AEAD_OFFSET;
+    const table = GHASH_BASE + slot * GHASH_TABLE_SIZE;
+    const contextEnd = this.octets.slice(context + AEAD_CONTEXT_SIZE, context + AEAD_CONTEXT_SIZE + 64);
+    this.octets.set(key, this.#arena);
+    this.#aead.expandKey(this.kernel, { context, table, key: this.#arena, keyLength: key.length });
+    expectSame(contextEnd, this.octets.slice(context + AEAD_CONTEXT_SIZE, context + AEAD_CONTEXT_SIZE + 64));
+    this.#contexts.set(name, context);
+    return context;
+  }
+
+  /** Seals all packets in one batch. `placements[i]` says how packet i lies in memory; missing ones are a plain copy. */
+  seal(packets: readonly Packet[], placements: readonly Placement[] = []): readonly JobResult[] {
+    return this.#run(
+      packets.map((packet, i) => ({ ...packet, input: packet.plaintext, placement: placements[i] ?? {} })),
+      (jobs, count) => this.#aead.sealBatch(this.kernel, jobs, count),
+      { writesTag: true },
+    );
+  }
+
+  /** Opens all packets in one batch. */
+  open(packets: readonly SealedPacket[], placements: readonly Placement[] = []): readonly JobResult[] {
+    return this.#run(
+      packets.map((packet, i) => ({ ...packet, input: packet.ciphertext, placement: placements[i] ?? {} })),
+      (jobs, count) => this.#aead.openBatch(this.kernel, jobs, count),
+      { writesTag: false },
+    );
+  }
+
+  #run(
+    packets: readonly (Packet & { input: Uint8Array; tag?: Uint8Array; placement: Placement })[],
+    runBatch: (jobs: number, count: number) => void,
+    { writesTag }: { writesTag: boolean },
+  ): readonly JobResult[] {
+    let next = this.#arena + 64;
+    /** Pieces lie as densely as their alignment allows, so that a stray octet hits a neighbour. */
+    const place = (length: number, misalignment: number): number => {
+      const address = Math.ceil((next - misalignment) / 16) * 16 + misalignment;
+      next = address + length;
+      if (next + 64 > this.#arenaEnd) throw new RangeError("the batch does not fit the test's arena");
+      return address;
+    };
+    const contexts = packets.map((packet) => this.contextOf(packet.key));
+    const placed = packets.map((packet) => {
+      const { inPlace = false, misalignment = 0 } = packet.placement;
+      const aad = place(packet.aad.length, (misalignment * 7) % 16);
+      const source = place(packet.input.length, misalignment);
+      const destination = inPlace ? source : place(packet.input.length, (misalignment * 3) % 16);
+      const tag = place(TAG_LENGTH, (destination + packet.input.length) % 16);
+      return { aad, source, destination, tag };
+    });
+    const end = next + 64;
+    this.octets.fill(CANARY, this.#arena, end);
+    for (const [i, packet] of packets.entries()) {
+      const { aad, source, destination, tag } = placed[i]!;
+      this.octets.set(packet.aad, aad);
+      this.octets.set(packet.input, source);
+      if (packet.tag !== undefined && !writesTag) this.octets.set(packet.tag, tag);
+      const job = this.#jobs + i * JOB_SIZE;
+      this.octets.fill(CANARY, job, job + JOB_SIZE);
+      this.view.setUint32(job + JOB_CONTEXT_OFFSET, contexts[i]!, true);
+      this.view.setUint32(job + JOB_AAD_OFFSET, aad, true);
+      this.view.setUint32(job + JOB_AAD_LENGTH_OFFSET, packet.aad.length, true);
+      this.view.setUint32(job + JOB_SOURCE_OFFSET, source, true);
+      this.view.setUint32(job + JOB_DESTINATION_OFFSET, destination, true);
+      this.view.setUint32(job + JOB_LENGTH_OFFSET, packet.input.length, true);
+      this.view.setUint32(job + JOB_TAG_OFFSET, tag, true);
+      this.octets.set(packet.nonce, job + JOB_NONCE_OFFSET);
+    }
+    const jobsEnd = this.#jobs + packets.length * JOB_SIZE;
+    const expectedJobs = this.octets.slice(this.#jobs, jobsEnd);
+    const expected = this.octets.slice(this.#arena, end);
+
+    runBatch(this.#jobs, packets.length);
+
+    const results = placed.map(({ destination, tag }, i) => {
+      const length = packets[i]!.input.length;
+      const verdict = this.view.getUint32(this.#jobs + i * JOB_SIZE + JOB_VERDICT_OFFSET, true);
+      if (!writesTag && verdict !== JOB_AUTHENTIC && verdict !== JOB_FORGED)
+        throw new Error(`job ${i} has the verdict ${verdict}`);
+      return {
+        output: this.octets.slice(destination, destination + length),
+        tag: this.octets.slice(tag, tag + TAG_LENGTH),
+        isAuthentic: verdict === JOB_AUTHENTIC,
+      };
+    });
+    for (const [i, { destination, tag }] of placed.entries()) {
+      expected.set(results[i]!.output, destination - this.#arena);
+      if (writesTag) expected.set(results[i]!.tag, tag - this.#arena);
+      const verdict = i * JOB_SIZE + JOB_VERDICT_OFFSET;
+      expectedJobs.set(this.octets.slice(this.#jobs + verdict, this.#jobs + verdict + 4), verdict);
+    }
+    expectSame(expected, this.octets.slice(this.#arena, end));
+    expectSame(expectedJobs, this.octets.slice(this.#jobs, jobsEnd));
+    return results;
+  }
+
+  /** What node:crypto makes of the packet. */
+  reference(packet: Packet): SealedPacket {
+    const name = this.#aead.referenceCipher(packet.key.length);
+    const options = { authTagLength: TAG_LENGTH };
+    const cipher = createCipheriv(name as "aes-128-gcm", packet.key, packet.nonce, options);
+    cipher.setAAD(packet.aad, { plaintextLength: packet.plaintext.length });
+    const ciphertext = Buffer.concat([cipher.update(packet.plaintext), cipher.final()]);
+    return { ...packet, ciphertext: new Uint8Array(ciphertext), tag: new Uint8Array(cipher.getAuthTag()) };
+  }
+}
+
+const CANARY = 0xc5;
+
+function expectSame(expected: Uint8Array, actual: Uint8Array): void {
+  if (Buffer.compare(expected, actual) === 0) return;
+  const at = expected.findIndex((octet, i) => octet !== actual[i]);
+  throw new Error(`an octet outside the destination was written (${at} octets into the region)`);
+}
+
+/** Octets and numbers that are the same on each run. */
+export class SeededRandom {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0;
+  }
+
+  /** Uniform in 0 .. bound - 1. */
+  below(bound: number): number {
+    return Math.floor((this.#next() / 2 ** 32) * bound);
+  }
+
+  octets(length: number): Uint8Array {
+    const octets = new Uint8Array(length);
+    for (let i = 0; i < length; i++) octets[i] = this.#next() >>> 24;
+    return octets;
+  }
+
+  /** A Weyl sequence through a 32-bit mixing function (murmur3's finaliser). */
+  #next(): number {
+    this.#state = (this.#state + 0x9e37_79b9) >>> 0;
+    let x = this.#state;
+    x = Math.imul(x ^ (x >>> 16), 0x85eb_ca6b);
+    x = Math.imul(x ^ (x >>> 13), 0xc2b2_ae35);
+    return (x ^ (x >>> 16)) >>> 0;
+  }
+}
