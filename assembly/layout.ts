@@ -10,7 +10,7 @@
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -22,22 +22,25 @@ export const CONTROL_BASE = 65536;
 export const CONTROL_VERSION_OFFSET = 0;
 /** u32, the host, atomic: which of the two SPD snapshots (0 or 1) the workers read. */
 export const CONTROL_SPD_OFFSET = 64;
+/** u32, the host, atomic: raised when keys are removed; each worker then zeroes what its kernels left behind. */
+export const CONTROL_WIPE_OFFSET = 128;
 export const CONTROL_SIZE = 4096;
 
 // ---- SPD: two snapshots; the host fills the idle one, flips, waits until every worker has passed ---------------
 
 export const SPD_BASE = 69632;
-export const SPD_POLICY_COUNT = 4096;
+export const SPD_POLICY_COUNT = 2048;
 /** Snapshot: u32 count, padded to a line, then policies in order of precedence (first match wins). */
 export const SPD_COUNT_OFFSET = 0;
 export const SPD_POLICIES_OFFSET = 64;
 export const SPD_SNAPSHOT_SIZE = 65600;
-/** Policy: selectorFirst, selectorCount, action, outbound SA slot number; four u32. */
+/** Policy: a run of the selector table, an action, and the outbound SA: its slot and the generation it must still have; u32 each. */
 export const POLICY_SELECTOR_FIRST_OFFSET = 0;
 export const POLICY_SELECTOR_COUNT_OFFSET = 4;
 export const POLICY_ACTION_OFFSET = 8;
 export const POLICY_SA_OFFSET = 12;
-export const POLICY_SIZE = 16;
+export const POLICY_GENERATION_OFFSET = 16;
+export const POLICY_SIZE = 32;
 export const POLICY_DISCARD = 0;
 export const POLICY_PROTECT = 1;
 
@@ -61,12 +64,14 @@ export const SELECTOR_REMOTE_START_OFFSET = 64;
 export const SELECTOR_REMOTE_END_OFFSET = 80;
 export const SELECTOR_SIZE = 96;
 
-// ---- SAD: slots; an inbound SPI carries its slot number in the low 16 bits, so the look-up is one load ----------
+// ---- SAD: slots; an inbound SPI is random | worker | slot, so the look-up is one load ---------------------------
 
 export const SA_BASE = 1048576;
 export const SA_SLOT_COUNT = 2048;
 export const SA_SLOT_SIZE = 16384;
-export const SPI_SLOT_BITS = 16;
+/** The low bits of an inbound SPI name its slot, the next ones the worker that alone may touch its window. */
+export const SPI_SLOT_BITS = 11;
+export const SPI_WORKER_BITS = 3;
 
 /** u32, the host, atomic. */
 export const SA_STATE_OFFSET = 0;
@@ -94,13 +99,15 @@ export const SA_SOCKET_OFFSET = 32;
 /** u32 each: octets used of the peer's socket address and of the prepared control message. */
 export const SA_PEER_LENGTH_OFFSET = 36;
 export const SA_CONTROL_LENGTH_OFFSET = 40;
+/** u32, the host: raised whenever the slot is reserved, so that a policy cannot mean a slot's next tenant. */
+export const SA_GENERATION_OFFSET = 44;
 /** u64 each (two u32, low first), the host: hard limits. All ones is none. */
 export const SA_PACKET_LIMIT_OFFSET = 48;
 export const SA_OCTET_LIMIT_OFFSET = 56;
 
 /** From here to SA_PEER_OFFSET the owning worker writes. u64: outbound the last number sent, inbound the highest that was authentic. */
 export const SA_SEQUENCE_OFFSET = 64;
-/** u64 each. */
+/** u64 each: inner packets and their octets, sealed or delivered. */
 export const SA_PACKETS_OFFSET = 72;
 export const SA_OCTETS_OFFSET = 80;
 /** f64: when the SA last carried an authentic packet, in milliseconds of the worker's monotonic clock. */
@@ -114,7 +121,7 @@ export const SA_PEER_SIZE = 32;
 /** cmsghdr with IP_PKTINFO or IPV6_PKTINFO, ready for msg_control. */
 export const SA_CONTROL_OFFSET = 416;
 export const SA_CONTROL_SIZE = 64;
-/** Bitmap ring of the replay window (RFC 6479). */
+/** Bitmap ring of the replay window (RFC 6479): a power of two of blocks, one bit for each number. */
 export const SA_REPLAY_OFFSET = 512;
 export const SA_REPLAY_SIZE = 2048;
 /** Expanded key: the AEAD kernel's own record. */
@@ -146,6 +153,8 @@ export const JOB_VERDICT_OFFSET = 28;
 export const JOB_NONCE_OFFSET = 32;
 /** u32: free for the caller. */
 export const JOB_TAG_ALONG_OFFSET = 44;
+/** 16 octets: free for the caller; ESP keeps here an AAD that is not found in the packet (RFC 4106 section 5). */
+export const JOB_AAD_ROOM_OFFSET = 48;
 export const JOB_SIZE = 64;
 export const JOB_FORGED = 0;
 export const JOB_AUTHENTIC = 1;
@@ -159,8 +168,14 @@ export const WORKER_SIZE = 9437184;
 
 /** u32, the worker, atomic: raised once a round; the host waits for it before it reuses what it took away. */
 export const WORKER_EPOCH_OFFSET = 0;
-/** u64 for each STATUS_*, the worker: at 8 * status. */
+/** u64 for each STATUS_*, the worker: at 8 * status. Packets of an SA are counted there, all others here. */
 export const WORKER_COUNTERS_OFFSET = 64;
+/** f64, the worker: milliseconds of the system's monotonic clock when the round began. */
+export const WORKER_CLOCK_OFFSET = 256;
+/** u32, the host, atomic: COMMAND_*. */
+export const WORKER_COMMAND_OFFSET = 320;
+export const COMMAND_RUN = 0;
+export const COMMAND_STOP = 1;
 /** Packet descriptors of the current batch. */
 export const WORKER_DESCRIPTORS_OFFSET = 4096;
 export const DESCRIPTOR_COUNT = 1024;
@@ -176,6 +191,13 @@ export const WORKER_IO_SIZE = 262144;
 /** IKE datagrams on their way to the host: a ring with one writer (the worker) and one reader (the host). */
 export const WORKER_MAILBOX_OFFSET = 724992;
 export const MAILBOX_SIZE = 1048576;
+/** u32, the worker, atomic: octets ever put in, modulo 2^32. */
+export const MAILBOX_TAIL_OFFSET = 0;
+/** u32, the host, atomic: octets ever taken out, modulo 2^32. */
+export const MAILBOX_HEAD_OFFSET = 64;
+/** u32, atomic: 1 from the worker's doorbell until the host answers it. */
+export const MAILBOX_BELL_OFFSET = 128;
+export const MAILBOX_RECORDS_OFFSET = 192;
 /** What the TUN device gave: packets behind one another, or super-packets. */
 export const WORKER_TUN_SLAB_OFFSET = 1773568;
 export const TUN_SLAB_SIZE = 1310720;
@@ -190,7 +212,7 @@ export const RECEIVE_SLOT_COUNT = 64;
 // ---- Packet descriptor -----------------------------------------------------------------------------------------------
 
 export const DESCRIPTOR_SOURCE_OFFSET = 0;
-/** u32: octets at source: an inner packet, or an ESP packet from its SPI on. */
+/** u32: octets at source: an inner packet, behind which TRAILER_ROOM octets are the kernel's to write, or an ESP packet from its SPI on. */
 export const DESCRIPTOR_LENGTH_OFFSET = 4;
 /** u32 each, the kernel: where the result begins and how long it is. */
 export const DESCRIPTOR_RESULT_OFFSET = 8;
@@ -201,7 +223,11 @@ export const DESCRIPTOR_STATUS_OFFSET = 16;
 export const DESCRIPTOR_SA_OFFSET = 20;
 /** u64, the kernel: the sequence number. */
 export const DESCRIPTOR_SEQUENCE_OFFSET = 24;
+/** u32, the kernel: address of the packet's AEAD job while the batch runs, 0 is none. */
+export const DESCRIPTOR_JOB_OFFSET = 32;
 export const DESCRIPTOR_SIZE = 64;
+/** Padding, pad length and next header (RFC 4303 section 2.4): at most 3 + 2 octets. */
+export const TRAILER_ROOM = 8;
 export const NO_SLOT = 4294967295;
 
 // ---- Status: what became of a packet; also the index of its counter ----------------------------------------------
@@ -211,7 +237,7 @@ export const STATUS_OK = 0;
 export const STATUS_RUNT = 1;
 /** Outbound: no policy matches. */
 export const STATUS_NO_POLICY = 2;
-/** Outbound: a policy matches and there is no SA. Inbound: the SPI is not ours. */
+/** Outbound: a policy matches and discards, or its SA is gone. Inbound: the SPI is not ours. */
 export const STATUS_NO_SA = 3;
 /** Outbound: the next number would cycle (RFC 4303 section 3.3.3). */
 export const STATUS_SEQUENCE_EXHAUSTED = 4;

@@ -1,14 +1,31 @@
-import { WORKER_BASE, WORKER_SCRATCH_OFFSET, WORKER_SIZE } from "./layout";
+import { WORKER_BASE, WORKER_SCRATCH_OFFSET, WORKER_SCRATCH_SIZE, WORKER_SIZE } from "./layout";
 
-// Each thread has an instance of its own, and so a copy of this global of its own: two instances never share scratch.
-let base: usize = WORKER_BASE + WORKER_SCRATCH_OFFSET;
+// Each thread has an instance of its own, and so a copy of these globals of its own: two instances never share scratch.
+let number: u32 = 0;
+let base: usize = WORKER_BASE;
 
 /** Ties this instance to the region of `worker` (0 is the host). */
 export function configure(worker: u32): void {
-  base = WORKER_BASE + worker * WORKER_SIZE + WORKER_SCRATCH_OFFSET;
+  number = worker;
+  base = WORKER_BASE + worker * WORKER_SIZE;
+}
+
+/** Which worker this instance serves. */
+export function worker(): u32 {
+  return number;
+}
+
+/** Address of the worker's region, WORKER_SIZE octets. */
+export function region(): usize {
+  return base;
 }
 
 /** Address of WORKER_SCRATCH_SIZE octets that only this instance touches. */
 export function scratch(): usize {
-  return base;
+  return base + WORKER_SCRATCH_OFFSET;
+}
+
+/** Zeroes the scratch: kernels leave key material behind there. */
+export function wipeScratch(): void {
+  memory.fill(scratch(), 0, WORKER_SCRATCH_SIZE);
 }
