@@ -1,0 +1,40 @@
+import type { Reader } from "../../bytes/reader.ts";
+import type { Writer } from "../../bytes/writer.ts";
+import { IdType } from "../../iana/ikev2-parameters.ts";
+
+/**
+ * Identification payloads (IDi, IDr), RFC 7296 section 3.5.
+ *
+ *   ID Type (1) | reserved (3) | Identification Data
+ */
+export interface Identification {
+  /** IdType. */
+  readonly idType: number;
+  readonly data: Uint8Array;
+}
+
+export function decodeIdentification(body: Reader): Identification {
+  const idType = body.u8("ID Type");
+  body.skip(3, "reserved");
+  const expected = fixedLength(idType);
+  if (expected !== undefined && body.remaining !== expected) {
+    body.fail("Identification Data", `of ${body.remaining} octets is not ${expected} long`);
+  }
+  return { idType, data: body.rest() };
+}
+
+/** Writes the payload's body: also the octets that AUTH covers (RestOfInitIDPayload, RFC 7296 section 2.15). */
+export function encodeIdentification(value: Identification, writer: Writer): void {
+  writer.u8(value.idType, "ID Type");
+  writer.bytes(RESERVED);
+  writer.bytes(value.data);
+}
+
+const RESERVED = new Uint8Array(3);
+
+function fixedLength(idType: number): number | undefined {
+  if (idType === IdType.ID_IPV4_ADDR) return 4;
+  if (idType === IdType.ID_IPV6_ADDR) return 16;
+  if (idType === IdType.ID_NULL) return 0; // RFC 7619 section 2.2
+  return undefined;
+}
