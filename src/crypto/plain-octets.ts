@@ -1,0 +1,4 @@
+/** The same octets as a plain Uint8Array: a Buffer's `slice` gives a view where everybody expects a copy. */
+export function plainOctets(buffer: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
+}
