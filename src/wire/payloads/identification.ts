@@ -1,5 +1,5 @@
 import type { Reader } from "../../bytes/reader.ts";
-import type { Writer } from "../../bytes/writer.ts";
+import { Writer } from "../../bytes/writer.ts";
 import { IdType } from "../../iana/ikev2-parameters.ts";
 
 /**
@@ -23,11 +23,17 @@ export function decodeIdentification(body: Reader): Identification {
   return { idType, data: body.rest() };
 }
 
-/** Writes the payload's body: also the octets that AUTH covers (RestOfInitIDPayload, RFC 7296 section 2.15). */
 export function encodeIdentification(value: Identification, writer: Writer): void {
   writer.u8(value.idType, "ID Type");
   writer.bytes(RESERVED);
   writer.bytes(value.data);
+}
+
+/** The body of the payload by itself: the octets that AUTH covers (RestOfInitIDPayload, RFC 7296 section 2.15). */
+export function encodeIdentificationBody(value: Identification): Uint8Array {
+  const writer = new Writer();
+  encodeIdentification(value, writer);
+  return writer.finish();
 }
 
 const RESERVED = new Uint8Array(3);
