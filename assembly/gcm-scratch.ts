@@ -1,0 +1,55 @@
+// Where AES-GCM works beside the packet: the first half of the instance's scratch. What lies here belongs to one call.
+
+import { WORKER_SCRATCH_SIZE } from "./layout";
+import { scratch } from "./scratch";
+
+/** Counter blocks of several packets side by side, and room to finish the last group of eight. */
+export const PACKED_BLOCK_COUNT: u32 = 320;
+/** Most counter blocks that one packet adds to them. */
+export const PACKED_BLOCKS_OF_ONE: u32 = 32;
+/** One run of key stream: 32 groups of eight blocks. */
+export const KEY_STREAM_SIZE: u32 = 4096;
+
+const PACKED_SIZE: u32 = 16 * (PACKED_BLOCK_COUNT + PACKED_BLOCKS_OF_ONE);
+const KEY_STREAM_OFFSET: u32 = PACKED_SIZE;
+const PLANES_OFFSET: u32 = KEY_STREAM_OFFSET + KEY_STREAM_SIZE;
+const ZEROS_OFFSET: u32 = PLANES_OFFSET + 128;
+const CHUNK_OFFSET: u32 = ZEROS_OFFSET + 128;
+const ROWS_OFFSET: u32 = CHUNK_OFFSET + 256;
+const KEY_WORDS_OFFSET: u32 = ROWS_OFFSET + 512;
+const END_OFFSET: u32 = KEY_WORDS_OFFSET + 256;
+
+if (END_OFFSET > <u32>WORKER_SCRATCH_SIZE / 2) ERROR("AES-GCM wants more scratch than its half");
+
+export function packedBlocks(): usize {
+  return scratch();
+}
+
+export function keyStream(): usize {
+  return scratch() + KEY_STREAM_OFFSET;
+}
+
+/** Eight blocks in planes. */
+export function planes(): usize {
+  return scratch() + PLANES_OFFSET;
+}
+
+/** 128 octets that the user fills with zeros. */
+export function zeros(): usize {
+  return scratch() + ZEROS_OFFSET;
+}
+
+/** 16 blocks for GHASH that are put together from pieces. */
+export function chunk(): usize {
+  return scratch() + CHUNK_OFFSET;
+}
+
+/** Rows of H while its powers are made. */
+export function rowsOfH(): usize {
+  return scratch() + ROWS_OFFSET;
+}
+
+/** 240 octets of key schedule in words. */
+export function keyWords(): usize {
+  return scratch() + KEY_WORDS_OFFSET;
+}

@@ -1,0 +1,182 @@
+// GHASH, SP 800-38D section 6.4, as a sum instead of a chain: X_1 * H^m + X_2 * H^(m-1) + ... + X_m * H.
+//
+// Every X_i is public (AAD, ciphertext, lengths), so tables may be indexed by its octets. The sum is secret and never
+// becomes an address: it is folded in from registers (ghash-table.ts). Feed this no plaintext and no sum.
+
+import { foldRows, table as tableOf } from "./gcm-context";
+import { chunk } from "./gcm-scratch";
+import { reduce } from "./ghash-reduce";
+import { POWER_COUNT, POWER_SIZE, rowProduct } from "./ghash-table";
+
+/** GHASH of AAD and ciphertext, each padded to blocks, and their lengths. */
+export function ghash(context: usize, aad: usize, aadLength: u32, text: usize, textLength: u32): v128 {
+  const textFirst = (aadLength + 15) / 16;
+  const lengthsAt = textFirst + (textLength + 15) / 16;
+  const wholeEnd = textFirst + textLength / 16;
+  // The first chunk takes what the others, all of them 16 blocks, leave over.
+  let end = (lengthsAt & 15) + 1;
+  let begin: u32 = 0;
+  let sum = i64x2.splat(0);
+  while (begin <= lengthsAt) {
+    let blocks = text + 16 * (begin - textFirst);
+    if (begin < textFirst || end > wholeEnd) {
+      blocks = chunk();
+      let to = blocks;
+      for (let i = begin; i < end; ++i) {
+        let block: v128;
+        if (i < textFirst) block = loadBlock(aad, aadLength, i);
+        else if (i < lengthsAt) block = loadBlock(text, textLength, i - textFirst);
+        else block = lengthsBlock(aadLength, textLength);
+        v128.store(to, block);
+        to += 16;
+      }
+    }
+    sum = absorb(context, sum, begin == 0, blocks, end - begin);
+    begin = end;
+    end += POWER_COUNT;
+  }
+  return sum;
+}
+
+/** Block i of a text, with zeros behind its end. Reads up to 15 octets further. */
+function loadBlock(text: usize, length: u32, i: u32): v128 {
+  const block = v128.load(text + 16 * i);
+  const left = length - 16 * i;
+  return left >= 16 ? block : v128.and(block, firstOctets(left));
+}
+
+/** Ones in the first `count` octets, below 16. */
+export function firstOctets(count: u32): v128 {
+  return i8x16.lt_u(i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), i8x16.splat(<i8>count));
+}
+
+/** Both lengths in bits. */
+function lengthsBlock(aadLength: u32, textLength: u32): v128 {
+  const high = i64x2.splat(bswap<u64>(8 * <u64>aadLength));
+  return i64x2.replace_lane(high, 1, bswap<u64>(8 * <u64>textLength));
+}
+
+/**
+ * (sum * H^count) + blocks[0] * H^count + ... + blocks[count - 1] * H, for 1 to 16 blocks; 16 unless `isFirst`, where
+ * the sum is zero and is left out.
+ */
+function absorb(context: usize, sum: v128, isFirst: bool, blocks: usize, count: u32): v128 {
+  const zero = i64x2.splat(0);
+  const lowNibbles = v128.and(sum, i8x16.splat(15));
+  const highNibbles = v128.and(i64x2.shr_u(sum, 4), i8x16.splat(15));
+  const highestPower = tableOf(context) + POWER_SIZE * (count - 1);
+  let lower = zero;
+  let upper = zero;
+  // Octets 8 to 15 of each block, then octets 0 to 7; place i of a block has an accumulator of its own.
+  for (let half = 8; half >= 0; half -= 8) {
+    let s0 = zero;
+    let s1 = zero;
+    let s2 = zero;
+    let s3 = zero;
+    let s4 = zero;
+    let s5 = zero;
+    let s6 = zero;
+    let s7 = zero;
+    if (!isFirst) {
+      const rows = foldRows(context) + 16 * half;
+      s0 = rowProduct(rows, lowNibbles, highNibbles);
+      s1 = rowProduct(rows + 16, lowNibbles, highNibbles);
+      s2 = rowProduct(rows + 32, lowNibbles, highNibbles);
+      s3 = rowProduct(rows + 48, lowNibbles, highNibbles);
+      s4 = rowProduct(rows + 64, lowNibbles, highNibbles);
+      s5 = rowProduct(rows + 80, lowNibbles, highNibbles);
+      s6 = rowProduct(rows + 96, lowNibbles, highNibbles);
+      s7 = rowProduct(rows + 112, lowNibbles, highNibbles);
+    }
+    let power = highestPower;
+    let at = blocks + half;
+    for (let i = count; i != 0; --i) {
+      s0 = v128.xor(s0, v128.load(power + ((<usize>load<u8>(at)) << 4)));
+      s1 = v128.xor(s1, v128.load(power + ((<usize>load<u8>(at, 1)) << 4)));
+      s2 = v128.xor(s2, v128.load(power + ((<usize>load<u8>(at, 2)) << 4)));
+      s3 = v128.xor(s3, v128.load(power + ((<usize>load<u8>(at, 3)) << 4)));
+      s4 = v128.xor(s4, v128.load(power + ((<usize>load<u8>(at, 4)) << 4)));
+      s5 = v128.xor(s5, v128.load(power + ((<usize>load<u8>(at, 5)) << 4)));
+      s6 = v128.xor(s6, v128.load(power + ((<usize>load<u8>(at, 6)) << 4)));
+      s7 = v128.xor(s7, v128.load(power + ((<usize>load<u8>(at, 7)) << 4)));
+      power -= POWER_SIZE;
+      at += 16;
+    }
+    // Everything so far moves up by eight octets, then accumulator i comes in at place i.
+    upper = v128.shuffle<i64>(lower, upper, 1, 2);
+    lower = v128.shuffle<i64>(zero, lower, 0, 2);
+    lower = v128.xor(
+      lower,
+      v128.xor(
+        v128.xor(v128.xor(s0, up1(s1)), v128.xor(up2(s2), up3(s3))),
+        v128.xor(v128.xor(up4(s4), up5(s5)), v128.xor(up6(s6), up7(s7))),
+      ),
+    );
+    upper = v128.xor(
+      upper,
+      v128.xor(
+        v128.xor(over1(s1), v128.xor(over2(s2), over3(s3))),
+        v128.xor(v128.xor(over4(s4), over5(s5)), v128.xor(over6(s6), over7(s7))),
+      ),
+    );
+  }
+  return reduce(lower, upper);
+}
+
+// upN: octets move up by N places. overN: those that leave the block by it.
+
+function up1(a: v128): v128 {
+  return v128.shuffle<i8>(i64x2.splat(0), a, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
+}
+
+function up2(a: v128): v128 {
+  return v128.shuffle<i8>(i64x2.splat(0), a, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29);
+}
+
+function up3(a: v128): v128 {
+  return v128.shuffle<i8>(i64x2.splat(0), a, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28);
+}
+
+function up4(a: v128): v128 {
+  return v128.shuffle<i8>(i64x2.splat(0), a, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27);
+}
+
+function up5(a: v128): v128 {
+  return v128.shuffle<i8>(i64x2.splat(0), a, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26);
+}
+
+function up6(a: v128): v128 {
+  return v128.shuffle<i8>(i64x2.splat(0), a, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25);
+}
+
+function up7(a: v128): v128 {
+  return v128.shuffle<i8>(i64x2.splat(0), a, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24);
+}
+
+function over1(a: v128): v128 {
+  return v128.shuffle<i8>(a, i64x2.splat(0), 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
+}
+
+function over2(a: v128): v128 {
+  return v128.shuffle<i8>(a, i64x2.splat(0), 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29);
+}
+
+function over3(a: v128): v128 {
+  return v128.shuffle<i8>(a, i64x2.splat(0), 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28);
+}
+
+function over4(a: v128): v128 {
+  return v128.shuffle<i8>(a, i64x2.splat(0), 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27);
+}
+
+function over5(a: v128): v128 {
+  return v128.shuffle<i8>(a, i64x2.splat(0), 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26);
+}
+
+function over6(a: v128): v128 {
+  return v128.shuffle<i8>(a, i64x2.splat(0), 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25);
+}
+
+function over7(a: v128): v128 {
+  return v128.shuffle<i8>(a, i64x2.splat(0), 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24);
+}
