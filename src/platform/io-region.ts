@@ -1,0 +1,16 @@
+import { WORKER_BASE, WORKER_IO_OFFSET, WORKER_SIZE } from "../../assembly/layout.ts";
+
+// What the platform keeps in the WORKER_IO region of each worker, 256 KB in blocks of 32 KB:
+//
+//   data workers   0..5 one for each socket                 7 poll
+//   host (0)       0 headers of a send, 4..5 its datagram   7 wake-up
+const BLOCK_SIZE = 32768;
+
+export const SOCKET_BLOCK_COUNT = 6;
+export const DATAGRAM_BLOCK = 4;
+export const POLL_BLOCK = 7;
+
+/** Address of a block. */
+export function ioBlock(worker: number, block: number): number {
+  return WORKER_BASE + worker * WORKER_SIZE + WORKER_IO_OFFSET + block * BLOCK_SIZE;
+}

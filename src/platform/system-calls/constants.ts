@@ -1,0 +1,69 @@
+// Numbers of the Linux interface that x86-64 and arm64 share, by header. SYSTEM_CALL_NUMBERS holds those that differ.
+
+// fcntl.h
+export const O_RDONLY = 0;
+export const O_RDWR = 2;
+export const O_NONBLOCK = 0x800;
+export const O_CLOEXEC = 0x80000;
+
+// poll.h
+export const POLLIN = 1;
+export const POLLOUT = 4;
+export const POLLERR = 8;
+
+// sys/eventfd.h
+export const EFD_NONBLOCK = O_NONBLOCK;
+export const EFD_CLOEXEC = O_CLOEXEC;
+
+// sys/socket.h
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
+export const AF_PACKET = 17;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+export const SOCK_NONBLOCK = O_NONBLOCK;
+export const SOCK_CLOEXEC = O_CLOEXEC;
+export const SOL_SOCKET = 1;
+export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
+export const SO_SNDBUFFORCE = 32;
+export const SO_RCVBUFFORCE = 33;
+export const SO_TIMESTAMPNS = 35;
+export const SO_MARK = 36;
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
+
+// netinet/in.h
+export const IPPROTO_IP = 0;
+export const IPPROTO_ICMP = 1;
+export const IPPROTO_IPV6 = 41;
+export const IPPROTO_ICMPV6 = 58;
+export const IP_PKTINFO = 8;
+export const IPV6_V6ONLY = 26;
+export const IPV6_RECVPKTINFO = 49;
+export const IPV6_PKTINFO = 50;
+
+// linux/if_tun.h
+export const TUNSETIFF = 0x400454ca;
+export const IFF_TUN = 1;
+export const IFF_NO_PI = 0x1000;
+
+// linux/sockios.h
+export const SIOCGIFMTU = 0x8921;
+export const SIOCSIFMTU = 0x8922;
+
+// linux/if_packet.h, linux/if_ether.h
+export const SOL_PACKET = 263;
+export const PACKET_STATISTICS = 6;
+export const ETH_P_ALL = 3;
+
+// sched.h, time.h
+export const CLONE_NEWNET = 0x40000000;
+export const CLOCK_REALTIME = 0;
+
+/** Called through syscall(): musl's own sendmmsg loops over sendmsg. */
+export const SYSTEM_CALL_NUMBERS = {
+  x64: { recvmmsg: 299, sendmmsg: 307 },
+  arm64: { recvmmsg: 243, sendmmsg: 269 },
+} as const;

@@ -1,0 +1,137 @@
+import { createRequire } from "node:module";
+import { PlatformError } from "../../errors/index.ts";
+import { SYSTEM_CALL_NUMBERS } from "./constants.ts";
+import type { SharedMemory, SystemCalls } from "./system-calls.ts";
+
+/**
+ * System calls of this machine over `memory`, for the calling thread. Without a memory only the calls that take octets are
+ * of use. Throws PlatformError where there is no Linux, no libc that we can call, or an unknown processor.
+ */
+export function createLinuxSystemCalls(
+  memory: SharedMemory = { buffer: new SharedArrayBuffer(64) },
+): SystemCalls {
+  const libc = loadLibc();
+  const octets = new Uint8Array(memory.buffer);
+  const base = libc.addressOf(octets);
+  const { errno } = libc;
+  const numbers = libc.numbers;
+
+  /** Every C function here answers -1 and sets errno; we answer as the kernel does. */
+  const settle = (result: number): number => (result === -1 ? -errno[0]! : result);
+
+  return {
+    memory,
+    base,
+    read: (descriptor, address, length) => settle(libc.read(descriptor, base + address, length)),
+    write: (descriptor, address, length) => settle(libc.write(descriptor, base + address, length)),
+    recvmmsg: (descriptor, address, count, flags) =>
+      settle(libc.syscall(numbers.recvmmsg, descriptor, base + address, count, flags, 0)),
+    sendmmsg: (descriptor, address, count, flags) =>
+      settle(libc.syscall(numbers.sendmmsg, descriptor, base + address, count, flags, 0)),
+    poll: (address, count, timeoutMs) => settle(libc.poll(base + address, count, timeoutMs)),
+    open: (path, flags) => settle(libc.open(path, flags, 0)),
+    close: (descriptor) => settle(libc.close(descriptor)),
+    socket: (family, type, protocol) => settle(libc.socket(family, type, protocol)),
+    bind: (descriptor, address) => settle(libc.bind(descriptor, address, address.length)),
+    connect: (descriptor, address) => settle(libc.connect(descriptor, address, address.length)),
+    getsockname: (descriptor, address) =>
+      settle(libc.getsockname(descriptor, address, lengthOf(address.length))),
+    setsockopt: (descriptor, level, option, value) =>
+      settle(libc.setsockopt(descriptor, level, option, value, value.length)),
+    getsockopt: (descriptor, level, option, value) =>
+      settle(libc.getsockopt(descriptor, level, option, value, lengthOf(value.length))),
+    ioctl: (descriptor, request, argument) => settle(libc.ioctl(descriptor, request, argument)),
+    send: (descriptor, data, flags) => settle(libc.send(descriptor, data, data.length, flags)),
+    recv: (descriptor, data, flags) => settle(libc.recv(descriptor, data, data.length, flags)),
+    eventfd: (initial, flags) => settle(libc.eventfd(initial, flags)),
+    setns: (descriptor, kind) => settle(libc.setns(descriptor, kind)),
+    unshare: (flags) => settle(libc.unshare(flags)),
+    clockGettime: (clock, timespec) => settle(libc.clock_gettime(clock, timespec)),
+  };
+}
+
+/** A socklen_t that the kernel may overwrite. */
+function lengthOf(length: number): Uint8Array {
+  return new Uint8Array(new Uint32Array([length]).buffer);
+}
+
+type Call = (...values: readonly (number | string | Uint8Array)[]) => number;
+
+/**
+ * C prototypes as koffi reads them. Lengths are `int`, which is cheaper to pass than `size_t`; `intptr_t` is an address in
+ * the memory, `void *` are octets of a call that is made once.
+ */
+const PROTOTYPES = {
+  read: ["int", "intptr_t", "int"],
+  write: ["int", "intptr_t", "int"],
+  poll: ["intptr_t", "int", "int"],
+  open: ["str", "int", "int"],
+  close: ["int"],
+  socket: ["int", "int", "int"],
+  bind: ["int", "void *", "int"],
+  connect: ["int", "void *", "int"],
+  getsockname: ["int", "void *", "void *"],
+  setsockopt: ["int", "int", "int", "void *", "int"],
+  getsockopt: ["int", "int", "int", "void *", "void *"],
+  ioctl: ["int", "uintptr_t", "void *"],
+  send: ["int", "void *", "int", "int"],
+  recv: ["int", "void *", "int", "int"],
+  eventfd: ["uint", "int"],
+  setns: ["int", "int"],
+  unshare: ["int"],
+  clock_gettime: ["int", "void *"],
+} as const satisfies Record<string, readonly string[]>;
+
+interface Libc extends Readonly<Record<keyof typeof PROTOTYPES | "syscall", Call>> {
+  readonly numbers: (typeof SYSTEM_CALL_NUMBERS)[keyof typeof SYSTEM_CALL_NUMBERS];
+  /** errno of this thread, in place. */
+  readonly errno: Int32Array;
+  addressOf(octets: Uint8Array): number;
+}
+
+let loaded: Libc | undefined;
+
+function loadLibc(): Libc {
+  if (loaded !== undefined) return loaded;
+  if (process.platform !== "linux") {
+    throw new PlatformError(`packets need Linux; this is ${process.platform}`, { code: "ENOSYS" });
+  }
+  const numbers = SYSTEM_CALL_NUMBERS[process.arch as keyof typeof SYSTEM_CALL_NUMBERS];
+  if (numbers === undefined) {
+    throw new PlatformError(`packets need an x86-64 or arm64 processor; this is ${process.arch}`, {
+      code: "ENOSYS",
+    });
+  }
+  const koffi = requireKoffi();
+  try {
+    const library = koffi.load(null); // the process itself, which has the C library in it: glibc or musl
+    const errnoLocation = library.func("__errno_location", "intptr_t", []) as () => number;
+    const calls: Partial<Record<string, Call>> = {
+      syscall: library.func("syscall", "long", ["long", "int", "intptr_t", "int", "int", "intptr_t"]),
+    };
+    for (const [name, types] of Object.entries(PROTOTYPES)) {
+      calls[name] = library.func(name, "int", [...types]);
+    }
+    loaded = {
+      ...(calls as Record<keyof typeof PROTOTYPES | "syscall", Call>),
+      numbers,
+      errno: new Int32Array(koffi.view(BigInt(errnoLocation()), 4)),
+      addressOf: (octets) => Number(koffi.address(Buffer.from(octets.buffer))),
+    };
+    return loaded;
+  } catch (cause) {
+    throw new PlatformError(`the C library cannot be called: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Loaded on first use: the package is native code, and much of the program runs without it. */
+function requireKoffi(): typeof import("koffi") {
+  try {
+    return createRequire(import.meta.url)("koffi") as typeof import("koffi");
+  } catch (cause) {
+    throw new PlatformError(
+      `the package "koffi" does not load here, and without it no packet gets in or out: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,43 @@
+/** A memory whose octets are named by address: a WebAssembly.Memory, or a small one of our own. */
+export interface SharedMemory {
+  readonly buffer: SharedArrayBuffer;
+}
+
+/**
+ * The few functions of the C library that we call. A result below zero is the negated errno, as the kernel itself gives it.
+ *
+ * Calls made for every packet take addresses in `memory`; the structures there are laid out as `structures.ts` says, and a
+ * pointer inside one is `base` plus an address. Calls made once take octets.
+ */
+export interface SystemCalls {
+  readonly memory: SharedMemory;
+  /** Where address 0 of the memory lies in this process; the same in every thread. */
+  readonly base: number;
+
+  read(descriptor: number, address: number, length: number): number;
+  write(descriptor: number, address: number, length: number): number;
+  /** `address`: an array of `mmsghdr`. */
+  recvmmsg(descriptor: number, address: number, count: number, flags: number): number;
+  sendmmsg(descriptor: number, address: number, count: number, flags: number): number;
+  /** `address`: an array of `pollfd`. -1 ms waits for ever. */
+  poll(address: number, count: number, timeoutMs: number): number;
+
+  open(path: string, flags: number): number;
+  close(descriptor: number): number;
+  socket(family: number, type: number, protocol: number): number;
+  bind(descriptor: number, address: Uint8Array): number;
+  connect(descriptor: number, address: Uint8Array): number;
+  /** Fills `address`; its length is known from the family. */
+  getsockname(descriptor: number, address: Uint8Array): number;
+  setsockopt(descriptor: number, level: number, option: number, value: Uint8Array): number;
+  getsockopt(descriptor: number, level: number, option: number, value: Uint8Array): number;
+  ioctl(descriptor: number, request: number, argument: Uint8Array): number;
+  send(descriptor: number, octets: Uint8Array, flags: number): number;
+  recv(descriptor: number, octets: Uint8Array, flags: number): number;
+  eventfd(initial: number, flags: number): number;
+  /** Moves the calling thread. */
+  setns(descriptor: number, kind: number): number;
+  unshare(flags: number): number;
+  /** Fills a `timespec`: two 64-bit numbers, seconds and nanoseconds. */
+  clockGettime(clock: number, timespec: Uint8Array): number;
+}
