@@ -10,13 +10,18 @@ export const Errno = {
   EIO: 5,
   EBADF: 9,
   EAGAIN: 11,
+  ENOMEM: 12,
   EEXIST: 17,
   ENODEV: 19,
   EINVAL: 22,
   EBADFD: 77,
+  EMSGSIZE: 90,
   EADDRNOTAVAIL: 99,
+  ENETDOWN: 100,
+  ENETUNREACH: 101,
   ENOBUFS: 105,
   ECONNREFUSED: 111,
+  EHOSTUNREACH: 113,
 } as const;
 
 const names = new Map<number, string>();
