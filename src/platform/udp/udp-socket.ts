@@ -1,5 +1,11 @@
 import type { SocketAddress } from "../address.ts";
 
+/** RFC 791, RFC 768: 65,535 octets less the IPv4 and UDP headers. */
+export const MAXIMUM_DATAGRAM_LENGTH = 65_507;
+
+/** Datagrams that one transmit takes. */
+export const SEND_BATCH_COUNT = 128;
+
 /**
  * A UDP socket as the data worker uses it: batches of datagrams that stay in the shared memory. Every call returns at once.
  * It is bound to a port of one family; it learns the local address of each datagram (IP_PKTINFO, IPV6_RECVPKTINFO), so that

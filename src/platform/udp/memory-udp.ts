@@ -1,0 +1,219 @@
+import {
+  RECEIVE_SLOT_COUNT,
+  RECEIVE_SLOT_SIZE,
+  WORKER_BASE,
+  WORKER_RECEIVE_OFFSET,
+  WORKER_SIZE,
+} from "../../../assembly/layout.ts";
+import type { SocketAddress } from "../address.ts";
+import { decodePacketInfo, decodeSocketAddress, familyOf } from "../socket-address.ts";
+import type { SharedMemory } from "../system-calls/system-calls.ts";
+import {
+  type DatagramSender,
+  MAXIMUM_DATAGRAM_LENGTH,
+  type QueuedDatagram,
+  SEND_BATCH_COUNT,
+  type UdpSocket,
+} from "./udp-socket.ts";
+
+/** A datagram on the wire, as somebody who watches sees it. */
+export interface WireDatagram {
+  readonly from: SocketAddress;
+  readonly to: SocketAddress;
+  readonly octets: Uint8Array;
+}
+
+/**
+ * A network in this process: hosts with addresses, and every datagram goes to whoever has its destination. What nobody has
+ * is lost without a word, as on a real one. Belongs to one thread.
+ */
+export class MemoryWire {
+  /** Decides what becomes of each datagram: the list of those that arrive, in order. Empty is loss, two is duplication. */
+  filter: ((datagram: WireDatagram) => readonly WireDatagram[]) | undefined;
+  /** Sees each datagram that is put on the wire, before the filter. */
+  onDatagram: ((datagram: WireDatagram) => void) | undefined;
+  readonly #sockets: MemoryUdpSocket[] = [];
+
+  /** A host that has these addresses. */
+  host(addresses: readonly string[]): MemoryHost {
+    return new MemoryHost(this, addresses);
+  }
+
+  /** Puts a datagram on the wire. */
+  carry(datagram: WireDatagram): void {
+    this.onDatagram?.(datagram);
+    for (const arriving of this.filter?.(datagram) ?? [datagram]) this.deliver(arriving);
+  }
+
+  /** Hands a datagram to its destination past the filter, as one that was held back. */
+  deliver(datagram: WireDatagram): void {
+    this.#sockets.find((socket) => socket.accepts(datagram.to))?.arrive(datagram);
+  }
+
+  /** For MemoryUdpSocket: it comes and goes. */
+  attach(socket: MemoryUdpSocket): void {
+    this.#sockets.push(socket);
+  }
+
+  detach(socket: MemoryUdpSocket): void {
+    const index = this.#sockets.indexOf(socket);
+    if (index >= 0) this.#sockets.splice(index, 1);
+  }
+
+  isTaken(address: SocketAddress): boolean {
+    return this.#sockets.some((socket) => socket.accepts(address));
+  }
+}
+
+/** One machine on the wire. */
+export class MemoryHost implements DatagramSender {
+  readonly addresses: readonly string[];
+  readonly wire: MemoryWire;
+
+  constructor(wire: MemoryWire, addresses: readonly string[]) {
+    this.wire = wire;
+    this.addresses = addresses;
+  }
+
+  /** Opens a UDP socket on every address of the family. `capacity`: datagrams that wait before more are dropped. */
+  openUdpSocket(
+    memory: SharedMemory,
+    options: {
+      readonly family: 4 | 6;
+      readonly port: number;
+      readonly worker: number;
+      readonly capacity?: number;
+    },
+  ): MemoryUdpSocket {
+    for (const address of this.#ofFamily(options.family)) {
+      if (this.wire.isTaken({ address, port: options.port })) {
+        throw new RangeError(`UDP port ${options.port} on ${address} is taken`);
+      }
+    }
+    return new MemoryUdpSocket(this, memory, options);
+  }
+
+  send({ octets, from, to }: WireDatagram): string | undefined {
+    if (octets.length > MAXIMUM_DATAGRAM_LENGTH) return "EMSGSIZE";
+    const source = this.sourceAddress(from.address, familyOf(to.address));
+    if (source === undefined) return "EINVAL";
+    this.wire.carry({ from: { address: source, port: from.port }, to, octets: octets.slice() });
+    return undefined;
+  }
+
+  /** The address that a datagram leaves from: the one asked for if it is ours, the first of the family if none was asked for. */
+  sourceAddress(asked: string | undefined, family: 4 | 6): string | undefined {
+    const own = this.#ofFamily(family);
+    return asked === undefined || asked === "0.0.0.0" || asked === "::"
+      ? own[0]
+      : own.find((address) => address === asked);
+  }
+
+  #ofFamily(family: 4 | 6): readonly string[] {
+    return this.addresses.filter((address) => familyOf(address) === family);
+  }
+}
+
+/** A UDP socket without a kernel. */
+export class MemoryUdpSocket implements UdpSocket {
+  readonly family: 4 | 6;
+  readonly port: number;
+  readonly descriptor = undefined;
+  /** Called when a datagram arrived. */
+  onReadable: (() => void) | undefined;
+  readonly #host: MemoryHost;
+  readonly #octets: Uint8Array;
+  readonly #slots: number;
+  readonly #capacity: number;
+  readonly #waiting: WireDatagram[] = [];
+  #received: WireDatagram[] = [];
+  #queued: WireDatagram[] = [];
+  #refused = 0;
+
+  constructor(
+    host: MemoryHost,
+    memory: SharedMemory,
+    {
+      family,
+      port,
+      worker,
+      capacity = 1024,
+    }: {
+      readonly family: 4 | 6;
+      readonly port: number;
+      readonly worker: number;
+      readonly capacity?: number;
+    },
+  ) {
+    this.family = family;
+    this.port = port;
+    this.#host = host;
+    this.#octets = new Uint8Array(memory.buffer);
+    this.#slots = WORKER_BASE + worker * WORKER_SIZE + WORKER_RECEIVE_OFFSET;
+    this.#capacity = capacity;
+    host.wire.attach(this);
+  }
+
+  get isReadable(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  accepts({ address, port }: SocketAddress): boolean {
+    return port === this.port && familyOf(address) === this.family && this.#host.addresses.includes(address);
+  }
+
+  arrive(datagram: WireDatagram): void {
+    if (this.#waiting.length >= this.#capacity) return;
+    this.#waiting.push(datagram);
+    this.onReadable?.();
+  }
+
+  receive(limit: number): number {
+    this.#received = this.#waiting.splice(0, Math.min(limit, RECEIVE_SLOT_COUNT));
+    for (const [i, { octets }] of this.#received.entries()) this.#octets.set(octets, this.receivedAt(i));
+    return this.#received.length;
+  }
+
+  receivedAt(index: number): number {
+    return this.#slots + index * RECEIVE_SLOT_SIZE;
+  }
+
+  receivedLength(index: number): number {
+    return this.#received[index]!.octets.length;
+  }
+
+  receivedFrom(index: number): SocketAddress {
+    return this.#received[index]!.from;
+  }
+
+  receivedTo(index: number): SocketAddress {
+    return this.#received[index]!.to;
+  }
+
+  queue({ address, length, peer, peerLength, control, controlLength }: QueuedDatagram): boolean {
+    if (this.#queued.length + this.#refused === SEND_BATCH_COUNT) return false;
+    const to = decodeSocketAddress(this.#octets.slice(peer, peer + peerLength));
+    const asked = decodePacketInfo(this.#octets.slice(control, control + controlLength));
+    const source = to && this.#host.sourceAddress(asked, this.family);
+    if (to === undefined || source === undefined || length > MAXIMUM_DATAGRAM_LENGTH) {
+      this.#refused++;
+      return true;
+    }
+    const octets = this.#octets.slice(address, address + length);
+    this.#queued.push({ from: { address: source, port: this.port }, to, octets });
+    return true;
+  }
+
+  transmit(): number {
+    const leaving = this.#queued;
+    this.#queued = [];
+    this.#refused = 0;
+    for (const datagram of leaving) this.#host.wire.carry(datagram);
+    return leaving.length;
+  }
+
+  close(): void {
+    this.#host.wire.detach(this);
+    this.#waiting.length = 0;
+  }
+}

@@ -1,0 +1,69 @@
+import { decodeSocketAddress, encodeSocketAddress, familyOf } from "../socket-address.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  IP_PKTINFO,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_RECVPKTINFO,
+  IPV6_V6ONLY,
+  SO_MARK,
+  SO_RCVBUF,
+  SO_RCVBUFFORCE,
+  SO_SNDBUF,
+  SO_SNDBUFFORCE,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOL_SOCKET,
+} from "../system-calls/constants.ts";
+import { succeed } from "../system-calls/errno.ts";
+import { SOCKADDR_IN6_SIZE } from "../system-calls/structures.ts";
+import type { SystemCalls } from "../system-calls/system-calls.ts";
+import type { OpenUdpSocket } from "./linux-udp-socket.ts";
+
+/** What a burst at line rate needs while the worker does something else; the default of 208 KB holds a hundred packets. */
+const BUFFER_LENGTH = 4 * 1024 * 1024;
+
+export interface UdpSocketOptions {
+  /** "0.0.0.0" or "::" for every address of the family. */
+  readonly address: string;
+  /** 0 lets the kernel choose. */
+  readonly port: number;
+  /** Firewall mark of everything sent, so that a policy rule keeps it out of the tunnel. */
+  readonly mark?: number;
+}
+
+/** Binds a UDP socket of one family that tells which of our addresses each datagram reached. Throws PlatformError: "UDP port 500 on ::: EADDRINUSE". */
+export function openUdpSocket(
+  systemCalls: SystemCalls,
+  { address, port, mark }: UdpSocketOptions,
+): OpenUdpSocket {
+  const what = `UDP port ${port} on ${address}`;
+  const family = familyOf(address);
+  const descriptor = succeed(
+    what,
+    systemCalls.socket(family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+  );
+  const set = (level: number, option: number, value: number): number =>
+    systemCalls.setsockopt(descriptor, level, option, new Uint8Array(new Int32Array([value]).buffer));
+  try {
+    if (family === 4) {
+      succeed(what, set(IPPROTO_IP, IP_PKTINFO, 1));
+    } else {
+      succeed(what, set(IPPROTO_IPV6, IPV6_V6ONLY, 1));
+      succeed(what, set(IPPROTO_IPV6, IPV6_RECVPKTINFO, 1));
+    }
+    if (mark !== undefined) succeed(`${what}: mark ${mark}`, set(SOL_SOCKET, SO_MARK, mark));
+    // Beyond the system's maximum only root of the machine may go; within a user namespace we take what is given.
+    if (set(SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_LENGTH) < 0) set(SOL_SOCKET, SO_RCVBUF, BUFFER_LENGTH);
+    if (set(SOL_SOCKET, SO_SNDBUFFORCE, BUFFER_LENGTH) < 0) set(SOL_SOCKET, SO_SNDBUF, BUFFER_LENGTH);
+    succeed(what, systemCalls.bind(descriptor, encodeSocketAddress({ address, port })));
+    const bound = new Uint8Array(SOCKADDR_IN6_SIZE);
+    succeed(what, systemCalls.getsockname(descriptor, bound));
+    return { descriptor, family, port: decodeSocketAddress(bound)?.port ?? port };
+  } catch (error) {
+    systemCalls.close(descriptor);
+    throw error;
+  }
+}

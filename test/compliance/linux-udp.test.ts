@@ -1,0 +1,40 @@
+import { describe } from "vitest";
+import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
+import { LinuxDatagramSender } from "../../src/platform/udp/linux-datagram-sender.ts";
+import { LinuxUdpSocket } from "../../src/platform/udp/linux-udp-socket.ts";
+import { openUdpSocket } from "../../src/platform/udp/open-udp-socket.ts";
+import { enterFreshNamespace, raiseLoopback, requireRoot } from "../support/namespace.ts";
+import { sharedMemory } from "../support/shared-memory.ts";
+import { udpSuite } from "./udp.ts";
+
+const mayRun = requireRoot("UDP sockets of the kernel");
+
+describe.skipIf(!mayRun)("in a fresh network namespace", () => {
+  if (!mayRun) return;
+  enterFreshNamespace();
+  raiseLoopback(["::2/128", "::3/128"]);
+  const memory = sharedMemory();
+  const systemCalls = createLinuxSystemCalls(memory);
+
+  udpSuite("UDP sockets of the kernel", (family) => {
+    const leftAddresses = family === 4 ? (["127.0.0.1", "127.0.0.2"] as const) : (["::1", "::2"] as const);
+    const rightAddress = family === 4 ? "127.0.0.3" : "::3";
+    const any = family === 4 ? "0.0.0.0" : "::";
+    const leftSocket = openUdpSocket(systemCalls, { address: any, port: 500 });
+    const rightSocket = openUdpSocket(systemCalls, { address: any, port: 4500 });
+    const left = new LinuxUdpSocket(systemCalls, { ...leftSocket, worker: 1, index: 0 });
+    const right = new LinuxUdpSocket(systemCalls, { ...rightSocket, worker: 2, index: 5 });
+    return {
+      memory,
+      left,
+      leftAddresses,
+      leftSender: new LinuxDatagramSender(systemCalls, [leftSocket]),
+      right,
+      rightAddress,
+      close: () => {
+        left.close();
+        right.close();
+      },
+    };
+  });
+});

@@ -1,0 +1,170 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { RECEIVE_SLOT_COUNT } from "../../assembly/layout.ts";
+import type { SocketAddress } from "../../src/platform/address.ts";
+import { encodePacketInfo, encodeSocketAddress } from "../../src/platform/socket-address.ts";
+import type { SharedMemory } from "../../src/platform/system-calls/system-calls.ts";
+import type { DatagramSender, UdpSocket } from "../../src/platform/udp/udp-socket.ts";
+
+/** Two sockets of one family that reach each other; the left one's host has two addresses. */
+export interface UdpBench {
+  readonly memory: SharedMemory;
+  readonly left: UdpSocket;
+  readonly leftAddresses: readonly [string, string];
+  readonly leftSender: DatagramSender;
+  readonly right: UdpSocket;
+  readonly rightAddress: string;
+  close(): void;
+}
+
+const SEND = 2 * 1024 * 1024;
+
+/** What every UdpSocket and DatagramSender does. */
+export function udpSuite(name: string, open: (family: 4 | 6) => UdpBench): void {
+  describe.each([4, 6] as const)(`${name}, IPv%i`, (family) => {
+    let bench: UdpBench;
+    let octets: Uint8Array;
+
+    beforeEach(() => {
+      bench = open(family);
+      octets = new Uint8Array(bench.memory.buffer);
+    });
+    afterEach(() => bench.close());
+
+    /** Queues a datagram from the left socket, as the data worker does with an SA's peer and control. */
+    function queue({
+      payload,
+      to = { address: bench.rightAddress, port: bench.right.port },
+      from,
+      at = SEND,
+    }: {
+      readonly payload: Uint8Array;
+      readonly to?: SocketAddress;
+      readonly from?: string;
+      readonly at?: number;
+    }): boolean {
+      const peer = encodeSocketAddress(to);
+      const control = from === undefined ? new Uint8Array(0) : encodePacketInfo(from);
+      octets.set(peer, at);
+      octets.set(control, at + 64);
+      octets.set(payload, at + 256);
+      return bench.left.queue({
+        address: at + 256,
+        length: payload.length,
+        peer: at,
+        peerLength: peer.length,
+        control: at + 64,
+        controlLength: control.length,
+      });
+    }
+
+    function payloads(count: number): Uint8Array[] {
+      return Array.from({ length: count }, (_, i) => {
+        const at = bench.right.receivedAt(i);
+        return octets.slice(at, at + bench.right.receivedLength(i));
+      });
+    }
+
+    test("receives 0 when nothing waits", () => {
+      expect(bench.right.receive(64)).toBe(0);
+    });
+
+    test("carries datagrams of every length in order, empty ones too", () => {
+      const sent = [0, 1, 1400, 9000, 65_000].map((length, i) => new Uint8Array(length).fill(i + 1));
+      for (const [i, payload] of sent.entries()) {
+        expect(queue({ payload, at: SEND + i * 70_000 })).toBe(true);
+      }
+      expect(bench.left.transmit()).toBe(sent.length);
+      expect(bench.right.receive(64)).toBe(sent.length);
+      expect(payloads(sent.length)).toEqual(sent);
+      expect(bench.right.receive(64)).toBe(0);
+    });
+
+    test("tells who sent a datagram and which address it reached", () => {
+      queue({ payload: Uint8Array.of(1), from: bench.leftAddresses[1] });
+      expect(bench.left.transmit()).toBe(1);
+      expect(bench.right.receive(64)).toBe(1);
+      expect(bench.right.receivedFrom(0)).toEqual({ address: bench.leftAddresses[1], port: bench.left.port });
+      expect(bench.right.receivedTo(0)).toEqual({ address: bench.rightAddress, port: bench.right.port });
+    });
+
+    test("leaves from the address that the control message names, one datagram after another", () => {
+      const [first, second] = bench.leftAddresses;
+      for (const [i, from] of [first, second, first].entries()) {
+        queue({ payload: Uint8Array.of(i), from, at: SEND + i * 1024 });
+      }
+      bench.left.transmit();
+      expect(bench.right.receive(64)).toBe(3);
+      expect([0, 1, 2].map((i) => bench.right.receivedFrom(i).address)).toEqual([first, second, first]);
+    });
+
+    test("receives no more than was asked for and keeps the rest", () => {
+      for (let i = 0; i < 10; i++) queue({ payload: Uint8Array.of(i), at: SEND + i * 1024 });
+      bench.left.transmit();
+      expect(bench.right.receive(4)).toBe(4);
+      expect(payloads(4)).toEqual([0, 1, 2, 3].map((i) => Uint8Array.of(i)));
+      expect(bench.right.receive(64)).toBe(6);
+      expect(payloads(6)).toEqual([4, 5, 6, 7, 8, 9].map((i) => Uint8Array.of(i)));
+    });
+
+    test("fills at most the worker's receive slots at once", () => {
+      for (let i = 0; i < 100; i++) queue({ payload: Uint8Array.of(i), at: SEND + i * 1024 });
+      expect(bench.left.transmit()).toBe(100);
+      expect(bench.right.receive(1000)).toBe(RECEIVE_SLOT_COUNT);
+      expect(bench.right.receive(1000)).toBe(100 - RECEIVE_SLOT_COUNT);
+    });
+
+    test("refuses to queue beyond the batch, and takes more after a transmit", () => {
+      let count = 0;
+      while (count < 10_000 && queue({ payload: Uint8Array.of(1) })) count++;
+      expect(count).toBe(128);
+      expect(bench.left.transmit()).toBe(128);
+      expect(queue({ payload: Uint8Array.of(1) })).toBe(true);
+    });
+
+    test("drops the datagram that cannot leave and sends those around it", () => {
+      queue({ payload: Uint8Array.of(1) });
+      queue({ payload: new Uint8Array(65_530), at: SEND + 1024 });
+      queue({ payload: Uint8Array.of(3), at: SEND + 70_000 });
+      expect(bench.left.transmit()).toBe(2);
+      expect(bench.right.receive(64)).toBe(2);
+      expect(payloads(2)).toEqual([Uint8Array.of(1), Uint8Array.of(3)]);
+    });
+
+    test("drops a datagram whose source is not ours", () => {
+      queue({ payload: Uint8Array.of(1), from: family === 4 ? "192.0.2.99" : "2001:db8::99" });
+      expect(bench.left.transmit()).toBe(0);
+      expect(bench.right.receive(64)).toBe(0);
+    });
+
+    test("goes on after nobody listened where a datagram went", () => {
+      const nobody = { address: bench.rightAddress, port: 9 };
+      for (let round = 0; round < 3; round++) {
+        queue({ payload: Uint8Array.of(1), to: nobody });
+        bench.left.transmit();
+        expect(bench.left.receive(64)).toBe(0);
+        queue({ payload: Uint8Array.of(2) });
+        expect(bench.left.transmit()).toBe(1);
+      }
+      expect(bench.right.receive(64)).toBe(3);
+    });
+
+    test("the host sends from the address and port that it names", () => {
+      const from = { address: bench.leftAddresses[1], port: bench.left.port };
+      const to = { address: bench.rightAddress, port: bench.right.port };
+      expect(bench.leftSender.send({ octets: Uint8Array.of(7, 8), from, to })).toBeUndefined();
+      expect(bench.right.receive(64)).toBe(1);
+      expect(payloads(1)).toEqual([Uint8Array.of(7, 8)]);
+      expect(bench.right.receivedFrom(0)).toEqual(from);
+    });
+
+    test("the host is told why a datagram did not leave", () => {
+      const from = { address: bench.leftAddresses[0], port: bench.left.port };
+      const to = { address: bench.rightAddress, port: bench.right.port };
+      const strange = { address: family === 4 ? "192.0.2.99" : "2001:db8::99", port: bench.left.port };
+      expect(bench.leftSender.send({ octets: new Uint8Array(65_600), from, to })).toBe("EMSGSIZE");
+      expect(bench.leftSender.send({ octets: Uint8Array.of(1), from: strange, to })).toMatch(
+        /^(EINVAL|ENETUNREACH|EADDRNOTAVAIL)$/,
+      );
+    });
+  });
+}
