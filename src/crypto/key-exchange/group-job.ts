@@ -1,0 +1,28 @@
+import { agree, findGroup, type GroupSecret } from "./group.ts";
+
+/** A key exchange job with its secret open, as it travels between threads. */
+export type GroupJob =
+  | { readonly kind: "generate"; readonly group: number }
+  | {
+      readonly kind: "agree";
+      readonly group: number;
+      readonly secret: GroupSecret;
+      readonly peerPublicValue: Uint8Array;
+    };
+
+export type GroupAnswer =
+  | { readonly kind: "generated"; readonly publicValue: Uint8Array; readonly secret: GroupSecret }
+  | { readonly kind: "agreed"; readonly sharedSecret: Uint8Array }
+  | { readonly kind: "failed"; readonly reason: string };
+
+/** Does a job on the thread that calls. */
+export function perform(job: GroupJob): GroupAnswer {
+  try {
+    const group = findGroup(job.group);
+    if (group === undefined) return { kind: "failed", reason: "this build lacks the group" };
+    if (job.kind === "generate") return { kind: "generated", ...group.generate() };
+    return { kind: "agreed", sharedSecret: agree(group, job.secret, job.peerPublicValue) };
+  } catch (error) {
+    return { kind: "failed", reason: error instanceof Error ? error.message : String(error) };
+  }
+}

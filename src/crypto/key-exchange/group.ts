@@ -1,0 +1,68 @@
+import type { KeyObject } from "node:crypto";
+import { equal } from "../../bytes/constant-time.ts";
+import { KeyExchangeMethod, nameOf } from "../../iana/ikev2-parameters.ts";
+import { ECP_GROUPS } from "./ecp.ts";
+import { MODP_GROUPS } from "./modp.ts";
+import { MONTGOMERY_GROUPS } from "./montgomery.ts";
+
+/** What a group keeps to itself between generating and agreeing. Both kinds can be posted to a worker. */
+export type GroupSecret = Uint8Array | KeyObject;
+
+export interface KeyPair {
+  /** Key Exchange Data as it goes on the wire. */
+  readonly publicValue: Uint8Array;
+  readonly secret: GroupSecret;
+}
+
+/** One key exchange method with node:crypto beneath. Octets come and go in the encodings of RFC 7296 section 3.4, RFC 5903 and RFC 8031. */
+export interface Group {
+  readonly id: number;
+  /** Length of Key Exchange Data. */
+  readonly publicValueLength: number;
+  readonly sharedSecretLength: number;
+  /** Whether a job is so quick that sending it to another thread would be most of its cost. */
+  readonly isQuick: boolean;
+  generate(): KeyPair;
+  /** Throws when node:crypto refuses the value, which `checkPublicValue` has not. */
+  agree(secret: GroupSecret, peerPublicValue: Uint8Array): Uint8Array;
+  /** Why a public value of the right length is unacceptable, where that is seen without the private key. */
+  checkRange?(peerPublicValue: Uint8Array): string | undefined;
+}
+
+const GROUPS: readonly Group[] = [...MODP_GROUPS, ...ECP_GROUPS, ...MONTGOMERY_GROUPS];
+
+export function findGroup(id: number): Group | undefined {
+  return GROUPS.find((group) => group.id === id);
+}
+
+/** Why a public value must be refused (RFC 6989 section 2), as far as this is cheap; undefined when nothing is wrong. */
+export function checkPublicValue(group: Group, peerPublicValue: Uint8Array): string | undefined {
+  if (peerPublicValue.length !== group.publicValueLength) {
+    return `the public value has ${peerPublicValue.length} octets instead of ${group.publicValueLength}`;
+  }
+  return group.checkRange?.(peerPublicValue);
+}
+
+/** The shared secret, with all checks. Throws RangeError with the reason when the public value must be refused. */
+export function agree(group: Group, secret: GroupSecret, peerPublicValue: Uint8Array): Uint8Array {
+  const refusal = checkPublicValue(group, peerPublicValue);
+  if (refusal !== undefined) throw new RangeError(refusal);
+  const sharedSecret = attempt(group, secret, peerPublicValue);
+  // RFC 8031 section 2.1: an all-zero result means a point of small order.
+  if (equal(sharedSecret, new Uint8Array(sharedSecret.length)))
+    throw new RangeError("the shared secret is zero");
+  return sharedSecret;
+}
+
+/** "MODP_2048", or the number of a group without a name. */
+export function groupName(id: number): string {
+  return nameOf(KeyExchangeMethod, id);
+}
+
+function attempt(group: Group, secret: GroupSecret, peerPublicValue: Uint8Array): Uint8Array {
+  try {
+    return group.agree(secret, peerPublicValue);
+  } catch (cause) {
+    throw new RangeError("the public value is not a point of the curve, or one of small order", { cause });
+  }
+}
