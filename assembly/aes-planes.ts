@@ -66,7 +66,7 @@ export function transpose(address: usize, count: u32): void {
 /** Writes the planes of eight copies of one block; the octets stay where they are. */
 export function repeat(to: usize, block: v128): void {
   for (let bit: u32 = 0; bit < 8; ++bit) {
-    const mask = i8x16.splat(<i8>1 << <i8>bit);
+    const mask = i8x16.splat((<i8>1) << (<i8>bit));
     v128.store(to + 16 * bit, i8x16.eq(v128.and(block, mask), mask));
   }
 }
