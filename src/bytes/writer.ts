@@ -14,7 +14,7 @@ export class Writer {
   }
 
   u8(value: number, field = "value"): void {
-    this.#octets[this.#take(1)] = checked(value, 0xff, field);
+    this.patchU8(this.#take(1), value, field);
   }
 
   u16(value: number, field = "value"): void {
