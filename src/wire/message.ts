@@ -10,6 +10,7 @@ import {
   MAJOR_VERSION,
 } from "./header.ts";
 import { decodeChain, encodeChain, encodeGenericHeader, GENERIC_HEADER_LENGTH } from "./payload-chain.ts";
+import { encodeFragmentNumber } from "./payloads/encrypted-fragment.ts";
 import { type Payload, typeOf } from "./payloads/payload.ts";
 
 export { decodeHeader, type Header, type HeaderFields } from "./header.ts";
@@ -82,11 +83,7 @@ export function encodeProtectedEnvelope(
   encodeHeader({ ...message, nextPayload, length }, writer);
   encodeGenericHeader({ nextType, critical: false, length: payloadLength }, writer);
   if (fragment !== undefined) {
-    if (fragment.number < 1 || fragment.number > fragment.total) {
-      throw new RangeError(`fragment ${fragment.number} is not one of ${fragment.total}`);
-    }
-    writer.u16(fragment.number, "Fragment Number");
-    writer.u16(fragment.total, "Total Fragments");
+    encodeFragmentNumber({ fragmentNumber: fragment.number, totalFragments: fragment.total }, writer);
   }
   const bodyOffset = writer.reserve(bodyLength);
   return { octets: writer.finish(), aadLength: bodyOffset, bodyOffset };

@@ -26,7 +26,19 @@ export function decodeEncryptedFragment(body: Reader, envelope: Envelope): Encry
 }
 
 export function encodeEncryptedFragment(value: EncryptedFragment, writer: Writer): void {
-  writer.u16(value.fragmentNumber, "Fragment Number");
-  writer.u16(value.totalFragments, "Total Fragments");
+  encodeFragmentNumber(value, writer);
   writer.bytes(value.body);
+}
+
+/** The octets between the generic header and the body. */
+export function encodeFragmentNumber(
+  value: Pick<EncryptedFragment, "fragmentNumber" | "totalFragments">,
+  writer: Writer,
+): void {
+  const { fragmentNumber, totalFragments } = value;
+  if (fragmentNumber < 1 || fragmentNumber > totalFragments) {
+    throw new RangeError(`fragment ${fragmentNumber} is not one of ${totalFragments}`);
+  }
+  writer.u16(fragmentNumber, "Fragment Number");
+  writer.u16(totalFragments, "Total Fragments");
 }

@@ -24,6 +24,10 @@ export function decodeIdentification(body: Reader): Identification {
 }
 
 export function encodeIdentification(value: Identification, writer: Writer): void {
+  const expected = fixedLength(value.idType);
+  if (expected !== undefined && value.data.length !== expected) {
+    throw new TypeError(`identification of type ${value.idType} takes ${expected} octets`);
+  }
   writer.u8(value.idType, "ID Type");
   writer.bytes(RESERVED);
   writer.bytes(value.data);

@@ -21,6 +21,7 @@ export function decodeKeyExchange(body: Reader): KeyExchange {
 }
 
 export function encodeKeyExchange(value: KeyExchange, writer: Writer): void {
+  if (value.data.length === 0) throw new RangeError(`no public value for group ${value.group}`);
   writer.u16(value.group, "Group Num");
   writer.u16(0);
   writer.bytes(value.data);

@@ -76,6 +76,9 @@ function encodeTrafficSelector(value: TrafficSelector, writer: Writer): void {
   if (value.startAddress.length !== addressLength || value.endAddress.length !== addressLength) {
     throw new TypeError(`traffic selector of type ${value.type} takes addresses of ${addressLength} octets`);
   }
+  if (isReversed(value.startPort, value.endPort) || compare(value.startAddress, value.endAddress) > 0) {
+    throw new RangeError("traffic selector ends before it starts");
+  }
   writer.u8(value.type, "TS Type");
   writer.u8(value.protocol, "IP Protocol ID");
   writer.u16(8 + 2 * addressLength, "Selector Length");
