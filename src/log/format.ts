@@ -1,0 +1,74 @@
+import type { LogLevel, LogRecord } from "./record.ts";
+import { presentable, printable } from "./redact.ts";
+
+const COLOUR: Readonly<Record<LogLevel, string>> = {
+  debug: "\x1b[2m",
+  info: "\x1b[36m",
+  warning: "\x1b[33m",
+  error: "\x1b[31m",
+};
+const DIM = "\x1b[2m";
+const RESET = "\x1b[0m";
+
+/** A record as one JSON object on one line, without the line break. */
+export function formatJson(record: LogRecord): string {
+  const { time, level, name, connection, message, facts } = record;
+  return JSON.stringify({
+    time,
+    level,
+    name,
+    connection: connection === undefined ? undefined : printable(connection),
+    message: printable(message),
+    facts: presentable(facts),
+  });
+}
+
+/**
+ * A record as one line for people:
+ *
+ *   14:32:33.120 warning office  peer 192.0.2.2 does not answer (retransmission 3 of 5)  messageId=1
+ *
+ * Facts that the message already says are left out.
+ */
+export function formatHuman(record: LogRecord, options: { readonly colour: boolean }): string {
+  const paint = (text: string, style: string) => (options.colour ? `${style}${text}${RESET}` : text);
+  const message = printable(record.message);
+  const words = [
+    paint(record.time.slice(11, 23), DIM),
+    paint(record.level.padEnd(7), COLOUR[record.level]),
+    ...(record.connection === undefined ? [] : [`${printable(record.connection)}:`]),
+    message,
+  ];
+  const facts = unsaidFacts(record, message);
+  return facts === "" ? words.join(" ") : `${words.join(" ")}  ${paint(facts, DIM)}`;
+}
+
+function unsaidFacts(record: LogRecord, message: string): string {
+  return Object.entries(presentable(record.facts) as Record<string, unknown>)
+    .map(([name, value]) => ({ name, text: factText(value) }))
+    .filter(({ text }) => text !== "" && !says(message, text))
+    .map(({ name, text }) => `${name}=${/[\s"=]/.test(text) ? JSON.stringify(text) : text}`)
+    .join(" ");
+}
+
+function factText(value: unknown): string {
+  if (value === undefined || value === null) return "";
+  if (Array.isArray(value)) return value.map(factText).join(",");
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+/** Whether the message holds the text as a word of its own: "1" is not said by "192.0.2.1". */
+function says(message: string, text: string): boolean {
+  for (let at = message.indexOf(text); at !== -1; at = message.indexOf(text, at + 1)) {
+    if (isBoundary(message[at - 1]) && isBoundary(message[at + text.length], message[at + text.length + 1])) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/** A dot or comma ends a word when no word goes on behind it. */
+function isBoundary(character: string | undefined, next?: string): boolean {
+  if (character === undefined || /[\s()"';]/.test(character)) return true;
+  return /[.,:]/.test(character) && (next === undefined || /\s/.test(next));
+}
