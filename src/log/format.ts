@@ -60,15 +60,12 @@ function factText(value: unknown): string {
 /** Whether the message holds the text as a word of its own: "1" is not said by "192.0.2.1". */
 function says(message: string, text: string): boolean {
   for (let at = message.indexOf(text); at !== -1; at = message.indexOf(text, at + 1)) {
-    if (isBoundary(message[at - 1]) && isBoundary(message[at + text.length], message[at + text.length + 1])) {
+    if (
+      /(^|[\s("'[])$/.test(message.slice(0, at)) &&
+      /^($|[\s)"'\];]|[.,:]($|\s))/.test(message.slice(at + text.length))
+    ) {
       return true;
     }
   }
   return false;
-}
-
-/** A dot or comma ends a word when no word goes on behind it. */
-function isBoundary(character: string | undefined, next?: string): boolean {
-  if (character === undefined || /[\s()"';]/.test(character)) return true;
-  return /[.,:]/.test(character) && (next === undefined || /\s/.test(next));
 }
