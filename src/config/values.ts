@@ -1,0 +1,55 @@
+import { formatAddress, parseAddress, parsePrefix } from "../bytes/ip-address.ts";
+import { PolicyError } from "../errors/index.ts";
+import { parseSize } from "./units.ts";
+
+/** Single values of the file, from text to what they mean. Each throws a PolicyError that says what is wrong with the text. */
+
+const SMALLEST_MTU = 1280; // RFC 8200 section 5: below that there is no IPv6.
+const LARGEST_MTU = 65_535;
+
+/** A host's address in canonical text. */
+export function parseIpAddress(text: string): string {
+  const octets = parseAddress(text.trim());
+  if (octets === undefined) throw new PolicyError(notAnAddress(text));
+  if (octets.every((octet) => octet === 0)) {
+    throw new PolicyError(`${text} is no address of a host; leave the key out to mean any`);
+  }
+  return formatAddress(octets);
+}
+
+/** As `parseIpAddress`, and "0.0.0.0" or "::" for every address of the family. */
+export function parseListenAddress(text: string): string {
+  const octets = parseAddress(text.trim());
+  if (octets === undefined) throw new PolicyError(notAnAddress(text));
+  return formatAddress(octets);
+}
+
+function notAnAddress(text: string): string {
+  if (/^[A-Za-z0-9.-]*[A-Za-z][A-Za-z0-9.-]*$/.test(text)) {
+    return `"${text}" is a name; this version takes IP addresses only`;
+  }
+  return parsePrefix(text) === undefined
+    ? `"${text}" is not an IP address`
+    : `"${text}" is a range; one address is meant here`;
+}
+
+export function parseMtu(text: string): number {
+  const mtu = parseSize(text);
+  if (!Number.isInteger(mtu) || mtu < SMALLEST_MTU || mtu > LARGEST_MTU) {
+    throw new PolicyError(`an MTU is from ${SMALLEST_MTU} to ${LARGEST_MTU} octets, not ${text}`);
+  }
+  return mtu;
+}
+
+/** The kernel's rule for the name of a link (IFNAMSIZ 16, with its closing zero). */
+export function parseTunName(text: string): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$/.test(text)) {
+    throw new PolicyError(`"${text}" is no name of a device: at most 15 letters, digits, ".", "_" and "-"`);
+  }
+  return text;
+}
+
+export function parsePath(text: string): string {
+  if (text === "" || text.includes("\0")) throw new PolicyError(`"${text}" is not a path`);
+  return text;
+}
