@@ -10,7 +10,7 @@
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 2;
+export const LAYOUT_VERSION = 3;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -94,18 +94,15 @@ export const SA_SELECTOR_FIRST_OFFSET = 20;
 export const SA_SELECTOR_COUNT_OFFSET = 24;
 /** u32: 64 to 8192; 0 turns the check off (RFC 4303 section 3.4.3). */
 export const SA_REPLAY_WINDOW_OFFSET = 28;
-/** u32: which UDP socket of the worker this SA sends on. */
-export const SA_SOCKET_OFFSET = 32;
-/** u32 each: octets used of the peer's socket address and of the prepared control message. */
-export const SA_PEER_LENGTH_OFFSET = 36;
-export const SA_CONTROL_LENGTH_OFFSET = 40;
+/** u32, the host, atomic: which of the SA's two paths (0 or 1) holds. A move fills the other and flips. */
+export const SA_PATH_OFFSET = 32;
 /** u32, the host: raised whenever the slot is reserved, so that a policy cannot mean a slot's next tenant. */
 export const SA_GENERATION_OFFSET = 44;
 /** u64 each (two u32, low first), the host: hard limits. All ones is none. */
 export const SA_PACKET_LIMIT_OFFSET = 48;
 export const SA_OCTET_LIMIT_OFFSET = 56;
 
-/** From here to SA_PEER_OFFSET the owning worker writes. u64: outbound the last number sent, inbound the highest that was authentic. */
+/** From here to SA_PATHS_OFFSET the owning worker writes. u64: outbound the last number sent, inbound the highest that was authentic. */
 export const SA_SEQUENCE_OFFSET = 64;
 /** u64 each: inner packets and their octets, sealed or delivered. */
 export const SA_PACKETS_OFFSET = 72;
@@ -115,15 +112,23 @@ export const SA_LAST_USED_OFFSET = 88;
 /** u64 for each STATUS_* at 8 * status: what became of the packets of this SA. */
 export const SA_COUNTERS_OFFSET = 128;
 
-/** sockaddr_in or sockaddr_in6 of the peer, ready for msg_name. */
-export const SA_PEER_OFFSET = 384;
-export const SA_PEER_SIZE = 32;
-/** cmsghdr with IP_PKTINFO or IPV6_PKTINFO, ready for msg_control. */
-export const SA_CONTROL_OFFSET = 416;
-export const SA_CONTROL_SIZE = 64;
 /** Bitmap ring of the replay window (RFC 6479): a power of two of blocks, one bit for each number. */
 export const SA_REPLAY_OFFSET = 512;
 export const SA_REPLAY_SIZE = 2048;
+/** Two paths: where ESP goes and where it leaves from (outbound). */
+export const SA_PATHS_OFFSET = 2560;
+/** u32: which UDP socket of the worker sends. */
+export const PATH_SOCKET_OFFSET = 0;
+/** u32 each: octets used of the peer's socket address and of the prepared control message. */
+export const PATH_PEER_LENGTH_OFFSET = 4;
+export const PATH_CONTROL_LENGTH_OFFSET = 8;
+/** sockaddr_in or sockaddr_in6 of the peer, ready for msg_name. */
+export const PATH_PEER_OFFSET = 16;
+export const PATH_PEER_SIZE = 32;
+/** cmsghdr with IP_PKTINFO or IPV6_PKTINFO, ready for msg_control. */
+export const PATH_CONTROL_OFFSET = 48;
+export const PATH_CONTROL_SIZE = 64;
+export const PATH_SIZE = 128;
 /** Expanded key: the AEAD kernel's own record. */
 export const SA_AEAD_OFFSET = 4096;
 export const AEAD_CONTEXT_SIZE = 12288;
@@ -191,13 +196,17 @@ export const WORKER_IO_SIZE = 262144;
 /** IKE datagrams on their way to the host: a ring with one writer (the worker) and one reader (the host). */
 export const WORKER_MAILBOX_OFFSET = 724992;
 export const MAILBOX_SIZE = 1048576;
-/** u32, the worker, atomic: octets ever put in, modulo 2^32. */
+/** u32, the worker, atomic: where in the records area the next record goes. */
 export const MAILBOX_TAIL_OFFSET = 0;
-/** u32, the host, atomic: octets ever taken out, modulo 2^32. */
+/** u32, the host, atomic: where the oldest record is; equal to the tail when there is none. */
 export const MAILBOX_HEAD_OFFSET = 64;
 /** u32, atomic: 1 from the worker's doorbell until the host answers it. */
 export const MAILBOX_BELL_OFFSET = 128;
+/** Records: u32 size of the whole (a multiple of 4; 0 is "go on at the start"), u16 datagram length, u16 remote port,
+ * u16 local port, u8 octets of the remote and u8 of the local address, the two as text, the datagram. */
 export const MAILBOX_RECORDS_OFFSET = 192;
+export const MAILBOX_RECORDS_SIZE = 1048384;
+export const MAILBOX_RECORD_HEADER_SIZE = 12;
 /** What the TUN device gave: packets behind one another, or super-packets. */
 export const WORKER_TUN_SLAB_OFFSET = 1773568;
 export const TUN_SLAB_SIZE = 1310720;

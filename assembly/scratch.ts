@@ -1,4 +1,10 @@
-import { WORKER_BASE, WORKER_SCRATCH_OFFSET, WORKER_SCRATCH_SIZE, WORKER_SIZE } from "./layout";
+import {
+  WORKER_BASE,
+  WORKER_GCM_JOBS_OFFSET,
+  WORKER_SCRATCH_OFFSET,
+  WORKER_SCRATCH_SIZE,
+  WORKER_SIZE,
+} from "./layout";
 
 // Each thread has an instance of its own, and so a copy of these globals of its own: two instances never share scratch.
 let number: u32 = 0;
@@ -25,7 +31,8 @@ export function scratch(): usize {
   return base + WORKER_SCRATCH_OFFSET;
 }
 
-/** Zeroes the scratch: kernels leave key material behind there. */
-export function wipeScratch(): void {
-  memory.fill(scratch(), 0, WORKER_SCRATCH_SIZE);
+/** Zeroes what kernels leave behind: nonces with their salts in the jobs, key material in the scratch. */
+export function wipeTraces(): void {
+  const start = base + WORKER_GCM_JOBS_OFFSET;
+  memory.fill(start, 0, scratch() + WORKER_SCRATCH_SIZE - start);
 }

@@ -1,0 +1,124 @@
+// Outbound, one batch: 1 parse the inner packet  2 match the SPD  3 find the SA  4 check limits  5 number
+//   6 write header and trailer  7 seal all packets of a kernel in one call, from where they lie into the send slab
+
+import { addJob, beginJobs, sealJobs } from "./aead-jobs";
+import {
+  ICV_LENGTH,
+  IV_OFFSET,
+  NEXT_HEADER_IPV4,
+  NEXT_HEADER_IPV6,
+  PAYLOAD_OFFSET,
+  SEQUENCE_OFFSET,
+  TRAILER_LENGTH,
+} from "./esp-header";
+import { family, parseInnerPacket, totalLength } from "./inner-packet";
+import {
+  DESCRIPTOR_COUNT,
+  DESCRIPTOR_SIZE,
+  NO_SLOT,
+  POLICY_PROTECT,
+  SA_FLAG_ESN,
+  SEND_SLAB_SIZE,
+  STATUS_LIMIT_REACHED,
+  STATUS_NO_POLICY,
+  STATUS_NO_SA,
+  STATUS_OK,
+  STATUS_RUNT,
+  STATUS_SEQUENCE_EXHAUSTED,
+  STATUS_TOO_LONG,
+  WORKER_DESCRIPTORS_OFFSET,
+  WORKER_SEND_SLAB_OFFSET,
+} from "./layout";
+import { Descriptor, Sa } from "./records";
+import { countStatus, findOutboundSa, noteUse, wouldExceedLimits } from "./sad";
+import { region } from "./scratch";
+import { activeSnapshot, findPolicy } from "./spd";
+
+/** The longest payload of UDP over IPv4. */
+const DATAGRAM_LIMIT: u32 = 65507;
+
+/** Encapsulates the inner packets of descriptors `first` to `first + count - 1`; their ESP packets lie back to back from the start of the send slab. */
+export function espEncapsulateBatch(first: u32, count: u32): void {
+  if (<u64>first + <u64>count > <u64>DESCRIPTOR_COUNT) return;
+  const snapshot = activeSnapshot();
+  let cursor = region() + WORKER_SEND_SLAB_OFFSET;
+  const end = cursor + SEND_SLAB_SIZE;
+  let at = region() + WORKER_DESCRIPTORS_OFFSET + first * DESCRIPTOR_SIZE;
+  beginJobs();
+  for (let i: u32 = 0; i < count; i++, at += DESCRIPTOR_SIZE) {
+    const descriptor = changetype<Descriptor>(at);
+    descriptor.result = 0;
+    descriptor.resultLength = 0;
+    descriptor.sa = <u32>NO_SLOT;
+    descriptor.sequence = 0;
+    descriptor.job = 0;
+    descriptor.status = encapsulate(descriptor, snapshot, cursor, end);
+    countStatus(descriptor.sa, descriptor.status);
+    cursor += descriptor.resultLength;
+  }
+  sealJobs();
+}
+
+function encapsulate(descriptor: Descriptor, snapshot: usize, destination: usize, end: usize): u32 {
+  const inner: usize = descriptor.source;
+  if (!parseInnerPacket(inner, descriptor.length)) return STATUS_RUNT;
+
+  const policy = findPolicy(snapshot);
+  if (!policy) return STATUS_NO_POLICY;
+  if (policy.action != POLICY_PROTECT) return STATUS_NO_SA;
+  const sa = findOutboundSa(policy.sa, policy.generation);
+  if (!sa) return STATUS_NO_SA;
+  descriptor.sa = policy.sa;
+
+  const padLength = (0 - (totalLength + TRAILER_LENGTH)) & 3;
+  const plainLength = totalLength + padLength + TRAILER_LENGTH;
+  const espLength = PAYLOAD_OFFSET + plainLength + ICV_LENGTH;
+  if (espLength > DATAGRAM_LIMIT || <usize>espLength > end - destination) return STATUS_TOO_LONG;
+
+  if (wouldExceedLimits(sa, totalLength)) return STATUS_LIMIT_REACHED;
+  const sequence = nextSequence(sa);
+  if (sequence == 0) return STATUS_SEQUENCE_EXHAUSTED;
+  noteUse(sa, totalLength);
+
+  writeTrailer(inner + totalLength, padLength);
+  store<u32>(destination, bswap<u32>(sa.spi));
+  store<u32>(destination, bswap<u32>(<u32>sequence), SEQUENCE_OFFSET);
+  store<u64>(destination, bswap<u64>(sequence), IV_OFFSET);
+
+  const job = addJob(sa, destination, sequence);
+  job.salt = sa.salt;
+  job.ivFirst = load<u32>(destination, IV_OFFSET);
+  job.ivSecond = load<u32>(destination, IV_OFFSET + 4);
+  job.source = <u32>inner;
+  job.destination = <u32>destination + PAYLOAD_OFFSET;
+  job.length = plainLength;
+  job.tag = <u32>destination + PAYLOAD_OFFSET + plainLength;
+
+  descriptor.result = <u32>destination;
+  descriptor.resultLength = espLength;
+  descriptor.sequence = sequence;
+  return STATUS_OK;
+}
+
+/**
+ * Takes the next number of the SA, or 0 when it would cycle (RFC 4303 section 3.3.3). The number is also the IV, so it must
+ * be taken once even if several workers send on one SA: hence the exchange, which also keeps it from passing the end.
+ */
+function nextSequence(sa: Sa): u64 {
+  const word = changetype<usize>(sa) + offsetof<Sa>("sequence");
+  const last: u64 = (sa.flags & SA_FLAG_ESN) != 0 ? u64.MAX_VALUE : <u64>u32.MAX_VALUE;
+  let sent = atomic.load<u64>(word);
+  while (sent < last) {
+    const found = atomic.cmpxchg<u64>(word, sent, sent + 1);
+    if (found == sent) return sent + 1;
+    sent = found;
+  }
+  return 0;
+}
+
+/** RFC 4303 section 2.4: padding counts 1, 2, 3. */
+function writeTrailer(at: usize, padLength: u32): void {
+  for (let i: u32 = 1; i <= padLength; i++) store<u8>(at++, <u8>i);
+  store<u8>(at, <u8>padLength);
+  store<u8>(at, <u8>(family == 4 ? NEXT_HEADER_IPV4 : NEXT_HEADER_IPV6), 1);
+}

@@ -1,0 +1,109 @@
+// The Security Association Database in the shared memory: slots, their keys and their counters.
+
+import { chachaExpandKey } from "./chacha20-poly1305";
+import { gcmExpandKey } from "./gcm";
+import {
+  AEAD_AES_GCM,
+  AEAD_CHACHA20_POLY1305,
+  GHASH_BASE,
+  GHASH_TABLE_SIZE,
+  NO_SLOT,
+  SA_ACTIVE,
+  SA_AEAD_OFFSET,
+  SA_BASE,
+  SA_COUNTERS_OFFSET,
+  SA_FLAG_INBOUND,
+  SA_SLOT_COUNT,
+  SA_SLOT_SIZE,
+  SA_SPI_OFFSET,
+  SPI_SLOT_BITS,
+  SPI_WORKER_BITS,
+  WORKER_CLOCK_OFFSET,
+  WORKER_COUNTERS_OFFSET,
+} from "./layout";
+import { Sa } from "./records";
+import { replayMark } from "./replay";
+import { region, worker } from "./scratch";
+
+export function saAt(slot: u32): Sa {
+  return changetype<Sa>(SA_BASE + slot * SA_SLOT_SIZE);
+}
+
+export function aeadContextOf(sa: Sa): usize {
+  return changetype<usize>(sa) + SA_AEAD_OFFSET;
+}
+
+/** The slot of our inbound SA with this SPI, or NO_SLOT. Another worker's SA is none of ours: its window has one writer. */
+export function findInboundSlot(spi: u32): u32 {
+  const slot = spi & (SA_SLOT_COUNT - 1);
+  const sa = saAt(slot);
+  if (atomic.load<u32>(changetype<usize>(sa)) != SA_ACTIVE) return <u32>NO_SLOT;
+  if (sa.spi != spi || (sa.flags & SA_FLAG_INBOUND) == 0) return <u32>NO_SLOT;
+  if (((spi >> SPI_SLOT_BITS) & ((1 << SPI_WORKER_BITS) - 1)) != worker()) return <u32>NO_SLOT;
+  return slot;
+}
+
+/** The outbound SA in `slot`, or null when it is not there, or is not the one that `generation` means. */
+export function findOutboundSa(slot: u32, generation: u32): Sa | null {
+  if (slot >= <u32>SA_SLOT_COUNT) return null;
+  const sa = saAt(slot);
+  if (atomic.load<u32>(changetype<usize>(sa)) != SA_ACTIVE) return null;
+  return sa.generation == generation && (sa.flags & SA_FLAG_INBOUND) == 0 ? sa : null;
+}
+
+/** True when one more packet of `octets` would pass a hard limit of the SA. */
+export function wouldExceedLimits(sa: Sa, octets: u32): bool {
+  if (sa.packets >= sa.packetLimit) return true;
+  return sa.octets >= sa.octetLimit || sa.octetLimit - sa.octets < <u64>octets;
+}
+
+/** Notes a packet that was sealed or delivered. */
+export function noteUse(sa: Sa, octets: u32): void {
+  atomic.add<u64>(changetype<usize>(sa) + offsetof<Sa>("packets"), 1);
+  atomic.add<u64>(changetype<usize>(sa) + offsetof<Sa>("octets"), octets);
+  sa.lastUsed = load<f64>(region(), WORKER_CLOCK_OFFSET);
+}
+
+/** Counts what became of a packet: at its SA, or at the worker when it has none. */
+export function countStatus(slot: u32, status: u32): void {
+  const counters =
+    slot == <u32>NO_SLOT
+      ? region() + WORKER_COUNTERS_OFFSET
+      : changetype<usize>(saAt(slot)) + SA_COUNTERS_OFFSET;
+  const counter = counters + ((<usize>status) << 3);
+  store<u64>(counter, load<u64>(counter) + 1);
+}
+
+/** Expands the key of `keyLength` octets at `key` into a slot that is not active yet, for the algorithm written there. False when they do not fit. */
+export function espPrepareSa(slot: u32, key: usize, keyLength: u32): bool {
+  if (slot >= <u32>SA_SLOT_COUNT) return false;
+  const sa = saAt(slot);
+  if (sa.algorithm == AEAD_AES_GCM && (keyLength == 16 || keyLength == 24 || keyLength == 32)) {
+    gcmExpandKey(aeadContextOf(sa), ghashTableOf(slot), key, keyLength);
+    return true;
+  }
+  if (sa.algorithm == AEAD_CHACHA20_POLY1305 && keyLength == 32) {
+    chachaExpandKey(aeadContextOf(sa), key);
+    return true;
+  }
+  return false;
+}
+
+/** Zeroes everything of a slot that no worker reads any more, except its state and generation. */
+export function espWipeSa(slot: u32): void {
+  if (slot >= <u32>SA_SLOT_COUNT) return;
+  const sa = saAt(slot);
+  const generation = sa.generation;
+  memory.fill(changetype<usize>(sa) + SA_SPI_OFFSET, 0, SA_SLOT_SIZE - SA_SPI_OFFSET);
+  memory.fill(ghashTableOf(slot), 0, GHASH_TABLE_SIZE);
+  sa.generation = generation;
+}
+
+/** Marks the number high * 2^32 + low in a slot's replay window, as an authentic packet would. For tests of the window alone. */
+export function espReplayMark(slot: u32, high: u32, low: u32): u32 {
+  return replayMark(saAt(slot), ((<u64>high) << 32) | <u64>low);
+}
+
+function ghashTableOf(slot: u32): usize {
+  return GHASH_BASE + slot * GHASH_TABLE_SIZE;
+}
