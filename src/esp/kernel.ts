@@ -13,6 +13,18 @@ export interface Kernel {
   chachaExpandKey(context: number, key: number): void;
   chachaSealBatch(jobs: number, count: number): void;
   chachaOpenBatch(jobs: number, count: number): void;
+  /** Descriptors of the worker's region; results lie in its send slab. */
+  espEncapsulateBatch(first: number, count: number): void;
+  /** Descriptors of the worker's region; results lie where the packets were. */
+  espDecapsulateBatch(first: number, count: number): void;
+  /** Expands a key into a slot that is not active yet. 0 when algorithm and length do not go together. */
+  espPrepareSa(slot: number, key: number, keyLength: number): number;
+  /** Zeroes a slot, its expanded key and its table, once no worker reads them. */
+  espWipeSa(slot: number): void;
+  /** Marks a number in a slot's replay window. Returns a STATUS_*. */
+  espReplayMark(slot: number, high: number, low: number): number;
+  /** Zeroes the jobs and the scratch of this instance's worker. */
+  wipeTraces(): void;
 }
 
 /** The memory that the host and every data worker share. Reserved, not filled: pages that nobody touches cost nothing. */

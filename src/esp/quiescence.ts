@@ -1,0 +1,93 @@
+import { WORKER_BASE, WORKER_EPOCH_OFFSET, WORKER_SIZE } from "../../assembly/layout.ts";
+
+/** Knows when the data workers have let go of what the host took away. */
+export interface Quiescence {
+  /** Settles when no worker can still be using anything that was unpublished before the call. Never rejects. */
+  settle(): Promise<void>;
+}
+
+/** For a pump that the host itself runs: between rounds nothing is in use. `wipe` zeroes what the last round left behind. */
+export function immediateQuiescence(wipe: () => void): Quiescence {
+  return {
+    settle: () => {
+      wipe();
+      return Promise.resolve();
+    },
+  };
+}
+
+const FIRST_LOOK_MS = 1;
+const SLOWEST_LOOK_MS = 50;
+/** One round may have begun before the news; it wiped its scratch before it could know of it. The one after has done both. */
+const ROUNDS = 2;
+
+/** Watches the epoch of a worker thread, which it raises once a round, and wakes it so that rounds happen. */
+export class WorkerQuiescence implements Quiescence {
+  readonly #words: Int32Array;
+  readonly #index: number;
+  readonly #wake: () => void;
+  #hasStopped = false;
+
+  constructor(facts: {
+    readonly memory: WebAssembly.Memory;
+    readonly worker: number;
+    readonly wake: () => void;
+  }) {
+    this.#words = new Int32Array(facts.memory.buffer);
+    this.#index = (WORKER_BASE + facts.worker * WORKER_SIZE + WORKER_EPOCH_OFFSET) >>> 2;
+    this.#wake = facts.wake;
+  }
+
+  settle(): Promise<void> {
+    const seen = Atomics.load(this.#words, this.#index);
+    return new Promise((resolve) => {
+      const look = (delayMs: number): void => {
+        const passed = (Atomics.load(this.#words, this.#index) - seen) >>> 0;
+        if (this.#hasStopped || passed >= ROUNDS) {
+          resolve();
+          return;
+        }
+        this.#wake();
+        setTimeout(look, delayMs, Math.min(2 * delayMs, SLOWEST_LOOK_MS));
+      };
+      look(FIRST_LOOK_MS);
+    });
+  }
+
+  /** The worker is gone: nothing is in use any more. */
+  stop(): void {
+    this.#hasStopped = true;
+  }
+}
+
+/**
+ * Writes a record that exists twice: the idle copy is filled, then becomes the one that holds. Until the workers have let go
+ * of the copy that held before, newer content waits; only the newest is kept.
+ */
+export class DoubleBuffer<T> {
+  readonly #quiescence: Quiescence;
+  readonly #publish: (content: T) => void;
+  #waiting: { readonly content: T } | undefined;
+  #isSettling = false;
+
+  /** `publish` fills the idle copy and flips; it is called only while nobody reads the idle copy. */
+  constructor(quiescence: Quiescence, publish: (content: T) => void) {
+    this.#quiescence = quiescence;
+    this.#publish = publish;
+  }
+
+  write(content: T): void {
+    if (this.#isSettling) {
+      this.#waiting = { content };
+      return;
+    }
+    this.#publish(content);
+    this.#isSettling = true;
+    void this.#quiescence.settle().then(() => {
+      this.#isSettling = false;
+      const next = this.#waiting;
+      this.#waiting = undefined;
+      if (next !== undefined) this.write(next.content);
+    });
+  }
+}

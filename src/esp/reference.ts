@@ -1,0 +1,347 @@
+// ESP with node:crypto, one packet at a time and as plainly as RFC 4303 puts it: the oracle for the kernel, and the line
+// beside it in every chart.
+
+import { createCipheriv, createDecipheriv } from "node:crypto";
+import { compareOctets } from "../bytes/compare.ts";
+import { EncryptionTransform, TrafficSelectorType } from "../iana/ikev2-parameters.ts";
+import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
+import type { Transform } from "../wire/payloads/transform.ts";
+import type { SelectorSet } from "./selector-table.ts";
+import type { StatusName } from "./status.ts";
+
+export interface ReferenceSaFacts {
+  readonly spi: number;
+  readonly encryption: Transform;
+  /** Key, then 4 octets of salt. */
+  readonly key: Uint8Array;
+  readonly esn: boolean;
+  readonly selectors: SelectorSet;
+  /** 0 is no check. */
+  readonly replayWindowPackets: number;
+  readonly packetLimit: number;
+  readonly octetLimit: number;
+}
+
+export type ReferencePolicy =
+  | { readonly action: "protect"; readonly sa: ReferenceSa }
+  | { readonly action: "discard"; readonly selectors: SelectorSet };
+
+export type Encapsulated =
+  | { readonly status: "ok"; readonly octets: Uint8Array; readonly sequence: bigint }
+  | { readonly status: Exclude<StatusName, "ok"> };
+
+export type Decapsulated =
+  | { readonly status: "ok"; readonly packet: Uint8Array; readonly sequence: bigint }
+  | { readonly status: Exclude<StatusName, "ok"> };
+
+const HEADER_LENGTH = 8;
+const IV_LENGTH = 8;
+const ICV_LENGTH = 16;
+const TRAILER_LENGTH = 2;
+const DATAGRAM_LIMIT = 65_507;
+const SUBSPACE = 2n ** 32n;
+
+/** One direction of a child SA. */
+export class ReferenceSa {
+  readonly facts: ReferenceSaFacts;
+  /** Outbound the last number sent, inbound the highest that was authentic. */
+  sequence = 0n;
+  packets = 0;
+  octets = 0;
+  readonly #seen = new Set<bigint>();
+
+  constructor(facts: ReferenceSaFacts) {
+    this.facts = facts;
+  }
+
+  wouldExceedLimits(length: number): boolean {
+    return this.packets >= this.facts.packetLimit || this.octets + length > this.facts.octetLimit;
+  }
+
+  noteUse(length: number): void {
+    this.packets++;
+    this.octets += length;
+  }
+
+  /** RFC 4303 section 3.3.3. */
+  nextSequence(): bigint | undefined {
+    const last = this.facts.esn ? 2n ** 64n - 1n : SUBSPACE - 1n;
+    if (this.sequence === last) return undefined;
+    this.sequence += 1n;
+    return this.sequence;
+  }
+
+  /** RFC 4303 section 3.4.3. */
+  replayVerdict(sequence: bigint): "ok" | "replayed" | "tooOld" {
+    const window = BigInt(this.facts.replayWindowPackets);
+    if (window === 0n) return "ok";
+    if (sequence === 0n || sequence <= this.sequence - window) return "tooOld";
+    return this.#seen.has(sequence) ? "replayed" : "ok";
+  }
+
+  mark(sequence: bigint): void {
+    if (this.facts.replayWindowPackets > 0) this.#seen.add(sequence);
+    if (sequence > this.sequence) this.sequence = sequence;
+  }
+
+  /**
+   * RFC 4303 appendix A2, said in whole numbers: of all numbers with these low 32 bits, the lowest that is not left of the
+   * window. Undefined when the window has not got there yet, or numbers have run out.
+   */
+  infer(low: number): bigint | undefined {
+    if (!this.facts.esn) return BigInt(low);
+    const bottom = this.sequence - BigInt(this.facts.replayWindowPackets) + 1n;
+    let candidate = BigInt(low) - SUBSPACE;
+    while (candidate < bottom) candidate += SUBSPACE;
+    return candidate < 0n || candidate >= 2n ** 64n ? undefined : candidate;
+  }
+}
+
+/** The outbound side: an ordered SPD. */
+export function referenceEncapsulate(policies: readonly ReferencePolicy[], packet: Uint8Array): Encapsulated {
+  const inner = parsePacket(packet);
+  if (inner === undefined) return { status: "runt" };
+  const policy = policies.find((each) => {
+    const selectors = each.action === "protect" ? each.sa.facts.selectors : each.selectors;
+    return isSelected(selectors, { local: inner.source, remote: inner.destination, inner });
+  });
+  if (policy === undefined) return { status: "noPolicy" };
+  if (policy.action === "discard") return { status: "noSa" };
+
+  const { sa } = policy;
+  const padLength = (4 - ((inner.length + TRAILER_LENGTH) % 4)) % 4;
+  const length = HEADER_LENGTH + IV_LENGTH + inner.length + padLength + TRAILER_LENGTH + ICV_LENGTH;
+  if (length > DATAGRAM_LIMIT) return { status: "tooLong" };
+  if (sa.wouldExceedLimits(inner.length)) return { status: "limitReached" };
+  const sequence = sa.nextSequence();
+  if (sequence === undefined) return { status: "sequenceExhausted" };
+  sa.noteUse(inner.length);
+
+  const padding = Uint8Array.from({ length: padLength }, (_, i) => i + 1);
+  const nextHeader = inner.family === 4 ? 4 : 41;
+  const plaintext = Buffer.concat([
+    packet.subarray(0, inner.length),
+    padding,
+    Uint8Array.of(padLength, nextHeader),
+  ]);
+  return { status: "ok", octets: sealEsp(sa.facts, { sequence, plaintext }), sequence };
+}
+
+/** Seals a plaintext, trailer included, as the ESP packet with this number. Tests use it to make what no sender should. */
+export function sealEsp(
+  facts: Pick<ReferenceSaFacts, "spi" | "encryption" | "key" | "esn">,
+  { sequence, plaintext }: { readonly sequence: bigint; readonly plaintext: Uint8Array },
+): Uint8Array {
+  const header = Buffer.alloc(HEADER_LENGTH + IV_LENGTH);
+  header.writeUInt32BE(facts.spi, 0);
+  header.writeUInt32BE(Number(sequence & 0xffff_ffffn), 4);
+  header.writeBigUInt64BE(sequence, 8);
+  const { key, salt, algorithm } = keyOf(facts);
+  const cipher = createCipheriv(algorithm, key, Buffer.concat([salt, header.subarray(HEADER_LENGTH)]), {
+    authTagLength: ICV_LENGTH,
+  });
+  cipher.setAAD(additionalData(facts, sequence), { plaintextLength: plaintext.length });
+  const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
+  return new Uint8Array(Buffer.concat([header, ciphertext, cipher.getAuthTag()]));
+}
+
+/**
+ * The inbound side. A batch goes through in three steps, as in the kernel: what the window refuses at the start of the batch
+ * is refused before any cryptography, what an earlier packet of the batch has taken is refused after it.
+ */
+export function referenceDecapsulate(
+  inbound: ReadonlyMap<number, ReferenceSa>,
+  packets: readonly Uint8Array[],
+): Decapsulated[] {
+  return packets
+    .map((packet) => admit(inbound, packet))
+    .map((admitted) => (admitted.status === "ok" ? { ...admitted, plaintext: openEsp(admitted) } : admitted))
+    .map((opened) => (opened.status === "ok" ? finish(opened) : opened));
+}
+
+interface Admitted {
+  readonly status: "ok";
+  readonly sa: ReferenceSa;
+  readonly sequence: bigint;
+  readonly packet: Uint8Array;
+}
+
+function admit(
+  inbound: ReadonlyMap<number, ReferenceSa>,
+  packet: Uint8Array,
+): Admitted | { readonly status: Exclude<StatusName, "ok"> } {
+  if (packet.length < HEADER_LENGTH) return { status: "runt" };
+  const view = new DataView(packet.buffer, packet.byteOffset);
+  const sa = inbound.get(view.getUint32(0));
+  if (sa === undefined) return { status: "noSa" };
+  if (packet.length < HEADER_LENGTH + IV_LENGTH + TRAILER_LENGTH + ICV_LENGTH) return { status: "runt" };
+  const sequence = sa.infer(view.getUint32(4));
+  if (sequence === undefined) return { status: "tooOld" };
+  const verdict = sa.replayVerdict(sequence);
+  return verdict === "ok" ? { status: "ok", sa, sequence, packet } : { status: verdict };
+}
+
+function openEsp({ sa, sequence, packet }: Admitted): Uint8Array | undefined {
+  const { key, salt, algorithm } = keyOf(sa.facts);
+  const iv = packet.subarray(HEADER_LENGTH, HEADER_LENGTH + IV_LENGTH);
+  const decipher = createDecipheriv(algorithm, key, Buffer.concat([salt, iv]), { authTagLength: ICV_LENGTH });
+  const ciphertext = packet.subarray(HEADER_LENGTH + IV_LENGTH, packet.length - ICV_LENGTH);
+  decipher.setAAD(additionalData(sa.facts, sequence), { plaintextLength: ciphertext.length });
+  decipher.setAuthTag(packet.subarray(packet.length - ICV_LENGTH));
+  const plaintext = decipher.update(ciphertext);
+  try {
+    decipher.final();
+    return plaintext;
+  } catch {
+    return undefined;
+  }
+}
+
+function finish({
+  sa,
+  sequence,
+  plaintext,
+}: Admitted & { readonly plaintext: Uint8Array | undefined }): Decapsulated {
+  if (plaintext === undefined) return { status: "integrityFailed" };
+  const verdict = sa.replayVerdict(sequence);
+  if (verdict !== "ok") return { status: verdict };
+  sa.mark(sequence);
+
+  const body = plaintext.subarray(0, plaintext.length - TRAILER_LENGTH);
+  const [padLength, nextHeader] = [plaintext.at(-2)!, plaintext.at(-1)!];
+  if (nextHeader === 59) return { status: "dummy" };
+  const padding = body.subarray(body.length - padLength);
+  if (padLength > body.length || (padLength > 0 && padding.some((octet, i) => octet !== i + 1))) {
+    return { status: "malformed" };
+  }
+  const inner = parsePacket(body.subarray(0, body.length - padLength));
+  if (inner === undefined || nextHeader !== (inner.family === 4 ? 4 : 41)) return { status: "malformed" };
+  if (!isSelected(sa.facts.selectors, { local: inner.destination, remote: inner.source, inner })) {
+    return { status: "selectorMismatch" };
+  }
+  if (sa.wouldExceedLimits(inner.length)) return { status: "limitReached" };
+  sa.noteUse(inner.length);
+  return { status: "ok", packet: body.slice(0, inner.length), sequence };
+}
+
+/** RFC 4106 section 5, RFC 7634 section 2. */
+function additionalData({ spi, esn }: Pick<ReferenceSaFacts, "spi" | "esn">, sequence: bigint): Buffer {
+  const aad = Buffer.alloc(esn ? 12 : 8);
+  aad.writeUInt32BE(spi, 0);
+  if (esn) aad.writeBigUInt64BE(sequence, 4);
+  else aad.writeUInt32BE(Number(sequence), 4);
+  return aad;
+}
+
+function keyOf({ encryption, key }: Pick<ReferenceSaFacts, "encryption" | "key">) {
+  const isChacha = encryption.id === EncryptionTransform.ENCR_CHACHA20_POLY1305;
+  const algorithm = isChacha ? "chacha20-poly1305" : (`aes-${encryption.keyLength as 128}-gcm` as const);
+  // One type for both, since the calls are the same.
+  return {
+    algorithm: algorithm as "aes-128-gcm",
+    key: key.subarray(0, key.length - 4),
+    salt: key.subarray(key.length - 4),
+  };
+}
+
+// ---- Inner packets ------------------------------------------------------------------------------------------------
+
+interface End {
+  readonly address: Uint8Array;
+  /** "opaque": the packet does not show it. "absent": the other side of an ICMP type, which has no say. */
+  readonly port: number | "opaque" | "absent";
+}
+
+interface InnerPacket {
+  readonly family: 4 | 6;
+  readonly length: number;
+  readonly protocol: number;
+  readonly source: End;
+  readonly destination: End;
+}
+
+function parsePacket(octets: Uint8Array): InnerPacket | undefined {
+  if (octets.length < 20) return undefined;
+  const view = new DataView(octets.buffer, octets.byteOffset, octets.length);
+  const version = octets[0]! >> 4;
+  if (version === 4) {
+    const headerLength = (octets[0]! & 15) * 4;
+    const length = view.getUint16(2);
+    if (headerLength < 20 || length < headerLength || length > octets.length) return undefined;
+    const isLaterFragment = (view.getUint16(6) & 0x1fff) !== 0;
+    const protocol = octets[9]!;
+    const ports = portsOf(protocol, octets.subarray(isLaterFragment ? length : headerLength, length));
+    return {
+      family: 4,
+      length,
+      protocol,
+      source: { address: octets.subarray(12, 16), port: ports.source },
+      destination: { address: octets.subarray(16, 20), port: ports.destination },
+    };
+  }
+  if (version !== 6 || octets.length < 40) return undefined;
+  const length = 40 + view.getUint16(4);
+  if (length > octets.length) return undefined;
+  const layer = walkExtensionHeaders(octets.subarray(0, length));
+  if (layer === undefined) return undefined;
+  const ports = portsOf(layer.protocol, layer.octets);
+  return {
+    family: 6,
+    length,
+    protocol: layer.protocol,
+    source: { address: octets.subarray(8, 24), port: ports.source },
+    destination: { address: octets.subarray(24, 40), port: ports.destination },
+  };
+}
+
+function walkExtensionHeaders(
+  packet: Uint8Array,
+): { readonly protocol: number; readonly octets: Uint8Array } | undefined {
+  let protocol = packet[6]!;
+  let rest = packet.subarray(40);
+  for (let count = 0; [0, 43, 44, 51, 60].includes(protocol); count++) {
+    if (count === 8 || rest.length < 8) return undefined;
+    const length = protocol === 44 ? 8 : protocol === 51 ? (rest[1]! + 2) * 4 : (rest[1]! + 1) * 8;
+    if (length > rest.length) return undefined;
+    const isLaterFragment = protocol === 44 && ((rest[2]! << 8) | rest[3]!) >> 3 !== 0;
+    protocol = rest[0]!;
+    rest = rest.subarray(length);
+    if (isLaterFragment) return { protocol, octets: new Uint8Array(0) };
+  }
+  return { protocol, octets: rest };
+}
+
+function portsOf(protocol: number, layer: Uint8Array): { source: End["port"]; destination: End["port"] } {
+  if (layer.length < 4) return { source: "opaque", destination: "opaque" };
+  const first = (layer[0]! << 8) | layer[1]!;
+  const second = (layer[2]! << 8) | layer[3]!;
+  if ([6, 17, 33, 132, 136].includes(protocol)) return { source: first, destination: second };
+  if (protocol === 1 || protocol === 58) return { source: first, destination: "absent" };
+  if (protocol === 135) return { source: layer[2]! << 8, destination: "absent" };
+  return { source: "opaque", destination: "opaque" };
+}
+
+function isSelected(
+  { local, remote }: SelectorSet,
+  packet: { readonly local: End; readonly remote: End; readonly inner: InnerPacket },
+): boolean {
+  const covers = (selector: TrafficSelector, end: End): boolean =>
+    selector.type ===
+      (packet.inner.family === 4
+        ? TrafficSelectorType.TS_IPV4_ADDR_RANGE
+        : TrafficSelectorType.TS_IPV6_ADDR_RANGE) &&
+    (selector.protocol === 0 || selector.protocol === packet.inner.protocol) &&
+    compareOctets(end.address, selector.startAddress) >= 0 &&
+    compareOctets(end.address, selector.endAddress) <= 0 &&
+    portIsCovered(selector, end.port);
+  return (
+    local.some((selector) => covers(selector, packet.local)) &&
+    remote.some((selector) => covers(selector, packet.remote))
+  );
+}
+
+function portIsCovered({ startPort, endPort }: TrafficSelector, port: End["port"]): boolean {
+  if (port === "absent" || (startPort === 0 && endPort === 65535)) return true;
+  const isOpaque = startPort > endPort;
+  return isOpaque ? port === "opaque" : typeof port === "number" && port >= startPort && port <= endPort;
+}

@@ -1,0 +1,148 @@
+import {
+  AEAD_AES_GCM,
+  AEAD_CHACHA20_POLY1305,
+  PATH_CONTROL_LENGTH_OFFSET,
+  PATH_CONTROL_OFFSET,
+  PATH_PEER_LENGTH_OFFSET,
+  PATH_PEER_OFFSET,
+  PATH_SIZE,
+  PATH_SOCKET_OFFSET,
+  SA_ALGORITHM_OFFSET,
+  SA_BASE,
+  SA_COUNTERS_OFFSET,
+  SA_FLAG_ESN,
+  SA_FLAG_INBOUND,
+  SA_FLAGS_OFFSET,
+  SA_GENERATION_OFFSET,
+  SA_LAST_USED_OFFSET,
+  SA_OCTET_LIMIT_OFFSET,
+  SA_OCTETS_OFFSET,
+  SA_PACKET_LIMIT_OFFSET,
+  SA_PACKETS_OFFSET,
+  SA_PATH_OFFSET,
+  SA_PATHS_OFFSET,
+  SA_REPLAY_WINDOW_OFFSET,
+  SA_SALT_OFFSET,
+  SA_SELECTOR_COUNT_OFFSET,
+  SA_SELECTOR_FIRST_OFFSET,
+  SA_SEQUENCE_OFFSET,
+  SA_SLOT_SIZE,
+  SA_SPI_OFFSET,
+  SA_STATE_OFFSET,
+} from "../../assembly/layout.ts";
+import type { SelectorRun } from "./selector-table.ts";
+import { type Drops, dropsAt } from "./status.ts";
+import { u64At, writeU64 } from "./words.ts";
+
+export type AeadAlgorithm = typeof AEAD_AES_GCM | typeof AEAD_CHACHA20_POLY1305;
+
+/** Where an SA's datagrams go and leave from, as system calls take it. */
+export interface PathRecord {
+  /** Which socket of the worker sends. */
+  readonly socket: number;
+  /** sockaddr_in or sockaddr_in6. */
+  readonly peer: Uint8Array;
+  /** cmsghdr with packet info, or empty. */
+  readonly control: Uint8Array;
+}
+
+/** What the host writes into a slot, except the key. */
+export interface SaRecord {
+  readonly spi: number;
+  readonly isInbound: boolean;
+  readonly hasEsn: boolean;
+  readonly algorithm: AeadAlgorithm;
+  /** 4 octets. */
+  readonly salt: Uint8Array;
+  readonly selectors: SelectorRun;
+  readonly replayWindowPackets: number;
+  /** `Infinity` is none. */
+  readonly packetLimit: number;
+  readonly octetLimit: number;
+}
+
+/** What an SA carried in one direction. */
+export interface SaTraffic {
+  /** Inner packets and their octets, sealed or delivered. */
+  readonly packets: number;
+  readonly octets: number;
+  readonly drops: Drops;
+  /** Moment of the last packet, in milliseconds of the system's monotonic clock; 0 before the first. */
+  readonly lastUsedMs: number;
+  /** Outbound the last number sent, inbound the highest that was authentic. */
+  readonly sequence: number;
+}
+
+/** One slot of the SAD in the shared memory, as the host sees it. */
+export class SaSlot {
+  readonly number: number;
+  readonly #address: number;
+  readonly #octets: Uint8Array;
+  readonly #words: Uint32Array;
+
+  constructor(memory: WebAssembly.Memory, number: number) {
+    this.number = number;
+    this.#address = SA_BASE + number * SA_SLOT_SIZE;
+    this.#octets = new Uint8Array(memory.buffer);
+    this.#words = new Uint32Array(memory.buffer);
+  }
+
+  get state(): number {
+    return Atomics.load(this.#words, (this.#address + SA_STATE_OFFSET) >>> 2);
+  }
+
+  /** Publishes: what was written before is seen by whoever sees the state. */
+  set state(state: number) {
+    Atomics.store(this.#words, (this.#address + SA_STATE_OFFSET) >>> 2, state);
+  }
+
+  get generation(): number {
+    return this.#words[(this.#address + SA_GENERATION_OFFSET) >>> 2]!;
+  }
+
+  raiseGeneration(): void {
+    this.#words[(this.#address + SA_GENERATION_OFFSET) >>> 2]!++;
+  }
+
+  /** Fills a slot that no worker looks at. */
+  write(sa: SaRecord): void {
+    const set = (offset: number, value: number): void => {
+      this.#words[(this.#address + offset) >>> 2] = value;
+    };
+    set(SA_SPI_OFFSET, sa.spi);
+    set(SA_FLAGS_OFFSET, (sa.isInbound ? SA_FLAG_INBOUND : 0) | (sa.hasEsn ? SA_FLAG_ESN : 0));
+    set(SA_ALGORITHM_OFFSET, sa.algorithm);
+    set(SA_SELECTOR_FIRST_OFFSET, sa.selectors.first);
+    set(SA_SELECTOR_COUNT_OFFSET, sa.selectors.count);
+    set(SA_REPLAY_WINDOW_OFFSET, sa.replayWindowPackets);
+    this.#octets.set(sa.salt, this.#address + SA_SALT_OFFSET);
+    writeU64(this.#words, this.#address + SA_PACKET_LIMIT_OFFSET, sa.packetLimit);
+    writeU64(this.#words, this.#address + SA_OCTET_LIMIT_OFFSET, sa.octetLimit);
+  }
+
+  /** Fills the idle path and makes it the one that holds. */
+  writePath({ socket, peer, control }: PathRecord): void {
+    const flag = (this.#address + SA_PATH_OFFSET) >>> 2;
+    const idle = Atomics.load(this.#words, flag) ^ 1;
+    const path = this.#address + SA_PATHS_OFFSET + idle * PATH_SIZE;
+    this.#words[(path + PATH_SOCKET_OFFSET) >>> 2] = socket;
+    this.#words[(path + PATH_PEER_LENGTH_OFFSET) >>> 2] = peer.length;
+    this.#words[(path + PATH_CONTROL_LENGTH_OFFSET) >>> 2] = control.length;
+    this.#octets.set(peer, path + PATH_PEER_OFFSET);
+    this.#octets.set(control, path + PATH_CONTROL_OFFSET);
+    Atomics.store(this.#words, flag, idle);
+  }
+
+  get traffic(): SaTraffic {
+    const at = this.#address;
+    return {
+      packets: u64At(this.#words, at + SA_PACKETS_OFFSET),
+      octets: u64At(this.#words, at + SA_OCTETS_OFFSET),
+      drops: dropsAt(this.#words, at + SA_COUNTERS_OFFSET),
+      lastUsedMs: new DataView(this.#words.buffer).getFloat64(at + SA_LAST_USED_OFFSET, true),
+      sequence: u64At(this.#words, at + SA_SEQUENCE_OFFSET),
+    };
+  }
+}
+
+export { AEAD_AES_GCM, AEAD_CHACHA20_POLY1305 };

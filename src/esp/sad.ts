@@ -1,0 +1,295 @@
+import {
+  CONTROL_BASE,
+  CONTROL_WIPE_OFFSET,
+  SA_ACTIVE,
+  SA_FREE,
+  SA_REMOVED,
+  SA_RESERVED,
+  SA_SLOT_COUNT,
+  SPI_SLOT_BITS,
+  SPI_WORKER_BITS,
+  WORKER_BASE,
+  WORKER_TUN_SLAB_OFFSET,
+} from "../../assembly/layout.ts";
+import { wipe } from "../bytes/wipe.ts";
+import { PolicyError } from "../errors/index.ts";
+import { EncryptionTransform } from "../iana/ikev2-parameters.ts";
+import type { Random } from "../platform/random.ts";
+import type { Transform } from "../wire/payloads/transform.ts";
+import type { Kernel } from "./kernel.ts";
+import { DoubleBuffer, type Quiescence } from "./quiescence.ts";
+import {
+  AEAD_AES_GCM,
+  AEAD_CHACHA20_POLY1305,
+  type AeadAlgorithm,
+  type PathRecord,
+  type SaRecord,
+  SaSlot,
+  type SaTraffic,
+} from "./sa-slot.ts";
+import type { SelectorRun, SelectorSet, SelectorTable } from "./selector-table.ts";
+
+/** Both directions of a child SA with their keys. */
+export interface ChildSaRecord {
+  readonly inboundSpi: number;
+  /** The peer's choice, 256 and up. */
+  readonly outboundSpi: number;
+  /** ENCR_AES_GCM_16 or ENCR_CHACHA20_POLY1305. */
+  readonly encryption: Transform;
+  readonly esn: boolean;
+  /** Key, then 4 octets of salt, as KEYMAT gives them. */
+  readonly inboundKey: Uint8Array;
+  readonly outboundKey: Uint8Array;
+  readonly selectors: SelectorSet;
+  readonly path: PathRecord;
+  /** 64 to 8192, or 0 for no check, which ESN does not allow (RFC 4303 section 3.4.3). */
+  readonly replayWindowPackets: number;
+  /** Hard limits of each direction; `Infinity` is none. */
+  readonly packetLimit: number;
+  readonly octetLimit: number;
+}
+
+export interface ChildSaTraffic {
+  readonly inbound: SaTraffic;
+  readonly outbound: SaTraffic;
+}
+
+interface ChildSaSlots {
+  readonly inboundSpi: number;
+  readonly inbound: SaSlot;
+  readonly outbound: SaSlot;
+  installed: { readonly selectors: SelectorRun; readonly path: DoubleBuffer<PathRecord> } | undefined;
+}
+
+const SALT_LENGTH = 4;
+const SMALLEST_WINDOW = 64;
+const LARGEST_WINDOW = 8192;
+
+/**
+ * The host's side of the Security Association Database. A child SA takes two slots, both reserved when its inbound SPI is
+ * chosen, so that a finished negotiation always finds its place. Keys exist in the slots only.
+ */
+export class Sad {
+  readonly #memory: WebAssembly.Memory;
+  readonly #kernel: Kernel;
+  readonly #worker: number;
+  readonly #random: Random;
+  readonly #selectors: SelectorTable;
+  readonly #quiescence: Quiescence;
+  readonly #octets: Uint8Array;
+  /** The slot that has been free for longest comes first. */
+  readonly #free: SaSlot[];
+  /** The last SPI of each slot. */
+  readonly #previousSpis = new Uint32Array(SA_SLOT_COUNT);
+  readonly #children = new Map<number, ChildSaSlots>();
+
+  /** `kernel` is the host's instance; `worker` is the data worker that will own the inbound SAs. */
+  constructor(facts: {
+    readonly memory: WebAssembly.Memory;
+    readonly kernel: Kernel;
+    readonly worker: number;
+    readonly random: Random;
+    readonly selectors: SelectorTable;
+    readonly quiescence: Quiescence;
+  }) {
+    this.#memory = facts.memory;
+    this.#kernel = facts.kernel;
+    this.#worker = facts.worker;
+    this.#random = facts.random;
+    this.#selectors = facts.selectors;
+    this.#quiescence = facts.quiescence;
+    this.#octets = new Uint8Array(facts.memory.buffer);
+    this.#free = Array.from({ length: SA_SLOT_COUNT }, (_, number) => new SaSlot(facts.memory, number));
+  }
+
+  /** Slots that are free; a child SA takes two. */
+  get freeSlotCount(): number {
+    return this.#free.length;
+  }
+
+  /** Reserves room for a child SA and returns its inbound SPI, or undefined when all slots are in use. */
+  allocateSpi(): number | undefined {
+    if (this.#free.length < 2) return undefined;
+    const inbound = this.#reserve();
+    const outbound = this.#reserve();
+    const inboundSpi = this.#chooseSpi(inbound.number);
+    this.#previousSpis[inbound.number] = inboundSpi;
+    this.#children.set(inboundSpi, { inboundSpi, inbound, outbound, installed: undefined });
+    return inboundSpi;
+  }
+
+  /** Gives an SPI back that was never installed. Others are left alone. */
+  releaseSpi(inboundSpi: number): void {
+    const child = this.#children.get(inboundSpi);
+    if (child === undefined || child.installed !== undefined) return;
+    this.#children.delete(inboundSpi);
+    this.#reclaim(child);
+  }
+
+  /**
+   * Writes both SAs and publishes them, inbound first. The keys are overwritten, whatever happens. Throws PolicyError when the
+   * selectors do not fit, RangeError for what no negotiation should yield (unknown SPI, cipher, key length, window).
+   */
+  install(record: ChildSaRecord): void {
+    let selectors: SelectorRun | undefined;
+    try {
+      const child = this.#reservedChild(record.inboundSpi);
+      const algorithm = checkRecord(record);
+      selectors = this.#selectors.allocate(record.selectors);
+      this.#prepare(child.inbound, record, { algorithm, isInbound: true, selectors });
+      this.#prepare(child.outbound, record, { algorithm, isInbound: false, selectors });
+      const path = new DoubleBuffer<PathRecord>(this.#quiescence, (next) => child.outbound.writePath(next));
+      child.outbound.writePath(record.path);
+      child.installed = { selectors, path };
+      child.inbound.state = SA_ACTIVE;
+      child.outbound.state = SA_ACTIVE;
+    } catch (error) {
+      if (selectors !== undefined) this.#selectors.release(selectors);
+      throw error;
+    } finally {
+      wipe(record.inboundKey, record.outboundKey);
+      this.#wipeStaging();
+    }
+  }
+
+  /** Sends ESP along another path from now on. Nothing happens for an SPI that is not installed. */
+  move(inboundSpi: number, path: PathRecord): void {
+    this.#children.get(inboundSpi)?.installed?.path.write(path);
+  }
+
+  /** Stops both SAs at once; settles when their keys are zeroed and the slots are free again. Nothing happens for an SPI that is not ours. */
+  async remove(inboundSpi: number): Promise<void> {
+    const child = this.#children.get(inboundSpi);
+    if (child === undefined) return;
+    this.#children.delete(inboundSpi);
+    child.outbound.state = SA_REMOVED;
+    child.inbound.state = SA_REMOVED;
+    Atomics.add(new Int32Array(this.#memory.buffer), (CONTROL_BASE + CONTROL_WIPE_OFFSET) >>> 2, 1);
+    await this.#quiescence.settle();
+    if (child.installed !== undefined) this.#selectors.release(child.installed.selectors);
+    this.#reclaim(child);
+  }
+
+  /** Removes every SA and gives back every SPI. */
+  async removeAll(): Promise<void> {
+    await Promise.all([...this.#children.keys()].map((inboundSpi) => this.remove(inboundSpi)));
+  }
+
+  traffic(inboundSpi: number): ChildSaTraffic | undefined {
+    const child = this.#children.get(inboundSpi);
+    if (child?.installed === undefined) return undefined;
+    return { inbound: child.inbound.traffic, outbound: child.outbound.traffic };
+  }
+
+  /** What a policy needs to name the outbound SA: undefined when it is not installed. */
+  outboundOf(
+    inboundSpi: number,
+  ): { readonly slot: number; readonly generation: number; readonly selectors: SelectorRun } | undefined {
+    const child = this.#children.get(inboundSpi);
+    if (child?.installed === undefined) return undefined;
+    const { outbound, installed } = child;
+    return { slot: outbound.number, generation: outbound.generation, selectors: installed.selectors };
+  }
+
+  #reserve(): SaSlot {
+    const slot = this.#free.shift()!;
+    slot.raiseGeneration();
+    slot.state = SA_RESERVED;
+    return slot;
+  }
+
+  /** random | worker | slot. The random part is never zero, which keeps clear of the reserved values 0 to 255 (RFC 4303 section 2.1). */
+  #chooseSpi(slot: number): number {
+    const fixed = ((this.#worker << SPI_SLOT_BITS) | slot) >>> 0;
+    const low = SPI_SLOT_BITS + SPI_WORKER_BITS;
+    for (;;) {
+      const octets = this.#random.bytes(4);
+      const value = new DataView(octets.buffer, octets.byteOffset).getUint32(0) >>> low;
+      const spi = ((value << low) | fixed) >>> 0;
+      if (value !== 0 && spi !== this.#previousSpis[slot]) return spi;
+    }
+  }
+
+  #reservedChild(inboundSpi: number): ChildSaSlots {
+    const child = this.#children.get(inboundSpi);
+    if (child === undefined) throw new RangeError(`SPI ${hexSpi(inboundSpi)} was not allocated here`);
+    if (child.installed !== undefined) throw new RangeError(`SPI ${hexSpi(inboundSpi)} is installed already`);
+    return child;
+  }
+
+  #prepare(
+    slot: SaSlot,
+    record: ChildSaRecord,
+    facts: Pick<SaRecord, "algorithm" | "isInbound" | "selectors">,
+  ): void {
+    const keymat = facts.isInbound ? record.inboundKey : record.outboundKey;
+    const keyLength = keymat.length - SALT_LENGTH;
+    slot.write({
+      ...facts,
+      spi: facts.isInbound ? record.inboundSpi : record.outboundSpi,
+      hasEsn: record.esn,
+      salt: keymat.subarray(keyLength),
+      replayWindowPackets: record.replayWindowPackets,
+      packetLimit: record.packetLimit,
+      octetLimit: record.octetLimit,
+    });
+    this.#octets.set(keymat.subarray(0, keyLength), STAGING);
+    if (this.#kernel.espPrepareSa(slot.number, STAGING, keyLength) === 0) {
+      throw new RangeError(`a key of ${keyLength} octets does not fit the cipher`);
+    }
+  }
+
+  #reclaim({ inbound, outbound }: ChildSaSlots): void {
+    for (const slot of [inbound, outbound]) {
+      this.#kernel.espWipeSa(slot.number);
+      slot.state = SA_FREE;
+      this.#free.push(slot);
+    }
+  }
+
+  #wipeStaging(): void {
+    this.#octets.fill(0, STAGING, STAGING + 64);
+    this.#kernel.wipeTraces();
+  }
+}
+
+/** Keys pass through a place of the host's own region on their way into a slot; the host has no TUN device there. */
+const STAGING = WORKER_BASE + WORKER_TUN_SLAB_OFFSET;
+
+function checkRecord(record: ChildSaRecord): AeadAlgorithm {
+  const { encryption, replayWindowPackets: window } = record;
+  const algorithm = algorithmOf(encryption);
+  const keyLength = encryption.id === EncryptionTransform.ENCR_AES_GCM_16 ? encryption.keyLength! / 8 : 32;
+  for (const keymat of [record.inboundKey, record.outboundKey]) {
+    if (keymat.length !== keyLength + SALT_LENGTH) {
+      throw new RangeError(`${keymat.length} octets of key, the cipher takes ${keyLength} and 4 of salt`);
+    }
+  }
+  if (!Number.isInteger(record.outboundSpi) || record.outboundSpi < 256 || record.outboundSpi > 0xffff_ffff) {
+    throw new RangeError(`SPI ${hexSpi(record.outboundSpi)} is reserved (RFC 4303 section 2.1)`);
+  }
+  if (window !== 0 && !(window >= SMALLEST_WINDOW && window <= LARGEST_WINDOW)) {
+    throw new RangeError(
+      `a replay window of ${window} packets is not within ${SMALLEST_WINDOW} to ${LARGEST_WINDOW}`,
+    );
+  }
+  if (window === 0 && record.esn) throw new RangeError("ESN needs a replay window (RFC 4303 section 3.4.3)");
+  return algorithm;
+}
+
+function algorithmOf({ id, keyLength }: Transform): AeadAlgorithm {
+  if (id === EncryptionTransform.ENCR_CHACHA20_POLY1305) return AEAD_CHACHA20_POLY1305;
+  if (id === EncryptionTransform.ENCR_AES_GCM_16 && [128, 192, 256].includes(keyLength ?? 0)) {
+    return AEAD_AES_GCM;
+  }
+  throw new PolicyError(
+    `the data plane has no ESP cipher for transform ${id} with ${keyLength ?? "no"} key bits`,
+    {
+      code: "CIPHER",
+    },
+  );
+}
+
+function hexSpi(spi: number): string {
+  return spi.toString(16).padStart(8, "0");
+}
