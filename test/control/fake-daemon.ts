@@ -1,0 +1,79 @@
+import type { Daemon } from "../../src/control/daemon.ts";
+import type { LivenessOutcome, Outcome } from "../../src/engine/control-surface.ts";
+import type { EngineStatus } from "../../src/engine/status.ts";
+import type { LogRecord } from "../../src/log/record.ts";
+
+export const STATUS: EngineStatus = {
+  version: "0.1.0",
+  uptimeMs: 1234,
+  tun: { name: "ikebana0", mtu: 1400 },
+  listen: ["0.0.0.0:500", "0.0.0.0:4500"],
+  connections: [{ name: "office", state: "down", lastError: undefined, ikeSa: undefined }],
+  dataPlane: { drops: {} },
+};
+
+/** A daemon that writes down what it was asked. */
+export class FakeDaemon implements Daemon {
+  readonly asked: string[] = [];
+  statusError: Error | undefined;
+  readonly #log: LogRecord[] = [];
+  readonly #listeners = new Set<(record: LogRecord) => void>();
+
+  get followerCount(): number {
+    return this.#listeners.size;
+  }
+
+  say(message: string): void {
+    const record: LogRecord = {
+      time: new Date(0).toISOString(),
+      level: "info",
+      name: "said",
+      connection: undefined,
+      message,
+      facts: {},
+    };
+    this.#log.push(record);
+    for (const listener of this.#listeners) listener(record);
+  }
+
+  status(): EngineStatus {
+    if (this.statusError !== undefined) throw this.statusError;
+    return STATUS;
+  }
+
+  async up(name: string): Promise<Outcome> {
+    this.asked.push(`up ${name}`);
+    if (name === "nowhere") {
+      return { kind: "failed", reason: "unknown-connection", message: `there is no connection "${name}"` };
+    }
+    return { kind: "done", message: `${name} is established` };
+  }
+
+  async down(name: string): Promise<Outcome> {
+    this.asked.push(`down ${name}`);
+    return { kind: "done", message: `${name} is down` };
+  }
+
+  async liveness(name: string): Promise<LivenessOutcome> {
+    this.asked.push(`liveness ${name}`);
+    return { kind: "alive", rttMs: 1.5 };
+  }
+
+  async reload(): Promise<Outcome> {
+    this.asked.push("reload");
+    return { kind: "done", message: "reloaded" };
+  }
+
+  stop(): void {
+    this.asked.push("stop");
+  }
+
+  recentLog(): readonly LogRecord[] {
+    return this.#log;
+  }
+
+  followLog(listener: (record: LogRecord) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}

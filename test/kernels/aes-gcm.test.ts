@@ -1,0 +1,152 @@
+import { describe, expect, test } from "vitest";
+import { fromHex, toHex } from "../../src/bytes/hex.ts";
+import { describeAead } from "../support/aead-suite.ts";
+import { AES_GCM, KernelBed, type Packet, SeededRandom } from "../support/kernel.ts";
+import { ESP_VECTORS } from "../vectors/draft-mcgrew-gcm-test/esp.ts";
+import { GCM_VECTORS } from "../vectors/mcgrew-viega/gcm.ts";
+
+describeAead("AES-GCM", AES_GCM);
+
+describe("AES-GCM", () => {
+  const KNOWN = [
+    ...GCM_VECTORS.map((vector) => ({ ...vector, source: `${vector.source} of the GCM submission` })),
+    ...ESP_VECTORS.map((vector) => ({
+      ...vector,
+      source: `${vector.source} of draft-mcgrew-gcm-test`,
+      nonce: vector.salt + vector.iv,
+    })),
+  ];
+
+  test.each(KNOWN)("seals and opens $source", (vector) => {
+    const bed = new KernelBed(AES_GCM);
+    const packet = toPacket(vector);
+    const [sealed] = bed.seal([packet]);
+    expect(toHex(sealed!.output)).toBe(vector.ciphertext);
+    expect(toHex(sealed!.tag)).toBe(vector.tag);
+    const [opened] = bed.open([
+      { ...packet, ciphertext: fromHex(vector.ciphertext), tag: fromHex(vector.tag) },
+    ]);
+    expect(opened!.isAuthentic).toBe(true);
+    expect(toHex(opened!.output)).toBe(vector.plaintext);
+  });
+
+  test("seals the known vectors of all key lengths in one batch", () => {
+    const sealed = new KernelBed(AES_GCM).seal(KNOWN.map(toPacket));
+    expect(sealed.map(({ output, tag }) => [toHex(output), toHex(tag)])).toEqual(
+      KNOWN.map(({ ciphertext, tag }) => [ciphertext, tag]),
+    );
+  });
+
+  test("agrees with node:crypto in batches that mix keys of 16, 24 and 32 octets", () => {
+    const random = new SeededRandom(1);
+    const bed = new KernelBed(AES_GCM);
+    const keys = Array.from({ length: 12 }, (_, i) => random.octets([16, 24, 32][i % 3]!));
+    for (let run = 0; run < RUNS; run++) {
+      const longest = [40, 300, 2000][run % 3]!;
+      const packets = Array.from({ length: 1 + random.below(150) }, () =>
+        randomPacket(random, keys[random.below(keys.length)]!, random.below(longest)),
+      );
+      expectAgreement(bed, packets);
+    }
+  });
+
+  test.each([16, 24, 32])("agrees when many short packets share a key of %i octets", (keyLength) => {
+    const random = new SeededRandom(keyLength);
+    const bed = new KernelBed(AES_GCM);
+    const key = random.octets(keyLength);
+    for (const count of [1, 2, 7, 8, 9, 63, 64, 65, 200]) {
+      for (const longest of [1, 17, 100, 250, 400]) {
+        expectAgreement(
+          bed,
+          Array.from({ length: count }, () => randomPacket(random, key, random.below(longest))),
+        );
+      }
+    }
+  });
+
+  test.each([16, 24, 32])("agrees around each 256th counter with a key of %i octets", (keyLength) => {
+    const random = new SeededRandom(keyLength);
+    const bed = new KernelBed(AES_GCM);
+    const key = random.octets(keyLength);
+    for (let counter = 256; counter <= 4096; counter += 256) {
+      // The text begins with counter 2.
+      const start = 16 * (counter - 2);
+      const lengths = [-145, -129, -128, -33, -17, -16, -1, 0, 1, 15, 16, 17, 95, 96, 97, 112, 113, 130]
+        .map((more) => start + more)
+        .filter((length) => length <= 65535);
+      expectAgreement(
+        bed,
+        lengths.map((length) => randomPacket(random, key, length)),
+      );
+    }
+  });
+
+  test("agrees for AAD of every length up to 300, and around multiples of 256", () => {
+    const random = new SeededRandom(2);
+    const bed = new KernelBed(AES_GCM);
+    const key = random.octets(16);
+    const lengths = [...Array(301).keys(), 511, 512, 513, 4095, 4096, 4097, 65535];
+    for (const textLength of [0, 1, 16, 250, 600]) {
+      expectAgreement(
+        bed,
+        lengths.map((length) => ({
+          ...randomPacket(random, key, textLength),
+          aad: random.octets(length),
+        })),
+      );
+    }
+  });
+
+  test("agrees for keys, nonces and texts of all zeros, all ones and single bits", () => {
+    const random = new SeededRandom(3);
+    const bed = new KernelBed(AES_GCM);
+    const packets = [16, 24, 32].flatMap((keyLength) =>
+      Array.from({ length: 60 }, () => ({
+        key: extreme(random, keyLength),
+        nonce: extreme(random, 12),
+        aad: extreme(random, 8),
+        plaintext: extreme(random, random.below(300)),
+      })),
+    );
+    expectAgreement(bed, packets);
+  });
+});
+
+const RUNS = Number(process.env.IKEBANA_FUZZ_RUNS ?? 60);
+
+function toPacket(vector: {
+  readonly key: string;
+  readonly nonce: string;
+  readonly aad: string;
+  readonly plaintext: string;
+}): Packet {
+  return {
+    key: fromHex(vector.key),
+    nonce: fromHex(vector.nonce),
+    aad: fromHex(vector.aad),
+    plaintext: fromHex(vector.plaintext),
+  };
+}
+
+function randomPacket(random: SeededRandom, key: Uint8Array, length: number): Packet {
+  return { key, nonce: random.octets(12), aad: random.octets(8), plaintext: random.octets(length) };
+}
+
+function extreme(random: SeededRandom, length: number): Uint8Array {
+  const octets = new Uint8Array(length).fill([0, 0xff][random.below(2)]!);
+  if (length !== 0 && random.below(2) === 1) octets[random.below(length)]! ^= 1 << random.below(8);
+  return octets;
+}
+
+function expectAgreement(bed: KernelBed, packets: readonly Packet[]): void {
+  const expected = packets.map((packet) => bed.reference(packet));
+  for (const [i, { output, tag }] of bed.seal(packets).entries()) {
+    const agrees =
+      Buffer.compare(output, expected[i]!.ciphertext) === 0 && Buffer.compare(tag, expected[i]!.tag) === 0;
+    if (!agrees) expect.fail(`seal: packet ${i} of ${packets.length} differs from node:crypto`);
+  }
+  for (const [i, { output, isAuthentic }] of bed.open(expected).entries()) {
+    const agrees = isAuthentic && Buffer.compare(output, packets[i]!.plaintext) === 0;
+    if (!agrees) expect.fail(`open: packet ${i} of ${packets.length} differs from node:crypto`);
+  }
+}

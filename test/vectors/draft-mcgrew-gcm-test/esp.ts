@@ -1,0 +1,187 @@
+/** draft-mcgrew-gcm-test-01 section 4: ESP packets under AES-GCM. */
+export const ESP_VECTORS = [
+  {
+    source: "AES-GCM test case 1",
+    key: "4c80cdefbb5d10da906ac73c3613a634",
+    salt: "2e443b68",
+    iv: "4956ed7e3b244cfe",
+    aad: "000043218765432100000000",
+    plaintext:
+      "45000048699a000080114db7c0a80102c0a801010a9bf15638d3010000010000" +
+      "00000000045f736970045f756470037369700963796265726369747902646b00" +
+      "0021000101020201",
+    ciphertext:
+      "fecf537e729d5b07dc30df528dd22b768d1b98736696a6fd348509fa13ceac34" +
+      "cfa2436f14a3f3cf65925bf1f4a13c5d15b21e1884f5ff6247aeabb786b93bce" +
+      "61bc17d768fd9732",
+    tag: "459018148f6cbe722fd04796562dfdb4",
+  },
+  {
+    source: "AES-GCM test case 2",
+    key: "feffe9928665731c6d6a8f9467308308",
+    salt: "cafebabe",
+    iv: "facedbaddecaf888",
+    aad: "0000a5f80000000a",
+    plaintext:
+      "4500003e698f000080114dccc0a80102c0a801010a980035002a2343b2d00100" +
+      "0001000000000000037369700963796265726369747902646b00000100010001",
+    ciphertext:
+      "deb22cd9b07c72c16e3a65beeb8df304a5a5897d33ae530f1ba76d5d114d2a5c" +
+      "3de81827c10e9a4f51330d0eec416642cfbb85a5b47e48a4ec3b9ba95d918bd1",
+    tag: "83b70d3aa8bc6ee4c309e9d85a41ad4a",
+  },
+  {
+    source: "AES-GCM test case 3",
+    key: "abbccddef00112233445566778899aababbccddef00112233445566778899aab",
+    salt: "11223344",
+    iv: "0102030405060708",
+    aad: "4a2cbfe300000002",
+    plaintext:
+      "4500003069a6400080062690c0a801029389155e0a9e008b2dc57ee000000000" +
+      "7002400020bf0000020405b40101040201020201",
+    ciphertext:
+      "ff425c9b724599df7a3bcd510194e00d6a78107f1b0b1cbf06efae9d65a5d763" +
+      "748a637985771d347f0545659f14e99def842d8e",
+    tag: "b335f4eecfdbf831824b4c4915956c96",
+  },
+  {
+    source: "AES-GCM test case 4",
+    key: "00000000000000000000000000000000",
+    salt: "00000000",
+    iv: "0000000000000000",
+    aad: "0000000000000001",
+    plaintext:
+      "4500003c99c500008001cb7a40679318010101010800075c0200440061626364" +
+      "65666768696a6b6c6d6e6f707172737475767761626364656667686901020201",
+    ciphertext:
+      "4688daf2f973a392732909c331d56d60f694abaa414b5e7ff5fdcdfff5e9a284" +
+      "456476492719ffb64de7d9dca1e1d894bc3bd57873ed4d181d19d4d5c8c18af3",
+    tag: "f821d496eeb096e98ad2b69e4799c71d",
+  },
+  {
+    source: "AES-GCM test case 5",
+    key: "3de09874b388e6491988d0c3607eae1f",
+    salt: "57690e43",
+    iv: "4e280000a2fca1a3",
+    aad: "42f67e3f1010101010101010",
+    plaintext:
+      "4500003c99c300008001cb7c40679318010101010800085c0200430061626364" +
+      "65666768696a6b6c6d6e6f707172737475767761626364656667686901020201",
+    ciphertext:
+      "fba2caa4853cf9f0f22cb10d86dd83b0fec75691cf1a04b00d1138ec9c357917" +
+      "65acbd8701ad79845bf9fe3fba487bc91755e6662b4c8d0d1f5e22739530320a",
+    tag: "e0d731cc978ecafaeae88f00e80d6e48",
+  },
+  {
+    source: "AES-GCM test case 6",
+    key: "3de09874b388e6491988d0c3607eae1f",
+    salt: "57690e43",
+    iv: "4e280000a2fca1a3",
+    aad: "42f67e3f1010101010101010",
+    plaintext: "4500001c42a200008001441f406793b6e00000020a00f5ff01020201",
+    ciphertext: "fba2ca845e5df9f0f22c3e6e86dd831e1fc65792cd1af9130e1379ed",
+    tag: "369f071f35e034be95f112e4e7d05d35",
+  },
+  {
+    source: "AES-GCM test case 7",
+    key: "feffe9928665731c6d6a8f9467308308feffe9928665731c",
+    salt: "cafebabe",
+    iv: "facedbaddecaf888",
+    aad: "0000a5f80000000a",
+    plaintext: "45000028a4ad4000400678800a01038f0a010612802306b8cb712602dd6bb03e" + "501016d075680001",
+    ciphertext: "a5b1f8066029aea40e598b8122de02420938b3ab33f828e687b8858b5bfbdbd0" + "315b27452144cc77",
+    tag: "95457b9652037f5318027b5b4cd7a636",
+  },
+  {
+    source: "AES-GCM test case 8",
+    key: "abbccddef00112233445566778899aab",
+    salt: "decaf888",
+    iv: "cafedebaceface74",
+    aad: "000001000000000000000001",
+    plaintext:
+      "4500004933ba00007f119106c3fb1d10c2b1d326c02831ce0035dd7b800302d5" +
+      "00004e20001e8c18d75b81dc91baa0476b91b924b280389d92c963bac046ec95" +
+      "9b6266c04722b14923010101",
+    ciphertext:
+      "18a6fd42f72cbf4ab2a2ea901f73d814e3e7f243d95412e1c349c1d2fbec168f" +
+      "9190feebaf2cb01984e65863965d7472b79da345e0e780191f0d2f0e0f496c22" +
+      "6f2127b27db35724e7845d68",
+    tag: "651f57e65f354f75ff17015769623436",
+  },
+  {
+    source: "AES-GCM test case 9",
+    key: "abbccddef00112233445566778899aababbccddef00112233445566778899aab",
+    salt: "73616c74",
+    iv: "616e640169766563",
+    aad: "17405e67156f3126dd0db99b",
+    plaintext: "45080028732c00004006e9f90a0106120a01038f06b88023dd6bafbecb712602" + "50101f646d540001",
+    ciphertext: "f2d69ecdbd5a0d5b8d5ef38bad4da58d1f278fde98ef67549d524a3018d9a57f" + "f4d3a31ce673119e",
+    tag: "451626c2415771e3b7eebca614c89b35",
+  },
+  {
+    source: "AES-GCM test case 10",
+    key: "3de09874b388e6491988d0c3607eae1f",
+    salt: "57690e43",
+    iv: "4e280000a2fca1a3",
+    aad: "42f67e3f1010101010101010",
+    plaintext:
+      "45000049333e00007f119182c3fb1d10c2b1d326c02831ce0035cb458003025b" +
+      "000001e0001e8c18d65759d52284a0352c71475c8880391c764d6e5ee0496b32" +
+      "5ae270c03899493915010101",
+    ciphertext:
+      "fba2cad12fc1f9f00d3cebf305410db83d7784b607323d220f24b0a97d541828" +
+      "00cadb0f68d99ef0e0c0c89ae9bea8884e52d65bc1afd0740f742444747b5b39" +
+      "ab533163aad4550ee5160975",
+    tag: "cdb608c5769189609763b8e18caa81e2",
+  },
+  {
+    source: "AES-GCM test case 11",
+    key: "abbccddef00112233445566778899aababbccddef00112233445566778899aab",
+    salt: "73616c74",
+    iv: "616e640169766563",
+    aad: "17405e67156f3126dd0db99b",
+    plaintext:
+      "636973636f0172756c657301746865016e6574776501646566696e6501746865" +
+      "746563686e6f6c6f67696573017468617477696c6c01646566696e65746f6d6f" +
+      "72726f7701020201",
+    ciphertext:
+      "d4b7ed86a1777f2ea13d6973d324c69e7b43f826fb56831226508bebd2dceb18" +
+      "d0a6df10e5487df074113e14c641024e3e6773d91a62ee429b043a10e3efe6b0" +
+      "12a49363412364f8",
+    tag: "c0cac587f249e56b11e24f30e44ccc76",
+  },
+  {
+    source: "AES-GCM test case 12",
+    key: "7d773d00c144c525ac619d18c84a3f47",
+    salt: "d9664267",
+    iv: "43457e9182443bc6",
+    aad: "335467aeffffffff",
+    plaintext: "01020201",
+    ciphertext: "437f866b",
+    tag: "cb3f699fe9b0822bac961c4504bef270",
+  },
+  {
+    source: "AES-GCM test case 13",
+    key: "abbccddef00112233445566778899aab",
+    salt: "decaf888",
+    iv: "cafedebaceface74",
+    aad: "000001000000000000000001",
+    plaintext: "746f016265016f72016e6f7401746f0162650001",
+    ciphertext: "29c9fc69a197d038ccdd14e2ddfcaa0543332164",
+    tag: "412503524303ed3c6c5f283843af8c3e",
+  },
+  {
+    source: "AES-GCM test case 14",
+    key: "6c6567616c697a656d6172696a75616e61616e64646f69746265666f72656961",
+    salt: "7475726e",
+    iv: "333021696765746d",
+    aad: "796b6963ffffffffffffffff",
+    plaintext:
+      "45000030da3a00008001df3bc0a80005c0a800010800c6cd0200070061626364" +
+      "65666768696a6b6c6d6e6f707172737401020201",
+    ciphertext:
+      "f97ab2aa356d8edce17644ac8c78e25dd24dedbb29ebf1b64a274b39b49c3a86" +
+      "4cd3d78ca4ae68a32b42458fb57dbe821dcc63b9",
+    tag: "d0937ba2945f669368661a329fb4c053",
+  },
+] as const;
