@@ -1,6 +1,6 @@
-import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { describe } from "vitest";
+import { LinuxNetwork } from "../../src/platform/network/linux-network.ts";
 import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
 import { LinuxTun, openTun } from "../../src/platform/tun/linux-tun.ts";
 import { enterFreshNamespace, requireRoot } from "../support/namespace.ts";
@@ -15,27 +15,22 @@ describe.skipIf(!mayRun)("in a fresh network namespace", () => {
   enterFreshNamespace();
   const memory = sharedMemory();
   const systemCalls = createLinuxSystemCalls(memory);
+  const network = new LinuxNetwork(systemCalls);
 
   tunSuite("a TUN device of the kernel", ({ mtu }) => {
     const opened = openTun(systemCalls, { name: "test%d", mtu });
     const tun = new LinuxTun(systemCalls, opened);
     // Otherwise the kernel's own router solicitations come out of the device.
     writeFileSync(`/proc/sys/net/ipv6/conf/${tun.name}/disable_ipv6`, "1");
-    const setUp = (isUp: boolean): void => {
-      spawnSync("ip", ["link", "set", tun.name, isUp ? "up" : "down"]);
-    };
-    setUp(true);
-    const index = Number(
-      readFileSync(`/proc/net/igmp`, "utf8").match(new RegExp(`^(\\d+)\\s+${tun.name}`, "m"))![1],
-    );
-    const stack = openPacketSocket(systemCalls, index);
+    network.setLinkUp(tun.name);
+    const stack = openPacketSocket(systemCalls, network.linkIndex(tun.name)!);
     return {
       tun,
       memory,
       inject: stack.send,
       drain: stack.drain,
-      setUp,
-      destroy: () => spawnSync("ip", ["link", "del", tun.name]),
+      setUp: (isUp) => (isUp ? network.setLinkUp(tun.name) : network.setLinkDown(tun.name)),
+      destroy: () => network.deleteLink(tun.name),
       close: () => {
         stack.close();
         tun.close();

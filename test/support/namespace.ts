@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { LinuxNetwork } from "../../src/platform/network/linux-network.ts";
 import { CLONE_NEWNET } from "../../src/platform/system-calls/constants.ts";
 import { succeed } from "../../src/platform/system-calls/errno.ts";
 import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
@@ -24,11 +24,8 @@ export function enterFreshNamespace(): void {
 
 /** Raises the loopback link and gives it more addresses. */
 export function raiseLoopback(prefixes: readonly string[]): void {
-  run("ip", ["link", "set", "lo", "up"]);
-  for (const prefix of prefixes) run("ip", ["address", "add", prefix, "dev", "lo"]);
-}
-
-function run(command: string, args: readonly string[]): void {
-  const { status, stderr } = spawnSync(command, args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stderr}`);
+  const network = new LinuxNetwork(createLinuxSystemCalls());
+  network.setLinkUp("lo");
+  for (const prefix of prefixes) network.addAddress("lo", prefix);
+  network.close();
 }

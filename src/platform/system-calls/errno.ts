@@ -11,6 +11,7 @@ export const Errno = {
   EBADF: 9,
   EAGAIN: 11,
   ENOMEM: 12,
+  EACCES: 13,
   EEXIST: 17,
   ENODEV: 19,
   EINVAL: 22,

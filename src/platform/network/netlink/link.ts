@@ -1,0 +1,77 @@
+import { concat } from "../../../bytes/concat.ts";
+import type { Link } from "../network.ts";
+import {
+  IFF_UP,
+  IFLA_EXT_MASK,
+  IFLA_IFNAME,
+  IFLA_INFO_DATA,
+  IFLA_INFO_KIND,
+  IFLA_LINKINFO,
+  IFLA_MTU,
+  IFLA_NET_NS_PID,
+  RTEXT_FILTER_SKIP_STATS,
+  VETH_INFO_PEER,
+} from "./constants.ts";
+import { attribute, decodeAttributes, readText, readU32, viewOf } from "./message.ts";
+
+/** ifi_family (1) | pad (1) | ifi_type (2) | ifi_index (4) | ifi_flags (4) | ifi_change (4) */
+const IFINFOMSG_SIZE = 16;
+
+/** One end of a veth pair; `pid` puts it into that process's network namespace. */
+export interface VethEnd {
+  readonly name: string;
+  readonly pid?: number;
+}
+
+/** Body of a question for every link. */
+export function encodeLinkQuery(): Uint8Array {
+  return concat(ifinfomsg({}), attribute(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS));
+}
+
+export function encodeLinkChange(change: {
+  readonly index: number;
+  readonly isUp?: boolean;
+  readonly mtu?: number;
+  readonly pid?: number;
+}): Uint8Array {
+  const parts = [ifinfomsg(change)];
+  if (change.mtu !== undefined) parts.push(attribute(IFLA_MTU, change.mtu));
+  if (change.pid !== undefined) parts.push(attribute(IFLA_NET_NS_PID, change.pid));
+  return concat(...parts);
+}
+
+export function encodeVethPair(left: VethEnd, right: VethEnd): Uint8Array {
+  const peer = attribute(VETH_INFO_PEER, vethEnd(right));
+  const info = [attribute(IFLA_INFO_KIND, "veth"), attribute(IFLA_INFO_DATA, [peer])];
+  return concat(vethEnd(left), attribute(IFLA_LINKINFO, info));
+}
+
+export function decodeLink(body: Uint8Array): Link | undefined {
+  if (body.length < IFINFOMSG_SIZE) return undefined;
+  const view = viewOf(body);
+  const attributes = decodeAttributes(body.subarray(IFINFOMSG_SIZE));
+  const name = readText(attributes.get(IFLA_IFNAME));
+  if (name === undefined) return undefined;
+  return {
+    name,
+    index: view.getInt32(4, true),
+    isUp: (view.getUint32(8, true) & IFF_UP) !== 0,
+    mtu: readU32(attributes.get(IFLA_MTU)) ?? 0,
+  };
+}
+
+function vethEnd({ name, pid }: VethEnd): Uint8Array {
+  const place = pid === undefined ? [] : [attribute(IFLA_NET_NS_PID, pid)];
+  return concat(ifinfomsg({}), attribute(IFLA_IFNAME, name), ...place);
+}
+
+function ifinfomsg({ index = 0, isUp }: { readonly index?: number; readonly isUp?: boolean }): Uint8Array {
+  const octets = new Uint8Array(IFINFOMSG_SIZE);
+  const view = viewOf(octets);
+  view.setInt32(4, index, true);
+  if (isUp !== undefined) {
+    view.setUint32(8, isUp ? IFF_UP : 0, true);
+    view.setUint32(12, IFF_UP, true);
+  }
+  return octets;
+}
