@@ -1,6 +1,5 @@
 import {
   EncryptionTransform,
-  EsnTransform,
   IntegrityTransform,
   KeyExchangeMethod,
   PrfTransform,
@@ -99,8 +98,6 @@ export const SUPPORTED_GROUPS: readonly number[] = [
   KeyExchangeMethod.CURVE25519,
   KeyExchangeMethod.CURVE448,
 ];
-
-export const SUPPORTED_ESN: readonly number[] = [EsnTransform.NO_ESN, EsnTransform.ESN];
 
 /** The cipher behind an ENCR transform, or undefined when this build lacks it or the key length is not one of its own. */
 export function findEncryptionSuite(transform: Transform): EncryptionSuite | undefined {
