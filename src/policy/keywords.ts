@@ -1,0 +1,185 @@
+import { findEncryptionSuite, isAead } from "../crypto/suites.ts";
+import { PolicyError } from "../errors/index.ts";
+import {
+  EncryptionTransform,
+  EsnTransform,
+  IntegrityTransform,
+  KeyExchangeMethod,
+  nameOf,
+  PrfTransform,
+  ProtocolId,
+  TransformType,
+} from "../iana/ikev2-parameters.ts";
+import type { Proposal } from "../wire/payloads/proposal.ts";
+import type { Transform } from "../wire/payloads/transform.ts";
+import { FOREIGN_KEYWORDS, KEYWORDS } from "./keyword-table.ts";
+import { nearest } from "./nearest.ts";
+import { isNone, sameTransform } from "./transforms.ts";
+
+const { ENCR, PRF, INTEG, KE, ESN } = TransformType;
+
+/**
+ * An IKE proposal from keywords: `aes256gcm16-prfsha384-x25519`, `aes256-sha256-modp2048`. Several of a type may stand in
+ * one proposal, most wanted first. Without a PRF keyword the integrity keywords name the PRF, as strongSwan has it; beside a
+ * combined-mode cipher they do nothing else. Throws PolicyError (code "PROPOSAL") for anything that cannot be negotiated.
+ */
+export function parseIkeProposal(text: string): Proposal {
+  const refuse = refuser("IKE", text);
+  const named = parseKeywords(text, refuse);
+  const encryption = ofType(named, ENCR);
+  const integrity = ofType(named, INTEG);
+  const esn = ofType(named, ESN);
+  if (esn.length > 0) throw refuse(`"${keywordOf(esn[0]!)}" belongs in an ESP proposal`);
+  if (encryption.length === 0) throw refuse('it has no encryption: add one such as "aes256gcm16"');
+  const aead = isAllAead(encryption, refuse);
+  if (!aead && integrity.length === 0) {
+    throw refuse(`"${keywordOf(encryption[0]!)}" needs integrity protection: add one such as "sha256"`);
+  }
+  const ownPrf = ofType(named, PRF);
+  const prf = ownPrf.length > 0 ? ownPrf : integrity.map(impliedPrf);
+  if (prf.length === 0) {
+    throw refuse(`"${keywordOf(encryption[0]!)}" needs a PRF beside it: add one such as "prfsha256"`);
+  }
+  const groups = ofType(named, KE);
+  if (groups.length === 0) throw refuse('it has no key exchange group: add one such as "x25519"');
+  return proposal(ProtocolId.IKE, [...encryption, ...prf, ...(aead ? [] : integrity), ...groups]);
+}
+
+/**
+ * An ESP proposal from keywords: `aes256gcm16`, `chacha20poly1305-esn`, `aes256gcm16-x25519`. A group asks for a key
+ * exchange of its own when the SA is rekeyed. Without `esn` or `noesn` it is `noesn`. Only combined-mode ciphers: the data
+ * plane has no others. Throws PolicyError (code "PROPOSAL").
+ */
+export function parseEspProposal(text: string): Proposal {
+  const refuse = refuser("ESP", text);
+  const named = parseKeywords(text, refuse);
+  const encryption = ofType(named, ENCR);
+  if (encryption.length === 0) throw refuse('it has no encryption: add one such as "aes256gcm16"');
+  const unfit = encryption.find((transform) => findEncryptionSuite(transform)?.esp !== true);
+  if (unfit !== undefined) {
+    throw refuse(
+      `the ESP data plane of this build has AES-GCM-16 and ChaCha20-Poly1305 only; "${keywordOf(unfit)}" can be used for IKE`,
+    );
+  }
+  const integrity = ofType(named, INTEG);
+  if (integrity.length > 0) {
+    throw refuse(
+      `"${keywordOf(encryption[0]!)}" protects integrity itself: leave out "${keywordOf(integrity[0]!)}"`,
+    );
+  }
+  const prf = ofType(named, PRF);
+  if (prf.length > 0) throw refuse(`"${keywordOf(prf[0]!)}" belongs in an IKE proposal`);
+  const esn = ofType(named, ESN);
+  const sequence = esn.length > 0 ? esn : [KEYWORDS.noesn!];
+  return proposal(ProtocolId.ESP, [...encryption, ...ofType(named, KE), ...sequence]);
+}
+
+/**
+ * A proposal in keywords, also one that a peer offered: what strongSwan has no keyword for shows by its registry name, what
+ * the registry does not know by its number.
+ */
+export function formatProposal({ protocolId, transforms }: Proposal): string {
+  const shown = transforms.filter((transform) => !isNone(transform));
+  const [integrity, prf, esn] = [ofType(shown, INTEG), ofType(shown, PRF), ofType(shown, ESN)];
+  const isImplied =
+    prf.length === integrity.length && integrity.every((transform, i) => impliesPrf(transform, prf[i]!));
+  const isPlainEsp = protocolId === ProtocolId.ESP && esn.length === 1 && esn[0]!.id === EsnTransform.NO_ESN;
+  const others = shown.filter(({ type }) => ![ENCR, PRF, INTEG, KE, ESN].some((known) => known === type));
+  const parts = [
+    ...ofType(shown, ENCR),
+    ...integrity,
+    ...(isImplied ? [] : prf),
+    ...ofType(shown, KE),
+    ...(isPlainEsp ? [] : esn),
+    ...others,
+  ];
+  return parts.map(keywordOf).join("-");
+}
+
+type Refuse = (reason: string) => PolicyError;
+
+function refuser(protocol: "IKE" | "ESP", text: string): Refuse {
+  return (reason) => new PolicyError(`${protocol} proposal "${text}": ${reason}`, { code: "PROPOSAL" });
+}
+
+/** One transform for each keyword, in the order written, each once. */
+function parseKeywords(text: string, refuse: Refuse): readonly Transform[] {
+  const transforms: Transform[] = [];
+  for (const word of text.trim().toLowerCase().split("-")) {
+    const transform = lookUp(KEYWORDS, word);
+    if (transform === undefined) throw refuse(explainUnknown(word));
+    if (!transforms.some((other) => sameTransform(other, transform))) transforms.push(transform);
+  }
+  return transforms;
+}
+
+function explainUnknown(word: string): string {
+  if (word === "") return "a keyword is missing";
+  if (lookUp(FOREIGN_KEYWORDS, word) !== undefined) return `this build does not offer "${word}"`;
+  const meant = nearest(word, Object.keys(KEYWORDS));
+  return `unknown keyword "${word}"${meant === undefined ? "" : `, did you mean "${meant}"?`}`;
+}
+
+/** Combined-mode ciphers and others take different transforms beside them, so they stand in proposals of their own (RFC 7296 section 3.3). */
+function isAllAead(encryption: readonly Transform[], refuse: Refuse): boolean {
+  const combined = encryption.find(isAead);
+  const plain = encryption.find((transform) => !isAead(transform));
+  if (combined !== undefined && plain !== undefined) {
+    throw refuse(
+      `"${keywordOf(combined)}" and "${keywordOf(plain)}" cannot share a proposal: write two proposals`,
+    );
+  }
+  return combined !== undefined;
+}
+
+const IMPLIED_PRFS: ReadonlyMap<number, string> = new Map<number, string>([
+  [IntegrityTransform.AUTH_HMAC_SHA1_96, "prfsha1"],
+  [IntegrityTransform.AUTH_HMAC_SHA2_256_128, "prfsha256"],
+  [IntegrityTransform.AUTH_HMAC_SHA2_384_192, "prfsha384"],
+  [IntegrityTransform.AUTH_HMAC_SHA2_512_256, "prfsha512"],
+]);
+
+function impliedPrf(integrity: Transform): Transform {
+  return KEYWORDS[IMPLIED_PRFS.get(integrity.id)!]!;
+}
+
+function impliesPrf(integrity: Transform, prf: Transform): boolean {
+  const implied = IMPLIED_PRFS.get(integrity.id);
+  return implied !== undefined && sameTransform(KEYWORDS[implied]!, prf);
+}
+
+function ofType(transforms: readonly Transform[], type: number): readonly Transform[] {
+  return transforms.filter((transform) => transform.type === type);
+}
+
+function proposal(protocolId: number, transforms: readonly Transform[]): Proposal {
+  return { number: 1, protocolId, spi: new Uint8Array(0), transforms };
+}
+
+function lookUp(table: Readonly<Record<string, Transform>>, word: string): Transform | undefined {
+  return Object.hasOwn(table, word) ? table[word] : undefined;
+}
+
+/** The keyword of a transform, or its registry name and key length. */
+function keywordOf(transform: Transform): string {
+  if (isNone(transform)) return "none";
+  const plain = { ...transform, hasUnknownAttribute: false };
+  for (const table of [KEYWORDS, FOREIGN_KEYWORDS]) {
+    for (const [word, candidate] of Object.entries(table)) if (sameTransform(candidate, plain)) return word;
+  }
+  const registry = REGISTRIES.get(transform.type);
+  const name = registry === undefined ? `type${transform.type}` : nameOf(registry, transform.id);
+  const id = registry === undefined ? `_${transform.id}` : /^\d/.test(name) ? `_type${transform.type}` : "";
+  return `${name}${id}${transform.keyLength === undefined ? "" : `_${transform.keyLength}`}`;
+}
+
+const REGISTRIES: ReadonlyMap<number, Readonly<Record<string, number>>> = new Map<
+  number,
+  Readonly<Record<string, number>>
+>([
+  [ENCR, EncryptionTransform],
+  [PRF, PrfTransform],
+  [INTEG, IntegrityTransform],
+  [KE, KeyExchangeMethod],
+  [ESN, EsnTransform],
+]);

@@ -1,0 +1,53 @@
+import { IntegrityTransform, KeyExchangeMethod, TransformType } from "../iana/ikev2-parameters.ts";
+import type { Proposal } from "../wire/payloads/proposal.ts";
+import type { Transform } from "../wire/payloads/transform.ts";
+
+/** The first transform of a type: of a chosen proposal, the one that was chosen. */
+export function findTransform(proposal: Proposal, type: number): Transform | undefined {
+  return proposal.transforms.find((transform) => transform.type === type);
+}
+
+export function transformsOf(proposal: Proposal, type: number): readonly Transform[] {
+  return proposal.transforms.filter((transform) => transform.type === type);
+}
+
+/** Same type, id and key length, and nothing unknown about either. */
+export function sameTransform(a: Transform, b: Transform): boolean {
+  return (
+    a.type === b.type &&
+    a.id === b.id &&
+    a.keyLength === b.keyLength &&
+    a.hasUnknownAttribute !== true &&
+    b.hasUnknownAttribute !== true
+  );
+}
+
+/** NONE of integrity or key exchange, which says the same as no transform of that type (RFC 7296 section 3.3.2). */
+export function isNone({ type, id }: Transform): boolean {
+  return (
+    (type === TransformType.INTEG && id === IntegrityTransform.NONE) ||
+    (type === TransformType.KE && id === KeyExchangeMethod.NONE)
+  );
+}
+
+/** Numbers proposals 1, 2, ... for an SA payload, each with the SPI: none in IKE_SA_INIT, 4 octets for ESP, 8 when an IKE SA is rekeyed. */
+export function numberProposals(
+  proposals: readonly Proposal[],
+  spi: Uint8Array = new Uint8Array(0),
+): Proposal[] {
+  return proposals.map((proposal, i) => ({ ...proposal, number: i + 1, spi }));
+}
+
+/** ESP proposals as they are offered in IKE_AUTH, which has no key exchange of its own (RFC 7296 section 1.2). */
+export function withoutKeyExchange(proposals: readonly Proposal[]): Proposal[] {
+  return proposals.map((proposal) => ({
+    ...proposal,
+    transforms: proposal.transforms.filter(({ type }) => type !== TransformType.KE),
+  }));
+}
+
+/** Every group that proposals offer, most wanted first, NONE left out. An initiator sends KE for the first and accepts INVALID_KE_PAYLOAD for the others. */
+export function offeredGroups(proposals: readonly Proposal[]): readonly number[] {
+  const groups = proposals.flatMap((proposal) => transformsOf(proposal, TransformType.KE));
+  return [...new Set(groups.filter((group) => !isNone(group)).map(({ id }) => id))];
+}
