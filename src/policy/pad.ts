@@ -1,0 +1,74 @@
+import { randomBytes } from "node:crypto";
+import { equal } from "../bytes/constant-time.ts";
+import { parseAddress } from "../bytes/ip-address.ts";
+import type { ConnectionPolicy, Identity } from "./connection.ts";
+import { sameIdentity } from "./identity.ts";
+
+/**
+ * The Peer Authorization Database as a responder uses it, RFC 4301 section 4.4.3: at IKE_SA_INIT the addresses are all that
+ * is known, at IKE_AUTH the identities decide.
+ */
+
+/** Addresses of an exchange as we see them, in text. */
+export interface Addresses {
+  readonly localAddress: string;
+  readonly remoteAddress: string;
+}
+
+/**
+ * Connections that a peer at these addresses may turn out to be. Those that name the peer's address come before those that
+ * accept any, then those that name ours; the order of the configuration decides the rest.
+ */
+export function findCandidates(
+  connections: readonly ConnectionPolicy[],
+  addresses: Addresses,
+): ConnectionPolicy[] {
+  const rank = ({ local, remote }: ConnectionPolicy): number =>
+    (remote.address === undefined ? 2 : 0) + (local.address === undefined ? 1 : 0);
+  return connections
+    .filter(
+      ({ local, remote }) =>
+        fits(local.address, addresses.localAddress) && fits(remote.address, addresses.remoteAddress),
+    )
+    .sort((a, b) => rank(a) - rank(b)); // a stable sort
+}
+
+/** Verify AUTH with `presharedKey` in either case, and accept it only where there is a `connection`. */
+export interface PadEntry {
+  readonly connection: ConnectionPolicy | undefined;
+  readonly presharedKey: Uint8Array;
+}
+
+/**
+ * The connection of an authenticating peer, by IDi and, where the initiator asks for one of our identities, by IDr. Every
+ * candidate is compared, and a peer that nobody knows gets a key that nobody has: the caller does the same work and gives the
+ * same AUTHENTICATION_FAILED for an unknown identity as for a wrong key, so that neither answer nor time tells which
+ * identities exist.
+ */
+export function findPadEntry(input: {
+  /** From `findCandidates`. */
+  readonly candidates: readonly ConnectionPolicy[];
+  /** IDi. */
+  readonly peer: Identity;
+  /** IDr in the initiator's request. */
+  readonly requested: Identity | undefined;
+}): PadEntry {
+  const { candidates, peer, requested } = input;
+  const matching = candidates.filter((connection) => {
+    const isPeer = sameIdentity(connection.remote.identity, peer);
+    const isOurs = requested === undefined || sameIdentity(connection.local.identity, requested);
+    return isPeer && isOurs;
+  });
+  const [connection] = matching;
+  return { connection, presharedKey: connection?.presharedKey ?? UNKNOWN_PEER_KEY };
+}
+
+/** Nobody knows it, and what it verifies is refused all the same. */
+const UNKNOWN_PEER_KEY: Uint8Array = new Uint8Array(randomBytes(32));
+
+/** Addresses compare as octets: IPv6 has many spellings. */
+function fits(configured: string | undefined, actual: string): boolean {
+  if (configured === undefined) return true;
+  const [a, b] = [parseAddress(configured), parseAddress(actual)];
+  return a !== undefined && b !== undefined && equal(a, b);
+}
