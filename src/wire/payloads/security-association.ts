@@ -13,7 +13,7 @@ export interface SecurityAssociation {
 }
 
 /** Proposals are numbered from 1 in one octet (RFC 7296 section 3.3.1), so there can be no more. */
-export const MAXIMUM_PROPOSAL_COUNT = 255;
+const MAXIMUM_PROPOSAL_COUNT = 255;
 
 export function decodeSecurityAssociation(body: Reader): SecurityAssociation {
   const proposals: Proposal[] = [];
