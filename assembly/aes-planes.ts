@@ -1,6 +1,7 @@
 // Between AES blocks and bit planes (aes.ts). Shifts and masks only.
 
 import { PLANES_SIZE } from "./aes";
+import { TRANSPOSE_1, TRANSPOSE_2, TRANSPOSE_4 } from "./vector-constants";
 
 /**
  * Turns `count` groups of eight blocks into planes, or planes into blocks: an 8 x 8 bit transposition in each octet
@@ -17,7 +18,7 @@ export function transpose(address: usize, count: u32): void {
     let a6 = v128.load(address, 96);
     let a7 = v128.load(address, 112);
 
-    const mask1 = i8x16.splat(0x55);
+    const mask1 = v128.load(TRANSPOSE_1);
     let t = v128.and(v128.xor(i64x2.shr_u(a0, 1), a1), mask1);
     a1 = v128.xor(a1, t);
     a0 = v128.xor(a0, i64x2.shl(t, 1));
@@ -31,7 +32,7 @@ export function transpose(address: usize, count: u32): void {
     a7 = v128.xor(a7, t);
     a6 = v128.xor(a6, i64x2.shl(t, 1));
 
-    const mask2 = i8x16.splat(0x33);
+    const mask2 = v128.load(TRANSPOSE_2);
     t = v128.and(v128.xor(i64x2.shr_u(a0, 2), a2), mask2);
     a2 = v128.xor(a2, t);
     a0 = v128.xor(a0, i64x2.shl(t, 2));
@@ -45,7 +46,7 @@ export function transpose(address: usize, count: u32): void {
     a7 = v128.xor(a7, t);
     a5 = v128.xor(a5, i64x2.shl(t, 2));
 
-    const mask4 = i8x16.splat(0x0f);
+    const mask4 = v128.load(TRANSPOSE_4);
     t = v128.and(v128.xor(i64x2.shr_u(a0, 4), a4), mask4);
     v128.store(address, v128.xor(a4, t), 64);
     v128.store(address, v128.xor(a0, i64x2.shl(t, 4)));

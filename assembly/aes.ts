@@ -5,6 +5,8 @@
 // Planes lie in memory one behind the other, PLANES_SIZE octets for eight blocks. SubBytes leaves its constant 0x63
 // out; the round keys carry it (aes-key-schedule.ts).
 
+import { SHIFT_ROWS, SHIFT_ROWS_TO_BLOCK } from "./vector-constants";
+
 /** Octets of eight blocks, as blocks and as planes. */
 export const PLANES_SIZE: u32 = 128;
 
@@ -172,39 +174,38 @@ export function runRounds(
         break;
       }
 
-      a0 = shiftRows(a0);
-      a1 = shiftRows(a1);
-      a2 = shiftRows(a2);
-      a3 = shiftRows(a3);
-      a4 = shiftRows(a4);
-      a5 = shiftRows(a5);
-      a6 = shiftRows(a6);
+      // ShiftRows and MixColumns: with r the row below, the new row is 2 (a ^ r) ^ r ^ (the rows two and three below).
+      // m = a ^ r; doubling moves plane i to i + 1 and spreads plane 7 by the polynomial 0x11b.
       a7 = shiftRows(a7);
-
-      // MixColumns: with a' the row below, the new row is 2 (a ^ a') ^ a' ^ (the rows two and three below);
-      // m = a ^ a', and doubling moves plane i to i + 1 and spreads plane 7 by the polynomial 0x11b.
-      const r0 = rowBelow(a0);
-      const r1 = rowBelow(a1);
-      const r2 = rowBelow(a2);
-      const r3 = rowBelow(a3);
-      const r4 = rowBelow(a4);
-      const r5 = rowBelow(a5);
-      const r6 = rowBelow(a6);
       const r7 = rowBelow(a7);
-      const m0 = xor(a0, r0);
-      const m1 = xor(a1, r1);
-      const m2 = xor(a2, r2);
-      const m3 = xor(a3, r3);
-      const m4 = xor(a4, r4);
-      const m5 = xor(a5, r5);
-      const m6 = xor(a6, r6);
       const m7 = xor(a7, r7);
+      a0 = shiftRows(a0);
+      const r0 = rowBelow(a0);
+      const m0 = xor(a0, r0);
       a0 = xor(xor(xor(r0, v128.load(k)), m7), twoRowsBelow(m0));
+      a1 = shiftRows(a1);
+      const r1 = rowBelow(a1);
+      const m1 = xor(a1, r1);
       a1 = xor(xor(xor(r1, v128.load(k, 16)), xor(m0, m7)), twoRowsBelow(m1));
+      a2 = shiftRows(a2);
+      const r2 = rowBelow(a2);
+      const m2 = xor(a2, r2);
       a2 = xor(xor(xor(r2, v128.load(k, 32)), m1), twoRowsBelow(m2));
+      a3 = shiftRows(a3);
+      const r3 = rowBelow(a3);
+      const m3 = xor(a3, r3);
       a3 = xor(xor(xor(r3, v128.load(k, 48)), xor(m2, m7)), twoRowsBelow(m3));
+      a4 = shiftRows(a4);
+      const r4 = rowBelow(a4);
+      const m4 = xor(a4, r4);
       a4 = xor(xor(xor(r4, v128.load(k, 64)), xor(m3, m7)), twoRowsBelow(m4));
+      a5 = shiftRows(a5);
+      const r5 = rowBelow(a5);
+      const m5 = xor(a5, r5);
       a5 = xor(xor(xor(r5, v128.load(k, 80)), m4), twoRowsBelow(m5));
+      a6 = shiftRows(a6);
+      const r6 = rowBelow(a6);
+      const m6 = xor(a6, r6);
       a6 = xor(xor(xor(r6, v128.load(k, 96)), m5), twoRowsBelow(m6));
       a7 = xor(xor(xor(r7, v128.load(k, 112)), m6), twoRowsBelow(m7));
 
@@ -234,12 +235,12 @@ function and(a: v128, b: v128): v128 {
 }
 
 function shiftRows(a: v128): v128 {
-  return v128.swizzle(a, i8x16(0, 1, 2, 3, 5, 6, 7, 4, 10, 11, 8, 9, 15, 12, 13, 14));
+  return v128.swizzle(a, v128.load(SHIFT_ROWS));
 }
 
 /** ShiftRows of the last round, and from row by row to the order of a block, column by column. */
 function shiftRowsToBlock(a: v128): v128 {
-  return v128.swizzle(a, i8x16(0, 5, 10, 15, 1, 6, 11, 12, 2, 7, 8, 13, 3, 4, 9, 14));
+  return v128.swizzle(a, v128.load(SHIFT_ROWS_TO_BLOCK));
 }
 
 function rowBelow(a: v128): v128 {

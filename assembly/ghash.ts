@@ -14,7 +14,7 @@ export function ghash(context: usize, aad: usize, aadLength: u32, text: usize, t
   const lengthsAt = textFirst + (textLength + 15) / 16;
   const wholeEnd = textFirst + textLength / 16;
   // The first chunk takes what the others, all of them 16 blocks, leave over.
-  let end = (lengthsAt & 15) + 1;
+  let end = (lengthsAt & (POWER_COUNT - 1)) + 1;
   let begin: u32 = 0;
   let sum = i64x2.splat(0);
   while (begin <= lengthsAt) {
