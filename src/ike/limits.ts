@@ -1,0 +1,101 @@
+/** What the RFCs fix. */
+export const RFC_LIMITS = {
+  /** RFC 7296 section 2.10. */
+  nonceLengthMin: 16,
+  nonceLengthMax: 256,
+  /** RFC 7296 section 2.6. */
+  cookieLengthMax: 64,
+  /** RFC 7296 section 3.1: message IDs are 32 bits and never wrap (section 2.2). */
+  messageIdMax: 0xffff_ffff,
+} as const;
+
+/** What we chose. Lengths are octets, times milliseconds. */
+export interface Limits {
+  /** The first repetition comes after this long: a few round trips of a slow path. */
+  readonly retransmitFirstMs: number;
+  /** Each wait is this much longer than the one before (RFC 7296 section 2.4 asks for exponential growth). */
+  readonly retransmitFactor: number;
+  /** No single wait is longer, so that a path that heals is noticed. */
+  readonly retransmitMaxMs: number;
+  /** Random share added to each wait, so that peers that lost the same link do not answer in step. */
+  readonly retransmitJitter: number;
+  /** How often a request is sent in all. With the figures above we give up after 75 to 85 seconds. */
+  readonly transmissionCount: number;
+
+  /** An unprotected error may be forged: a real answer has this long to arrive before we believe it (RFC 7296 section 2.21.1). */
+  readonly hintGraceMs: number;
+  /** COOKIE and INVALID_KE_PAYLOAD answers that one attempt obeys; four covers cookie, group, cookie again and one to spare. */
+  readonly initRestartCount: number;
+
+  /** A responder's SA must be authenticated by then. Longer than the peer's first four repetitions. */
+  readonly halfOpenTimeoutMs: number;
+  /** From so many half-open SAs on, whoever asks must show a cookie. */
+  readonly cookieThresholdCount: number;
+  /** The same for one address, counting peers that never showed a cookie. */
+  readonly cookieThresholdPerAddressCount: number;
+  /** Half-open SAs of peers that showed a cookie: from one address, from one /24 or /56 (RFC 8019 section 4.4), in all. */
+  readonly halfOpenPerAddressCount: number;
+  readonly halfOpenPerPrefixCount: number;
+  readonly halfOpenCount: number;
+  /** A cookie is good for one to two of these. */
+  readonly cookieSecretLifetimeMs: number;
+  /** Unprotected errors that we send in a second; the rest is dropped, so that we are no amplifier. */
+  readonly unprotectedErrorsPerSecond: number;
+  /** Dropped datagrams that become an event in a second; all are counted. */
+  readonly dropEventsPerSecond: number;
+  /** Events in a second about peers that nobody has authenticated. */
+  readonly unverifiedEventsPerSecond: number;
+
+  /** IKE messages above this length go out in fragments: 1280 less IPv6, UDP and the non-ESP marker (RFC 7383 section 2.5.1). */
+  readonly fragmentLength: number;
+  /** Fragments of one message. 64 of ours hold 75 KB, more than any message needs. */
+  readonly fragmentCount: number;
+  /** Plaintext of one message that is being put together, and of all of them. Only authentic fragments are kept. */
+  readonly reassemblyLength: number;
+  readonly reassemblyTotalLength: number;
+  readonly reassemblyTimeoutMs: number;
+
+  /** A closed SA answers a repeated last request for this long, and so many times, without keys. */
+  readonly lingerMs: number;
+  readonly lingerAnswerCount: number;
+  /** Silence after which an established SA asks whether the peer is alive. */
+  readonly livenessMs: number;
+  /** Requests that wait for the window of one SA. */
+  readonly queuedRequestCount: number;
+  /** Child SAs that one IKE SA carries. */
+  readonly childSaCount: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  retransmitFirstMs: 500,
+  retransmitFactor: 1.8,
+  retransmitMaxMs: 20_000,
+  retransmitJitter: 0.1,
+  transmissionCount: 9,
+
+  hintGraceMs: 1_000,
+  initRestartCount: 4,
+
+  halfOpenTimeoutMs: 30_000,
+  cookieThresholdCount: 32,
+  cookieThresholdPerAddressCount: 4,
+  halfOpenPerAddressCount: 64,
+  halfOpenPerPrefixCount: 256,
+  halfOpenCount: 1_024,
+  cookieSecretLifetimeMs: 60_000,
+  unprotectedErrorsPerSecond: 50,
+  dropEventsPerSecond: 10,
+  unverifiedEventsPerSecond: 20,
+
+  fragmentLength: 1_228,
+  fragmentCount: 64,
+  reassemblyLength: 65_536,
+  reassemblyTotalLength: 1_048_576,
+  reassemblyTimeoutMs: 10_000,
+
+  lingerMs: 30_000,
+  lingerAnswerCount: 16,
+  livenessMs: 60_000,
+  queuedRequestCount: 16,
+  childSaCount: 16,
+};

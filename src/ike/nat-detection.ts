@@ -1,0 +1,29 @@
+import { createHash } from "node:crypto";
+import { parseAddress } from "../bytes/ip-address.ts";
+import { Writer } from "../bytes/writer.ts";
+import type { SocketAddress } from "../platform/address.ts";
+import type { Random } from "../platform/random.ts";
+
+/** Data of a NAT_DETECTION notification (RFC 7296 section 2.23): SHA-1 of SPIi | SPIr | address | port. */
+export function natDetectionHash(facts: {
+  readonly initiatorSpi: bigint;
+  readonly responderSpi: bigint;
+  readonly end: SocketAddress;
+}): Uint8Array {
+  const input = new Writer();
+  input.u64(facts.initiatorSpi);
+  input.u64(facts.responderSpi);
+  input.bytes(parseAddress(facts.end.address) ?? new Uint8Array(0));
+  input.u16(facts.end.port);
+  return createHash("sha1").update(input.finish()).digest();
+}
+
+/**
+ * What we send as NAT_DETECTION_SOURCE_IP. It matches no address, so the peer takes us to be behind a NAT: both sides
+ * float to port 4500 and put ESP into UDP, which is the only way we carry it.
+ */
+export function forcedNatDetectionSource(random: Random): Uint8Array {
+  return random.bytes(SHA1_LENGTH);
+}
+
+const SHA1_LENGTH = 20;

@@ -1,0 +1,96 @@
+export type DeadlineReason = "retransmit" | "half-open" | "hint" | "liveness" | "reassembly" | "linger";
+
+export interface Deadline {
+  readonly at: number;
+  readonly reason: DeadlineReason;
+}
+
+export interface Timer extends Deadline {
+  readonly fire: (now: number) => void;
+}
+
+/** All that waits for a time, in a binary heap: setting, cancelling and finding the nearest cost little with many SAs. */
+export class Timers {
+  readonly #heap: Entry[] = [];
+  #order = 0;
+
+  set(timer: Timer): TimerHandle {
+    const entry: Entry = { ...timer, order: this.#order++, index: this.#heap.length };
+    this.#heap.push(entry);
+    this.#up(entry);
+    return entry;
+  }
+
+  cancel(handle: TimerHandle | undefined): void {
+    if (handle === undefined) return;
+    const entry = handle as Entry;
+    if (entry.index < 0) return;
+    const last = this.#heap.pop()!;
+    if (last !== entry) {
+      last.index = entry.index;
+      this.#heap[entry.index] = last;
+      this.#up(last);
+      this.#down(last);
+    }
+    entry.index = GONE;
+  }
+
+  get nearest(): Deadline | undefined {
+    return this.#heap[0];
+  }
+
+  /** Takes out and returns the first timer that is due, or undefined. */
+  takeDue(now: number): Timer | undefined {
+    const first = this.#heap[0];
+    if (first === undefined || first.at > now) return undefined;
+    this.cancel(first);
+    return first;
+  }
+
+  get size(): number {
+    return this.#heap.length;
+  }
+
+  #up(entry: Entry): void {
+    while (entry.index > 0) {
+      const parent = this.#heap[(entry.index - 1) >>> 1]!;
+      if (!isBefore(entry, parent)) return;
+      this.#swap(parent, entry);
+    }
+  }
+
+  #down(entry: Entry): void {
+    for (;;) {
+      const left = this.#heap[2 * entry.index + 1];
+      const right = this.#heap[2 * entry.index + 2];
+      const least = right !== undefined && left !== undefined && isBefore(right, left) ? right : left;
+      if (least === undefined || !isBefore(least, entry)) return;
+      this.#swap(entry, least);
+    }
+  }
+
+  #swap(upper: Entry, lower: Entry): void {
+    const index = upper.index;
+    upper.index = lower.index;
+    lower.index = index;
+    this.#heap[upper.index] = upper;
+    this.#heap[lower.index] = lower;
+  }
+}
+
+declare const timerBrand: unique symbol;
+export interface TimerHandle {
+  readonly [timerBrand]?: true;
+}
+
+interface Entry extends Timer, TimerHandle {
+  /** Timers of the same time fire in the order they were set. */
+  readonly order: number;
+  index: number;
+}
+
+const GONE = -1;
+
+function isBefore(a: Entry, b: Entry): boolean {
+  return a.at < b.at || (a.at === b.at && a.order < b.order);
+}
