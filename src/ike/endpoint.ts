@@ -1,0 +1,328 @@
+import type { ComputeJob, ComputeResult } from "../crypto/jobs.ts";
+import { WireError } from "../errors/index.ts";
+import { ExchangeType, NotifyType } from "../iana/ikev2-parameters.ts";
+import type { Path } from "../platform/address.ts";
+import type { Random } from "../platform/random.ts";
+import type { ConnectionPolicy } from "../policy/connection.ts";
+import { decodeHeader, decodeMessage, encodeMessage, type Header } from "../wire/message.ts";
+import { CookieJar } from "./cookie.ts";
+import { type Counters, newCounters } from "./counters.ts";
+import { datagramDropped, formatEnd } from "./events.ts";
+import { initiate, processInitRequest } from "./exchanges/ike-sa-init.ts";
+import { HalfOpenTable } from "./half-open.ts";
+import { IkeSa, type IkeSaFacts } from "./ike-sa.ts";
+import type { IkeEvent, IkeInput, IkeOutput } from "./io.ts";
+import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import type { Drop, DropCounter, Machine, Ports } from "./machine.ts";
+import { notify } from "./payloads.ts";
+import { STANDARD_PORTS } from "./ports.ts";
+import { type Deadline, Timers } from "./timers.ts";
+import { TokenBucket } from "./token-bucket.ts";
+import { settleDuplicates } from "./uniqueness.ts";
+import { type IkeSaView, viewOf } from "./view.ts";
+
+/**
+ * The IKE machine: every IKE SA of this host, without sockets and without a clock.
+ *
+ * @example
+ * ike.handle({ kind: "datagram", octets, path }, now);
+ * for (let output = ike.poll(); output !== undefined; output = ike.poll()) perform(output);
+ * const deadline = ike.deadline; // hand in { kind: "timer" } by then
+ */
+export class IkeEndpoint {
+  readonly #machine: EndpointMachine;
+
+  /**
+   * `allocateSpi` takes a free inbound ESP SPI from the data plane; what is not used comes back as "release-spi". `ports`
+   * are our own UDP ports where they are not 500 and 4500.
+   */
+  constructor(facts: {
+    readonly connections: readonly ConnectionPolicy[];
+    readonly random: Random;
+    readonly allocateSpi: () => number | undefined;
+    readonly limits?: Partial<Limits>;
+    readonly ports?: Ports;
+  }) {
+    this.#machine = new EndpointMachine(facts);
+  }
+
+  /**
+   * Takes one input at the time `now`, in milliseconds of a clock that never goes back. Whatever a datagram holds, this
+   * does not throw; it throws RangeError for a connection that does not exist.
+   */
+  handle(input: IkeInput, now: number): void {
+    const machine = this.#machine;
+    machine.fireTimers(now);
+    switch (input.kind) {
+      case "datagram":
+        machine.receive(input.octets, input.path, now);
+        return;
+      case "initiate":
+        machine.initiate(input.connection, now);
+        return;
+      case "terminate":
+        machine.terminate({ ...input, now });
+        return;
+      case "liveness":
+        machine.checkLiveness(input.connection, now);
+        return;
+      case "computed":
+        machine.computed(input.id, input.result, now);
+        return;
+      case "timer":
+        return;
+    }
+  }
+
+  /** The next thing to do, in order, or undefined when there is nothing. */
+  poll(): IkeOutput | undefined {
+    return this.#machine.outputs.shift();
+  }
+
+  /** When the machine wants to be handed a "timer", and why. */
+  get deadline(): Deadline | undefined {
+    return this.#machine.timers.nearest;
+  }
+
+  /** What became of datagrams and attempts. */
+  get counters(): Readonly<Counters> {
+    return this.#machine.counters;
+  }
+
+  /** The IKE SAs as they are now, without those that are closed. */
+  get ikeSas(): readonly IkeSaView[] {
+    return this.#machine.ikeSas.filter(({ state }) => state.name !== "closed").map(viewOf);
+  }
+
+  /**
+   * Takes over another configuration. SAs go on under the policy that they were made with; whoever drops a connection
+   * terminates it first.
+   */
+  replaceConnections(connections: readonly ConnectionPolicy[]): void {
+    this.#machine.connections = connections;
+  }
+}
+
+/** What the IKE SAs of an endpoint share. */
+class EndpointMachine implements Machine {
+  readonly limits: Limits;
+  readonly ports: Ports;
+  readonly random: Random;
+  readonly timers = new Timers();
+  readonly counters = newCounters();
+  readonly halfOpen: HalfOpenTable;
+  readonly cookies: CookieJar;
+  readonly reassemblyBudget = { octets: 0 };
+  readonly outputs: IkeOutput[] = [];
+  connections: readonly ConnectionPolicy[];
+
+  readonly #allocateSpi: () => number | undefined;
+  readonly #bySpi = new Map<bigint, IkeSa>();
+  readonly #byInit = new Map<string, IkeSa>();
+  readonly #jobs = new Map<number, (result: ComputeResult, now: number) => void>();
+  #lastJob = 0;
+  readonly #dropEvents: TokenBucket;
+  readonly #unverifiedEvents: TokenBucket;
+  readonly #errors: TokenBucket;
+
+  constructor(facts: ConstructorParameters<typeof IkeEndpoint>[0]) {
+    this.connections = facts.connections;
+    this.random = facts.random;
+    this.ports = facts.ports ?? STANDARD_PORTS;
+    this.limits = { ...DEFAULT_LIMITS, ...facts.limits };
+    this.#allocateSpi = facts.allocateSpi;
+    this.halfOpen = new HalfOpenTable(this.limits);
+    this.cookies = new CookieJar({ random: facts.random, lifetimeMs: this.limits.cookieSecretLifetimeMs });
+    this.#dropEvents = new TokenBucket(this.limits.dropEventsPerSecond);
+    this.#unverifiedEvents = new TokenBucket(this.limits.unverifiedEventsPerSecond);
+    this.#errors = new TokenBucket(this.limits.unprotectedErrorsPerSecond);
+  }
+
+  get ikeSas(): readonly IkeSa[] {
+    return [...this.#bySpi.values()];
+  }
+
+  // ---- Inputs ---------------------------------------------------------------------------------------------
+
+  receive(octets: Uint8Array, path: Path, now: number): void {
+    this.counters.received++;
+    try {
+      this.#receive(octets, path, now);
+    } catch (error) {
+      if (error instanceof WireError) this.dropFrom("malformed", error.message, path, now);
+      else this.dropFrom("internalErrors", error instanceof Error ? error.message : String(error), path, now);
+    }
+  }
+
+  /** Whom a datagram is for, by SPI. Most of what is not for us ends here, before anything is decoded. */
+  #receive(octets: Uint8Array, path: Path, now: number): void {
+    const header = decodeHeader(octets);
+    if (header.majorVersion !== MAJOR_VERSION) {
+      this.#refuseVersion(header, path, now);
+      return;
+    }
+    const isFirst =
+      header.exchangeType === ExchangeType.IKE_SA_INIT && !header.isResponse && header.responderSpi === 0n;
+    const localSpi = header.isInitiator ? header.responderSpi : header.initiatorSpi;
+    const peerSpi = header.isInitiator ? header.initiatorSpi : header.responderSpi;
+    const ikeSa = isFirst ? undefined : this.#bySpi.get(localSpi);
+    const isOurs =
+      ikeSa !== undefined &&
+      (ikeSa.role === "responder") === header.isInitiator &&
+      (ikeSa.peerSpi === peerSpi || ikeSa.state.name === "initiating");
+    if (!isFirst && !isOurs) {
+      this.dropFrom("unknownSpi", "no IKE SA has these SPIs", path, now);
+      return;
+    }
+    if (isFirst && this.#bySpi.has(header.initiatorSpi)) {
+      this.dropFrom("unexpected", "our own SPI comes back as the peer's", path, now);
+      return;
+    }
+
+    // The caller may use its buffer again; what we decode is ours.
+    const own = octets.slice();
+    const message = decodeMessage(own);
+    if (isFirst) processInitRequest(this, { octets: own, message, path, now });
+    else ikeSa?.receive({ octets: own, message, path, now });
+  }
+
+  /** RFC 7296 section 2.5: a request of a higher version is told which one we speak. */
+  #refuseVersion(header: Header, path: Path, now: number): void {
+    this.dropFrom("wrongVersion", `major version ${header.majorVersion}`, path, now);
+    const isAnswerable = header.majorVersion > MAJOR_VERSION && !header.isResponse;
+    if (!isAnswerable || !this.mayTransmitError(now)) return;
+    const { initiatorSpi, responderSpi, exchangeType, messageId } = header;
+    const octets = encodeMessage({
+      initiatorSpi,
+      responderSpi,
+      exchangeType,
+      isInitiator: !header.isInitiator,
+      isResponse: true,
+      messageId,
+      payloads: [notify(NotifyType.INVALID_MAJOR_VERSION)],
+    });
+    this.counters.transmitted++;
+    this.emit({ kind: "transmit", octets, path });
+  }
+
+  initiate(name: string, now: number): void {
+    const connection = this.#connection(name);
+    const isUnderWay = this.ikeSas.some(
+      (ikeSa) =>
+        ikeSa.connection?.name === name &&
+        ["initiating", "agreeing", "authenticating", "established"].includes(ikeSa.state.name),
+    );
+    if (!isUnderWay) initiate(this, connection, now);
+  }
+
+  terminate(facts: { readonly connection: string; readonly child?: string; readonly now: number }): void {
+    const { connection, child, now } = facts;
+    const reason = "terminated by us";
+    for (const ikeSa of this.ikeSas) {
+      if (ikeSa.connection?.name !== connection) continue;
+      if (child === undefined) ikeSa.terminate({ reason: "terminated", message: reason }, now);
+      else
+        ikeSa.deleteChildSas(
+          ikeSa.childSas.filter(({ name }) => name === child),
+          { reason, now },
+        );
+    }
+  }
+
+  checkLiveness(name: string, now: number): void {
+    for (const ikeSa of this.ikeSas) {
+      if (ikeSa.connection?.name === name) ikeSa.checkLiveness({ isCommanded: true, now });
+    }
+  }
+
+  computed(id: number, result: ComputeResult, now: number): void {
+    const then = this.#jobs.get(id);
+    this.#jobs.delete(id);
+    then?.(result, now);
+  }
+
+  fireTimers(now: number): void {
+    for (let timer = this.timers.takeDue(now); timer !== undefined; timer = this.timers.takeDue(now)) {
+      timer.fire(now);
+    }
+  }
+
+  #connection(name: string): ConnectionPolicy {
+    const connection = this.connections.find((candidate) => candidate.name === name);
+    if (connection === undefined) throw new RangeError(`no connection "${name}"`);
+    return connection;
+  }
+
+  // ---- What IKE SAs ask for -------------------------------------------------------------------------------
+
+  emit(output: IkeOutput): void {
+    this.outputs.push(output);
+  }
+
+  report(event: IkeEvent): void {
+    this.emit({ kind: "event", event });
+  }
+
+  reportUnverified(event: IkeEvent, now: number): void {
+    if (this.#unverifiedEvents.take(now)) this.report(event);
+  }
+
+  drop(drop: Drop, now: number): void {
+    this.counters[drop.counter]++;
+    if (this.#dropEvents.take(now)) this.report(datagramDropped(drop));
+  }
+
+  dropFrom(counter: DropCounter, reason: string, path: Path, now: number): void {
+    this.drop({ counter, reason, from: formatEnd(path.remote) }, now);
+  }
+
+  mayTransmitError(now: number): boolean {
+    return this.#errors.take(now);
+  }
+
+  compute(job: ComputeJob, then: (result: ComputeResult, now: number) => void): void {
+    const id = ++this.#lastJob;
+    this.#jobs.set(id, then);
+    this.emit({ kind: "compute", id, job });
+  }
+
+  allocateSpi(): number | undefined {
+    return this.#allocateSpi();
+  }
+
+  adopt(facts: Omit<IkeSaFacts, "machine" | "localSpi">): IkeSa {
+    const localSpi = this.#newSpi();
+    const ikeSa = new IkeSa({ ...facts, machine: this, localSpi });
+    this.#bySpi.set(localSpi, ikeSa);
+    return ikeSa;
+  }
+
+  findByInit(initKey: string): IkeSa | undefined {
+    return this.#byInit.get(initKey);
+  }
+
+  rememberInit(initKey: string, ikeSa: IkeSa): void {
+    ikeSa.initKey = initKey;
+    this.#byInit.set(initKey, ikeSa);
+  }
+
+  established(ikeSa: IkeSa, now: number): void {
+    settleDuplicates({ ikeSa, ikeSas: this.ikeSas, now });
+  }
+
+  forget(ikeSa: IkeSa): void {
+    this.#bySpi.delete(ikeSa.localSpi);
+    if (ikeSa.initKey !== undefined) this.#byInit.delete(ikeSa.initKey);
+  }
+
+  /** RFC 7296 section 3.1: never zero; random, so that who has not seen our messages cannot name it. */
+  #newSpi(): bigint {
+    for (;;) {
+      const octets = this.random.bytes(8);
+      const spi = new DataView(octets.buffer, octets.byteOffset, 8).getBigUint64(0);
+      if (spi !== 0n && !this.#bySpi.has(spi)) return spi;
+    }
+  }
+}
+
+const MAJOR_VERSION = 2;

@@ -1,0 +1,266 @@
+import type { SocketAddress } from "../platform/address.ts";
+import { formatIdentity } from "../policy/identity.ts";
+import { formatProposal } from "../policy/keywords.ts";
+import { formatTrafficSelector } from "../policy/traffic-selectors.ts";
+import type { Proposal } from "../wire/payloads/proposal.ts";
+import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
+import type { ChildSa } from "./child-sa.ts";
+import type { Closing, IkeSa } from "./ike-sa.ts";
+import type { IkeEvent } from "./io.ts";
+import type { Drop } from "./machine.ts";
+import type { OutstandingRequest } from "./window.ts";
+
+// What the machine tells: one function for each event, a sentence for people and the same as fields. Never a secret.
+
+/** "192.0.2.1:4500", "[2001:db8::1]:4500". */
+export function formatEnd(end: SocketAddress): string {
+  return end.address.includes(":") ? `[${end.address}]:${end.port}` : `${end.address}:${end.port}`;
+}
+
+/** 16 hex digits. */
+export function formatIkeSpi(spi: bigint): string {
+  return spi.toString(16).padStart(16, "0");
+}
+
+/** 8 hex digits. */
+export function formatEspSpi(spi: number): string {
+  return spi.toString(16).padStart(8, "0");
+}
+
+/** A peer may offer hundreds; the first eight tell enough. */
+export function formatProposals(proposals: readonly Proposal[]): readonly string[] {
+  return proposals
+    .slice(0, 8)
+    .map((proposal) => formatProposal({ ...proposal, transforms: proposal.transforms.slice(0, 64) }));
+}
+
+export function formatSelectors(selectors: readonly TrafficSelector[]): readonly string[] {
+  return selectors.map(formatTrafficSelector);
+}
+
+export function ikeSaNegotiated(
+  ikeSa: IkeSa,
+  facts: { readonly proposal: Proposal; readonly ms: number },
+): IkeEvent {
+  const proposal = formatProposal(facts.proposal);
+  return {
+    ...about(ikeSa),
+    name: "ike-sa-negotiated",
+    level: "info",
+    message: `IKE SA with ${formatEnd(ikeSa.path.remote)} negotiated: ${proposal}, in ${round(facts.ms)} ms`,
+    facts: { ...factsOf(ikeSa), proposal, ms: round(facts.ms) },
+  };
+}
+
+export function ikeSaEstablished(ikeSa: IkeSa, proposal: Proposal): IkeEvent {
+  const { negotiationMs } = ikeSa;
+  const peer = peerOf(ikeSa);
+  return {
+    ...about(ikeSa),
+    name: "ike-sa-established",
+    level: "info",
+    message: `IKE SA with ${peer} established in ${round(negotiationMs)} ms`,
+    facts: {
+      ...factsOf(ikeSa),
+      proposal: formatProposal(proposal),
+      localIdentity: ikeSa.connection === undefined ? "" : formatIdentity(ikeSa.connection.local.identity),
+      remoteIdentity: ikeSa.remoteIdentity === undefined ? "" : formatIdentity(ikeSa.remoteIdentity),
+      negotiationMs: round(negotiationMs),
+      isBehindNat: ikeSa.isBehindNat,
+      isPeerBehindNat: ikeSa.isPeerBehindNat,
+    },
+  };
+}
+
+/** `facts.reason` is a notification in registry spelling, "timeout", "terminated" or "protocol-error". */
+export function ikeSaFailed(ikeSa: IkeSa, closing: Closing): IkeEvent {
+  return {
+    ...about(ikeSa),
+    name: "ike-sa-failed",
+    level: closing.reason === "terminated" || closing.reason === "replaced" ? "info" : "error",
+    message: `IKE SA with ${peerOf(ikeSa)} not established: ${closing.message}`,
+    facts: { ...factsOf(ikeSa), reason: closing.reason, ...choicesOf(closing) },
+  };
+}
+
+/** `facts.reason` is "terminated", "peer-deleted", "timeout", "replaced", or a notification in registry spelling. */
+export function ikeSaDeleted(ikeSa: IkeSa, closing: Closing): IkeEvent {
+  const isExpected = ["terminated", "peer-deleted", "replaced"].includes(closing.reason);
+  return {
+    ...about(ikeSa),
+    name: "ike-sa-deleted",
+    level: isExpected ? "info" : "error",
+    message: `IKE SA with ${peerOf(ikeSa)} deleted: ${closing.message}`,
+    facts: { ...factsOf(ikeSa), reason: closing.reason },
+  };
+}
+
+export function childSaEstablished(ikeSa: IkeSa, childSa: ChildSa): IkeEvent {
+  const local = formatSelectors(childSa.local);
+  const remote = formatSelectors(childSa.remote);
+  const proposal = formatProposal(childSa.proposal);
+  return {
+    ...about(ikeSa),
+    name: "child-sa-established",
+    level: "info",
+    message: `child SA ${childSa.name} established: ${local.join(", ")} === ${remote.join(", ")}, ${proposal}`,
+    facts: { ...factsOfChild(childSa), proposal, local, remote, path: formatEnd(ikeSa.path.remote) },
+  };
+}
+
+/** Why one child SA did not come up while its IKE SA stays; `offered` and `allowed` say what could not be brought together. */
+export function childSaFailed(
+  ikeSa: IkeSa,
+  facts: {
+    readonly child: string;
+    readonly reason: string;
+    readonly message: string;
+    readonly offered?: readonly string[];
+    readonly allowed?: readonly string[];
+  },
+): IkeEvent {
+  return {
+    ...about(ikeSa),
+    name: "child-sa-failed",
+    level: "error",
+    message: `child SA ${facts.child} not established: ${facts.message}`,
+    facts: { child: facts.child, reason: facts.reason, ...choicesOf(facts) },
+  };
+}
+
+export function childSaDeleted(
+  ikeSa: IkeSa,
+  facts: { readonly childSa: ChildSa; readonly reason: string },
+): IkeEvent {
+  const { childSa, reason } = facts;
+  return {
+    ...about(ikeSa),
+    name: "child-sa-deleted",
+    level: "info",
+    message: `child SA ${childSa.name} deleted: ${reason}`,
+    facts: { ...factsOfChild(childSa), reason },
+  };
+}
+
+export function retransmitted(ikeSa: IkeSa, request: OutstandingRequest): IkeEvent {
+  const { messageId, transmissions } = request;
+  return {
+    ...about(ikeSa),
+    name: "retransmit",
+    level: "debug",
+    message: `request ${messageId} to ${formatEnd(ikeSa.path.remote)} sent again (transmission ${transmissions})`,
+    facts: { ...factsOf(ikeSa), messageId, transmissions },
+  };
+}
+
+export function peerSilent(ikeSa: IkeSa, transmissions: number): IkeEvent {
+  const peer = formatEnd(ikeSa.path.remote);
+  return {
+    ...about(ikeSa),
+    name: "peer-silent",
+    level: "warning",
+    message: `${peer} has not answered ${transmissions} transmissions`,
+    facts: { ...factsOf(ikeSa), transmissions },
+  };
+}
+
+export function peerAlive(ikeSa: IkeSa, rttMs: number): IkeEvent {
+  return {
+    ...about(ikeSa),
+    name: "peer-alive",
+    level: "info",
+    message: `${peerOf(ikeSa)} answered in ${round(rttMs)} ms`,
+    facts: { ...factsOf(ikeSa), rttMs: round(rttMs) },
+  };
+}
+
+export function pathChanged(ikeSa: IkeSa, before: SocketAddress): IkeEvent {
+  const after = formatEnd(ikeSa.path.remote);
+  return {
+    ...about(ikeSa),
+    name: "path-changed",
+    level: "info",
+    message: `${peerOf(ikeSa)} moved from ${formatEnd(before)} to ${after}`,
+    facts: { ...factsOf(ikeSa), before: formatEnd(before) },
+  };
+}
+
+/** An unprotected error answered our request; it may be forged, so the attempt goes on for a moment. */
+export function refusalHeard(ikeSa: IkeSa, reason: string): IkeEvent {
+  return {
+    ...about(ikeSa),
+    name: "refused",
+    level: "debug",
+    message: `${formatEnd(ikeSa.path.remote)} answered ${reason}, without protection`,
+    facts: { ...factsOf(ikeSa), reason },
+  };
+}
+
+/** We refused what a peer asked for. */
+export function refused(facts: {
+  readonly connection: string | undefined;
+  readonly from: SocketAddress;
+  readonly reason: string;
+  readonly message: string;
+  readonly offered?: readonly string[];
+  readonly allowed?: readonly string[];
+}): IkeEvent {
+  const { connection, from, reason, message } = facts;
+  return {
+    name: "refused",
+    level: "warning",
+    connection,
+    message: `${formatEnd(from)} refused: ${message}`,
+    facts: { remote: formatEnd(from), reason, ...choicesOf(facts) },
+  };
+}
+
+export function datagramDropped({ counter, reason, from }: Drop): IkeEvent {
+  return {
+    name: "datagram-dropped",
+    level: counter === "internalErrors" ? "error" : "debug",
+    connection: undefined,
+    message: `datagram from ${from} dropped: ${reason}`,
+    facts: { remote: from, counter, reason },
+  };
+}
+
+function about(ikeSa: IkeSa): { readonly connection: string | undefined } {
+  return { connection: ikeSa.connection?.name };
+}
+
+function factsOf(ikeSa: IkeSa) {
+  return {
+    role: ikeSa.role,
+    initiatorSpi: formatIkeSpi(ikeSa.initiatorSpi),
+    responderSpi: formatIkeSpi(ikeSa.responderSpi),
+    local: formatEnd(ikeSa.path.local),
+    remote: formatEnd(ikeSa.path.remote),
+  };
+}
+
+function factsOfChild(childSa: ChildSa) {
+  return {
+    child: childSa.name,
+    inboundSpi: formatEspSpi(childSa.inboundSpi),
+    outboundSpi: formatEspSpi(childSa.outboundSpi),
+  };
+}
+
+function choicesOf(facts: {
+  readonly offered?: readonly string[];
+  readonly allowed?: readonly string[];
+}): Record<string, readonly string[]> {
+  const { offered, allowed } = facts;
+  return { ...(offered && { offered }), ...(allowed && { allowed }) };
+}
+
+/** The peer as a person would call it. */
+function peerOf(ikeSa: IkeSa): string {
+  const identity = ikeSa.remoteIdentity;
+  return identity === undefined ? formatEnd(ikeSa.path.remote) : formatIdentity(identity);
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 100) / 100;
+}

@@ -1,0 +1,57 @@
+import { NotifyType, ProtocolId } from "../../iana/ikev2-parameters.ts";
+import type { Payload } from "../../wire/payloads/payload.ts";
+import type { Answer, Closing, IkeSa } from "../ike-sa.ts";
+import { decodeSpi, deleteChildSas, findNotify } from "../payloads.ts";
+
+// INFORMATIONAL, RFC 7296 section 1.4:
+//
+//   --> HDR, SK { [N], [D], ... }          nothing at all asks whether the peer is there
+//   <-- HDR, SK { [N], [D], ... }
+
+interface Informational {
+  readonly payloads: readonly Payload[];
+  readonly now: number;
+}
+
+/** Every request is answered; what we do not know in it is passed over. */
+export function processInformationalRequest(ikeSa: IkeSa, { payloads }: Informational): Answer {
+  const closing = endOf(payloads);
+  if (closing !== undefined) return { payloads: [], closing };
+
+  const removed: number[] = [];
+  for (const childSa of named(ikeSa, payloads)) {
+    ikeSa.removeChildSa(childSa, "the peer has deleted it");
+    removed.push(childSa.inboundSpi);
+  }
+  // RFC 7296 section 1.4.1: the answer names the other half of each pair. When both sides delete at once we have removed
+  // the pair already and do not name it again.
+  return { payloads: removed.length > 0 ? [deleteChildSas(removed)] : [] };
+}
+
+/** The other half of what we deleted is gone already; an error in an answer to nothing but our own request is fatal. */
+export function processInformationalResponse(ikeSa: IkeSa, { payloads, now }: Informational): void {
+  if (findNotify(payloads, NotifyType.INVALID_SYNTAX) === undefined) return;
+  // RFC 7296 section 2.21.3.
+  ikeSa.close({ reason: "INVALID_SYNTAX", message: "the peer calls our request nonsense" }, now);
+}
+
+/** Whether the request ends the IKE SA. */
+function endOf(payloads: readonly Payload[]): Closing | undefined {
+  if (findNotify(payloads, NotifyType.AUTHENTICATION_FAILED) !== undefined) {
+    return { reason: "AUTHENTICATION_FAILED", message: "the peer does not accept our authentication" };
+  }
+  const isDeleted = payloads.some(
+    (payload) => payload.kind === "delete" && payload.protocolId === ProtocolId.IKE,
+  );
+  return isDeleted ? { reason: "peer-deleted", message: "the peer has deleted it" } : undefined;
+}
+
+/** Our child SAs whose outbound SPI, the peer's inbound one, is in a Delete payload. */
+function named(ikeSa: IkeSa, payloads: readonly Payload[]) {
+  const spis = new Set<number>();
+  for (const payload of payloads) {
+    if (payload.kind !== "delete" || payload.protocolId !== ProtocolId.ESP) continue;
+    for (const spi of payload.spis) spis.add(decodeSpi(spi));
+  }
+  return ikeSa.childSas.filter(({ outboundSpi }) => spis.has(outboundSpi));
+}

@@ -1,0 +1,86 @@
+import type { ComputeResult } from "../crypto/jobs.ts";
+import type { IkeKeys } from "../crypto/keymat.ts";
+import type { Proposal } from "../wire/payloads/proposal.ts";
+import type { ChildOffer } from "./child-sa.ts";
+import type { Closing } from "./ike-sa.ts";
+import type { MessageProtection } from "./message-protection.ts";
+
+/** What an IKE SA has achieved, with the data that exists at that point. */
+export type IkeSaState =
+  | Initiating
+  | Responding
+  | Agreeing
+  | Authenticating
+  | Established
+  | Deleting
+  | Closed;
+
+export type KeyPair = Extract<ComputeResult, { kind: "key-pair" }>;
+
+/** Initiator: IKE_SA_INIT is being prepared, or was sent and has no answer that we accept. */
+export interface Initiating {
+  readonly name: "initiating";
+  readonly ni: Uint8Array;
+  /** KeyExchangeMethod of the KE payload. */
+  readonly group: number;
+  /** Undefined while it is being made. */
+  readonly keyPair: KeyPair | undefined;
+  readonly cookie: Uint8Array | undefined;
+  readonly natDetectionSource: Uint8Array;
+  readonly groupsTried: readonly number[];
+  /** COOKIE and INVALID_KE_PAYLOAD answers obeyed. */
+  readonly restarts: number;
+  /** The last request as it was sent: the octets that our AUTH covers. */
+  readonly request: Uint8Array | undefined;
+  /** An error that came without protection, and may be forged. */
+  readonly hint: Closing | undefined;
+}
+
+/** Responder: the key exchange of an accepted IKE_SA_INIT is being computed. */
+export interface Responding {
+  readonly name: "responding";
+}
+
+/** Initiator: the answer was accepted, the shared secret is being computed. */
+export interface Agreeing {
+  readonly name: "agreeing";
+}
+
+/** Both: there are keys, and nobody has shown who they are. */
+export interface Authenticating extends Keyed {
+  readonly name: "authenticating";
+  readonly ni: Uint8Array;
+  readonly nr: Uint8Array;
+  /** IKE_SA_INIT in both directions as it was answered: what AUTH covers (RFC 7296 section 2.15). */
+  readonly initRequest: Uint8Array;
+  readonly initResponse: Uint8Array;
+  /** Initiator: the child SA offered in IKE_AUTH. */
+  readonly offer: ChildOffer | undefined;
+  /** Initiator: said in IKE_AUTH that this is the only SA. */
+  readonly sentInitialContact: boolean;
+}
+
+export interface Established extends Keyed {
+  readonly name: "established";
+  readonly establishedAt: number;
+}
+
+/** We have asked for the deletion of the SA; it carries nothing any more. */
+export interface Deleting extends Keyed {
+  readonly name: "deleting";
+  readonly establishedAt: number;
+}
+
+/** Nothing is left but the last answer, for a peer that did not hear it. */
+export interface Closed {
+  readonly name: "closed";
+  readonly lastMessageId: number;
+  readonly lastAnswer: readonly Uint8Array[];
+  answersLeft: number;
+}
+
+export interface Keyed {
+  readonly proposal: Proposal;
+  readonly keys: IkeKeys;
+  readonly protection: MessageProtection;
+}

@@ -1,0 +1,75 @@
+import type { ComputeJob, ComputeResult } from "../crypto/jobs.ts";
+import type { Path } from "../platform/address.ts";
+import type { Random } from "../platform/random.ts";
+import type { ConnectionPolicy } from "../policy/connection.ts";
+import type { CookieJar } from "./cookie.ts";
+import type { Counters } from "./counters.ts";
+import type { HalfOpenTable } from "./half-open.ts";
+import type { IkeSa, IkeSaFacts } from "./ike-sa.ts";
+import type { IkeEvent, IkeOutput } from "./io.ts";
+import type { Limits } from "./limits.ts";
+import type { ReassemblyBudget } from "./reassembly.ts";
+import type { Timers } from "./timers.ts";
+
+/** What an IKE SA asks of the endpoint that it lives in. */
+export interface Machine {
+  readonly limits: Limits;
+  readonly ports: Ports;
+  readonly random: Random;
+  readonly timers: Timers;
+  readonly counters: Counters;
+  readonly halfOpen: HalfOpenTable;
+  readonly cookies: CookieJar;
+  readonly reassemblyBudget: ReassemblyBudget;
+  readonly connections: readonly ConnectionPolicy[];
+  readonly ikeSas: readonly IkeSa[];
+  emit(output: IkeOutput): void;
+  report(event: IkeEvent): void;
+  /** Reports what a peer that nobody has authenticated brought about; beyond a rate it is only counted. */
+  reportUnverified(event: IkeEvent, now: number): void;
+  /** Counts a dropped datagram and, up to a rate, says so at level debug. */
+  drop(drop: Drop, now: number): void;
+  dropFrom(counter: DropCounter, reason: string, path: Path, now: number): void;
+  /** Whether one more unprotected error may leave now. */
+  mayTransmitError(now: number): boolean;
+  /** Makes an IKE SA with an SPI of its own and takes it in. */
+  adopt(facts: Omit<IkeSaFacts, "machine" | "localSpi">): IkeSa;
+  /** The responder's SA that an IKE_SA_INIT request has made before. */
+  findByInit(initKey: string): IkeSa | undefined;
+  rememberInit(initKey: string, ikeSa: IkeSa): void;
+  /** Sends a job out; `then` runs when its result comes back. */
+  compute(job: ComputeJob, then: (result: ComputeResult, now: number) => void): void;
+  /** An inbound ESP SPI of the data plane, or undefined when it has none left. */
+  allocateSpi(): number | undefined;
+  /** The SA has authenticated its peer: the endpoint settles which of several SAs with one peer stays. */
+  established(ikeSa: IkeSa, now: number): void;
+  /** The SA has nothing left to answer. */
+  forget(ikeSa: IkeSa): void;
+}
+
+/** Our UDP ports. */
+export interface Ports {
+  /** 500: without the non-ESP marker. */
+  readonly ike: number;
+  /** 4500: with the non-ESP marker, beside ESP. */
+  readonly natTraversal: number;
+}
+
+export interface Drop {
+  readonly counter: DropCounter;
+  readonly reason: string;
+  /** The peer's address and port. */
+  readonly from: string;
+}
+
+export type DropCounter =
+  | "malformed"
+  | "wrongVersion"
+  | "unknownSpi"
+  | "forged"
+  | "outsideWindow"
+  | "unexpected"
+  | "fragmentRefused"
+  | "halfOpenRefused"
+  | "errorSuppressed"
+  | "internalErrors";

@@ -1,0 +1,71 @@
+import type { Path } from "../platform/address.ts";
+import { formatIdentity } from "../policy/identity.ts";
+import { formatProposal } from "../policy/keywords.ts";
+import { formatIkeSpi, formatSelectors } from "./events.ts";
+import type { IkeSa, Role } from "./ike-sa.ts";
+import type { IkeSaState } from "./ike-sa-state.ts";
+
+/** An IKE SA as plain facts, for status. */
+export interface IkeSaView {
+  /** Undefined for a peer that has not shown who it is. */
+  readonly connection: string | undefined;
+  readonly state: IkeSaState["name"];
+  readonly role: Role;
+  /** 16 hex digits each; zeros while there is none. */
+  readonly initiatorSpi: string;
+  readonly responderSpi: string;
+  /** Keywords, or undefined before IKE_SA_INIT is through. */
+  readonly proposal: string | undefined;
+  readonly localIdentity: string | undefined;
+  readonly remoteIdentity: string | undefined;
+  readonly path: Path;
+  readonly isBehindNat: boolean;
+  readonly isPeerBehindNat: boolean;
+  /** Times as they were handed in. */
+  readonly createdAt: number;
+  readonly establishedAt: number | undefined;
+  readonly negotiationMs: number | undefined;
+  readonly childSas: readonly ChildSaView[];
+}
+
+export interface ChildSaView {
+  readonly name: string;
+  readonly inboundSpi: number;
+  readonly outboundSpi: number;
+  readonly proposal: string;
+  readonly local: readonly string[];
+  readonly remote: readonly string[];
+  readonly establishedAt: number;
+}
+
+export function viewOf(ikeSa: IkeSa): IkeSaView {
+  const { state, connection, remoteIdentity } = ikeSa;
+  const isEstablished = state.name === "established" || state.name === "deleting";
+  return {
+    connection: connection?.name,
+    state: state.name,
+    role: ikeSa.role,
+    initiatorSpi: formatIkeSpi(ikeSa.initiatorSpi),
+    responderSpi: formatIkeSpi(ikeSa.responderSpi),
+    proposal: "proposal" in state ? formatProposal(state.proposal) : undefined,
+    localIdentity: connection && formatIdentity(connection.local.identity),
+    remoteIdentity: remoteIdentity && formatIdentity(remoteIdentity),
+    path: ikeSa.path,
+    isBehindNat: ikeSa.isBehindNat,
+    isPeerBehindNat: ikeSa.isPeerBehindNat,
+    createdAt: ikeSa.createdAt,
+    establishedAt: isEstablished ? state.establishedAt : undefined,
+    negotiationMs: isEstablished ? ikeSa.negotiationMs : undefined,
+    childSas: ikeSa.childSas.map(
+      ({ name, inboundSpi, outboundSpi, proposal, local, remote, establishedAt }) => ({
+        name,
+        inboundSpi,
+        outboundSpi,
+        proposal: formatProposal(proposal),
+        local: formatSelectors(local),
+        remote: formatSelectors(remote),
+        establishedAt,
+      }),
+    ),
+  };
+}
