@@ -1,0 +1,81 @@
+import type { ChildPolicy, ConnectionPolicy } from "../../../src/policy/connection.ts";
+import { parseIdentity } from "../../../src/policy/identity.ts";
+import { parseEspProposal, parseIkeProposal } from "../../../src/policy/keywords.ts";
+import { selectorsFromPrefixes } from "../../../src/policy/traffic-selectors.ts";
+
+export const INITIATOR_ADDRESS = "192.0.2.1";
+export const RESPONDER_ADDRESS = "192.0.2.2";
+
+/** What a test says about one side; the rest is as usual. */
+export interface PolicyOptions {
+  readonly name?: string;
+  readonly ike?: readonly string[];
+  readonly esp?: readonly string[];
+  readonly local?: readonly string[];
+  readonly remote?: readonly string[];
+  readonly psk?: string;
+  readonly localId?: string;
+  readonly remoteId?: string;
+  readonly localAddress?: string | undefined;
+  readonly remoteAddress?: string | undefined;
+  readonly children?: readonly ChildPolicy[];
+}
+
+/** a.example.org at 192.0.2.1 with 10.1.0.0/16 behind it, towards b. */
+export function initiatorPolicy(options: PolicyOptions = {}): ConnectionPolicy {
+  return policy({
+    localId: "a.example.org",
+    remoteId: "b.example.org",
+    localAddress: INITIATOR_ADDRESS,
+    remoteAddress: RESPONDER_ADDRESS,
+    local: ["10.1.0.0/16"],
+    remote: ["10.2.0.0/16"],
+    ...options,
+  });
+}
+
+/** b.example.org at 192.0.2.2 with 10.2.0.0/16 behind it, towards a. */
+export function responderPolicy(options: PolicyOptions = {}): ConnectionPolicy {
+  return policy({
+    localId: "b.example.org",
+    remoteId: "a.example.org",
+    localAddress: RESPONDER_ADDRESS,
+    remoteAddress: INITIATOR_ADDRESS,
+    local: ["10.2.0.0/16"],
+    remote: ["10.1.0.0/16"],
+    ...options,
+  });
+}
+
+function policy(options: PolicyOptions): ConnectionPolicy {
+  const { name = "tunnel", psk = "a shared secret of some length", ike = DEFAULT_IKE } = options;
+  return {
+    name,
+    start: "respond",
+    local: { address: options.localAddress, identity: parseIdentity(options.localId ?? "a.example.org") },
+    remote: {
+      address: options.remoteAddress,
+      port: 500,
+      identity: parseIdentity(options.remoteId ?? "b.example.org"),
+    },
+    presharedKey: new TextEncoder().encode(psk),
+    ikeProposals: ike.map(parseIkeProposal),
+    children: options.children ?? [childPolicy(options)],
+  };
+}
+
+export function childPolicy(
+  options: Pick<PolicyOptions, "name" | "local" | "remote" | "esp"> = {},
+): ChildPolicy {
+  const { name = "lan", local = [], remote = [], esp = DEFAULT_ESP } = options;
+  return {
+    name,
+    local: selectorsFromPrefixes(local),
+    remote: selectorsFromPrefixes(remote),
+    espProposals: esp.map(parseEspProposal),
+    replayWindowPackets: 1024,
+  };
+}
+
+const DEFAULT_IKE = ["aes256gcm16-prfsha256-x25519"];
+const DEFAULT_ESP = ["aes256gcm16"];

@@ -1,0 +1,143 @@
+import { SeededCryptoProvider } from "../../../src/crypto/key-exchange/seeded-crypto-provider.ts";
+import { IkeEndpoint } from "../../../src/ike/endpoint.ts";
+import type { IkeEvent, IkeInput, IkeOutput, NegotiatedChildSa } from "../../../src/ike/io.ts";
+import type { Limits } from "../../../src/ike/limits.ts";
+import type { IkeSaView } from "../../../src/ike/view.ts";
+import type { Path } from "../../../src/platform/address.ts";
+import type { ConnectionPolicy } from "../../../src/policy/connection.ts";
+import { SeededRandom } from "./seeded-random.ts";
+
+/** An IKE machine with a data plane that only remembers, a crypto provider that answers at once, and an ear for events. */
+export class SimulatedMachine {
+  readonly name: string;
+  readonly address: string;
+  readonly endpoint: IkeEndpoint;
+  readonly events: IkeEvent[] = [];
+  /** What the data plane holds, by inbound SPI. */
+  readonly installed = new Map<number, NegotiatedChildSa>();
+  readonly reserved = new Set<number>();
+  /** Whether jobs wait until `finishJobs`. */
+  holdsJobs = false;
+
+  readonly #transmit: (octets: Uint8Array, path: Path) => void;
+  readonly #provider: SeededCryptoProvider;
+  readonly #heldJobs: Extract<IkeOutput, { kind: "compute" }>[] = [];
+  readonly #clock: { readonly now: number };
+  #nextSpi: number;
+
+  constructor(facts: {
+    readonly name: string;
+    readonly address: string;
+    readonly connections: readonly ConnectionPolicy[];
+    readonly seed: number;
+    readonly limits?: Partial<Limits>;
+    readonly clock: { readonly now: number };
+    readonly transmit: (octets: Uint8Array, path: Path) => void;
+  }) {
+    this.name = facts.name;
+    this.address = facts.address;
+    this.#clock = facts.clock;
+    this.#transmit = facts.transmit;
+    this.#provider = new SeededCryptoProvider(facts.seed);
+    this.#nextSpi = 0x1000_0000 + (facts.seed % 1000) * 0x1_0000;
+    this.endpoint = new IkeEndpoint({
+      connections: facts.connections,
+      random: new SeededRandom(facts.seed),
+      allocateSpi: () => this.#allocateSpi(),
+      limits: facts.limits ?? {},
+    });
+  }
+
+  connect(connection = "tunnel"): void {
+    this.handle({ kind: "initiate", connection });
+  }
+
+  disconnect(connection = "tunnel"): void {
+    this.handle({ kind: "terminate", connection });
+  }
+
+  /** Hands the machine an input at the present time, and does what it asks for. */
+  handle(input: IkeInput): void {
+    this.endpoint.handle(input, this.#clock.now);
+    for (let output = this.endpoint.poll(); output !== undefined; output = this.endpoint.poll()) {
+      this.#perform(output);
+    }
+  }
+
+  finishJobs(): void {
+    for (const { id, job } of this.#heldJobs.splice(0)) {
+      this.handle({ kind: "computed", id, result: this.#provider.compute(job) });
+    }
+  }
+
+  get heldJobs(): number {
+    return this.#heldJobs.length;
+  }
+
+  get ikeSas(): readonly IkeSaView[] {
+    return this.endpoint.ikeSas;
+  }
+
+  /** State of the newest IKE SA, "none" without one. */
+  get state(): string {
+    return this.ikeSas.at(-1)?.state ?? "none";
+  }
+
+  get childSas() {
+    return this.ikeSas.flatMap(({ childSas }) => childSas);
+  }
+
+  eventNames(): readonly string[] {
+    return this.events.map(({ name }) => name);
+  }
+
+  event(name: IkeEvent["name"]): IkeEvent | undefined {
+    return this.events.find((event) => event.name === name);
+  }
+
+  #perform(output: IkeOutput): void {
+    switch (output.kind) {
+      case "transmit":
+        this.#transmit(output.octets, output.path);
+        return;
+      case "compute":
+        if (this.holdsJobs) this.#heldJobs.push(output);
+        else this.handle({ kind: "computed", id: output.id, result: this.#provider.compute(output.job) });
+        return;
+      case "install-child-sa":
+        this.#install(output.childSa);
+        return;
+      case "remove-child-sa":
+        if (!this.installed.delete(output.inboundSpi)) {
+          throw new Error(`${this.name} removes an SA that it has not installed`);
+        }
+        this.reserved.delete(output.inboundSpi);
+        return;
+      case "move-child-sa": {
+        const childSa = this.installed.get(output.inboundSpi);
+        if (childSa === undefined) throw new Error(`${this.name} moves an SA that it has not installed`);
+        this.installed.set(output.inboundSpi, { ...childSa, path: output.path });
+        return;
+      }
+      case "release-spi":
+        if (!this.reserved.delete(output.inboundSpi)) throw new Error(`${this.name} releases a free SPI`);
+        return;
+      case "event":
+        this.events.push(output.event);
+        return;
+    }
+  }
+
+  #install(childSa: NegotiatedChildSa): void {
+    if (!this.reserved.has(childSa.inboundSpi))
+      throw new Error(`${this.name} installs an SPI it does not own`);
+    if (this.installed.has(childSa.inboundSpi)) throw new Error(`${this.name} installs an SPI twice`);
+    this.installed.set(childSa.inboundSpi, childSa);
+  }
+
+  #allocateSpi(): number {
+    const spi = this.#nextSpi++;
+    this.reserved.add(spi);
+    return spi;
+  }
+}
