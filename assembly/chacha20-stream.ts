@@ -2,18 +2,12 @@
 // packets they belong to.
 
 import {
-  BLOCK_COUNTER_OFFSET,
-  BLOCK_INPUT_OFFSET,
-  BLOCK_JOB_OFFSET,
-  BLOCK_OUTPUT_OFFSET,
-  BLOCK_SIZE,
-  BLOCK_TAIL_LENGTH_OFFSET,
-  BLOCK_TAIL_OFFSET,
-  BLOCKS_OFFSET,
   chacha20Blocks,
   GROUP_STATE_SIZE,
+  INPUTS_OFFSET,
   LANE_COUNT,
   LANES_SIZE,
+  OUTPUTS_OFFSET,
   STATE_OFFSET,
 } from "./chacha20";
 import {
@@ -25,16 +19,28 @@ import {
 } from "./layout";
 
 const CHACHA_BLOCK: u32 = 64;
+const GROUP: u32 = 4;
 const ZEROS = memory.data(64, 16);
+/** Counters of four blocks of one packet, and how far these lie apart. */
+const COUNT = memory.data<u32>([0, 1, 2, 3], 16);
+const STEP = memory.data<u32>([0, 64, 128, 192], 16);
 
-// The stream's record: the lanes, then 64 octets for each, where the last block of a packet is made: behind the packet
-// may lie somebody else's octets.
-const STAGE_OFFSET = LANES_SIZE;
-export const STREAM_SIZE = LANES_SIZE + LANE_COUNT * CHACHA_BLOCK;
+// The stream's record: the lanes of chacha20.ts, then for each lane a word of
+//
+//   448      480        512             544                576
+//   | job    | counter  | tail: where   | tail: how long   | stage: 64 octets x 8 |
+//
+// The last block of a packet, its tail, is made in the stage, because behind the packet may lie somebody else's octets.
+const JOBS_OFFSET = LANES_SIZE;
+const COUNTERS_OFFSET = LANES_SIZE + 32;
+const TAILS_OFFSET = LANES_SIZE + 64;
+const TAIL_LENGTHS_OFFSET = LANES_SIZE + 96;
+const STAGE_OFFSET = LANES_SIZE + 128;
+export const STREAM_SIZE = STAGE_OFFSET + LANE_COUNT * CHACHA_BLOCK;
 
-/** Blocks lined up and not yet computed. */
+/** Lanes filled and not yet computed. */
 let pending: u32 = 0;
-/** Those of them that end a packet. */
+/** A bit for each of them that holds a tail. */
 let tails: u32 = 0;
 
 /** Lines up key stream block 0 of `job`, whose first 32 octets key Poly1305; 64 octets are written to `output`. */
@@ -47,44 +53,79 @@ export function pushMacKey(stream: usize, job: usize, output: usize): void {
  * 63 octets behind the source; nothing is written behind the destination.
  */
 export function pushPacket(stream: usize, job: usize): void {
-  let input: usize = load<usize>(job, JOB_SOURCE_OFFSET);
-  let output: usize = load<usize>(job, JOB_DESTINATION_OFFSET);
+  let input = load<usize>(job, JOB_SOURCE_OFFSET);
+  let output = load<usize>(job, JOB_DESTINATION_OFFSET);
   let length = load<u32>(job, JOB_LENGTH_OFFSET);
   let counter: u32 = 1;
-  for (; length >= CHACHA_BLOCK; length -= CHACHA_BLOCK) {
-    pushBlock(stream, job, counter++, input, output);
-    input += CHACHA_BLOCK;
-    output += CHACHA_BLOCK;
+  while (length >= CHACHA_BLOCK) {
+    let blocks: u32 = 1;
+    if (length >= CHACHA_BLOCK * GROUP && pending % GROUP === 0) {
+      blocks = GROUP;
+      pushGroup(stream, job, counter, input, output);
+    } else {
+      pushBlock(stream, job, counter, input, output);
+    }
+    counter += blocks;
+    input += blocks * CHACHA_BLOCK;
+    output += blocks * CHACHA_BLOCK;
+    length -= blocks * CHACHA_BLOCK;
   }
   if (length > 0) {
-    const block = stream + BLOCKS_OFFSET + pending * BLOCK_SIZE;
-    store<u32>(block, output, BLOCK_TAIL_OFFSET);
-    store<u32>(block, length, BLOCK_TAIL_LENGTH_OFFSET);
+    store<u32>(stream + 4 * pending, output, TAILS_OFFSET);
+    store<u32>(stream + 4 * pending, length, TAIL_LENGTHS_OFFSET);
     tails |= 1 << pending;
     pushBlock(stream, job, counter, input, stage(stream, pending));
   }
 }
 
-/** Computes what is lined up; idle lanes repeat the first one into the stage. */
+/** Computes what is lined up; the idle lanes work for nobody. */
 export function flushStream(stream: usize): void {
   if (pending === 0) return;
-  const job = load<usize>(stream, BLOCKS_OFFSET + BLOCK_JOB_OFFSET);
-  for (let lane = pending; lane < LANE_COUNT; lane++)
-    setBlock(stream, lane, job, 0, ZEROS, stage(stream, lane));
+  const job = load<usize>(stream, JOBS_OFFSET);
+  while (pending % GROUP !== 0) pushBlock(stream, job, 0, ZEROS, stage(stream, pending));
+  if (pending === 0) return;
+  for (let lane = GROUP; lane < LANE_COUNT; lane++) setAddresses(stream, lane, ZEROS, stage(stream, lane));
   computeBlocks(stream);
 }
 
 function pushBlock(stream: usize, job: usize, counter: u32, input: usize, output: usize): void {
-  setBlock(stream, pending, job, counter, input, output);
-  if (++pending === LANE_COUNT) computeBlocks(stream);
+  const lane = stream + 4 * pending;
+  store<u32>(lane, job, JOBS_OFFSET);
+  store<u32>(lane, counter, COUNTERS_OFFSET);
+  setAddresses(stream, pending, input, output);
+  pending++;
+  if (pending % GROUP !== 0) return;
+  loadGroup(stream, pending / GROUP - 1);
+  if (pending === LANE_COUNT) computeBlocks(stream);
 }
 
-function setBlock(stream: usize, lane: u32, job: usize, counter: u32, input: usize, output: usize): void {
-  const block = stream + BLOCKS_OFFSET + lane * BLOCK_SIZE;
-  store<u32>(block, job, BLOCK_JOB_OFFSET);
-  store<u32>(block, counter, BLOCK_COUNTER_OFFSET);
-  store<u32>(block, input, BLOCK_INPUT_OFFSET);
-  store<u32>(block, output, BLOCK_OUTPUT_OFFSET);
+/** Four blocks of one packet at once. */
+function pushGroup(stream: usize, job: usize, counter: u32, input: usize, output: usize): void {
+  const lane = stream + 4 * pending;
+  v128.store(lane, i32x4.add(i32x4.splat(input as i32), v128.load(STEP)), INPUTS_OFFSET);
+  v128.store(lane, i32x4.add(i32x4.splat(output as i32), v128.load(STEP)), OUTPUTS_OFFSET);
+  store<u32>(lane, job, JOBS_OFFSET);
+  const state = stream + STATE_OFFSET + (pending / GROUP) * GROUP_STATE_SIZE;
+  const key = load<usize>(job, JOB_CONTEXT_OFFSET);
+  v128.store(state, v128.load32_splat(key));
+  v128.store(state, v128.load32_splat(key, 4), 16);
+  v128.store(state, v128.load32_splat(key, 8), 32);
+  v128.store(state, v128.load32_splat(key, 12), 48);
+  v128.store(state, v128.load32_splat(key, 16), 64);
+  v128.store(state, v128.load32_splat(key, 20), 80);
+  v128.store(state, v128.load32_splat(key, 24), 96);
+  v128.store(state, v128.load32_splat(key, 28), 112);
+  v128.store(state, i32x4.add(i32x4.splat(counter), v128.load(COUNT)), 128);
+  v128.store(state, v128.load32_splat(job, JOB_NONCE_OFFSET), 144);
+  v128.store(state, v128.load32_splat(job, JOB_NONCE_OFFSET + 4), 160);
+  v128.store(state, v128.load32_splat(job, JOB_NONCE_OFFSET + 8), 176);
+  pending += GROUP;
+  if (pending === LANE_COUNT) computeBlocks(stream);
+}
+
+function setAddresses(stream: usize, lane: u32, input: usize, output: usize): void {
+  store<u32>(stream + 4 * lane, input, INPUTS_OFFSET);
+  store<u32>(stream + 4 * lane, output, OUTPUTS_OFFSET);
 }
 
 function stage(stream: usize, lane: u32): usize {
@@ -92,54 +133,33 @@ function stage(stream: usize, lane: u32): usize {
 }
 
 function computeBlocks(stream: usize): void {
-  loadGroup(stream + STATE_OFFSET, stream + BLOCKS_OFFSET);
-  loadGroup(stream + STATE_OFFSET + GROUP_STATE_SIZE, stream + BLOCKS_OFFSET + BLOCK_SIZE * 4);
   chacha20Blocks(stream);
   for (; tails !== 0; tails &= tails - 1) {
     const lane = ctz(tails);
-    const block = stream + BLOCKS_OFFSET + lane * BLOCK_SIZE;
-    copyTail(
-      load<u32>(block, BLOCK_TAIL_OFFSET),
-      stage(stream, lane),
-      load<u32>(block, BLOCK_TAIL_LENGTH_OFFSET),
-    );
+    const tail = stream + 4 * lane;
+    copyTail(load<usize>(tail, TAILS_OFFSET), stage(stream, lane), load<u32>(tail, TAIL_LENGTHS_OFFSET));
   }
   pending = 0;
 }
 
-/** Sets words 4 to 15 of a group from its four blocks: key, counter, nonce. */
-function loadGroup(state: usize, blocks: usize): void {
-  const job0: usize = load<usize>(blocks, BLOCK_JOB_OFFSET);
-  const job1: usize = load<usize>(blocks, BLOCK_SIZE + BLOCK_JOB_OFFSET);
-  const job2: usize = load<usize>(blocks, BLOCK_SIZE * 2 + BLOCK_JOB_OFFSET);
-  const job3: usize = load<usize>(blocks, BLOCK_SIZE * 3 + BLOCK_JOB_OFFSET);
-  if (job0 === job1 && job0 === job2 && job0 === job3) {
-    loadOneJob(state, job0);
-  } else {
-    const key0: usize = load<usize>(job0, JOB_CONTEXT_OFFSET);
-    const key1: usize = load<usize>(job1, JOB_CONTEXT_OFFSET);
-    const key2: usize = load<usize>(job2, JOB_CONTEXT_OFFSET);
-    const key3: usize = load<usize>(job3, JOB_CONTEXT_OFFSET);
-    loadRow(state, key0, key1, key2, key3);
-    loadRow(state + 64, key0 + 16, key1 + 16, key2 + 16, key3 + 16);
-    // The nonce is three words; the word before it goes where the counter comes next.
-    const nonce = JOB_NONCE_OFFSET - 4;
-    loadRow(state + 128, job0 + nonce, job1 + nonce, job2 + nonce, job3 + nonce);
-  }
-  let counters = i32x4.splat(load<u32>(blocks, BLOCK_COUNTER_OFFSET));
-  counters = i32x4.replace_lane(counters, 1, load<u32>(blocks, BLOCK_SIZE + BLOCK_COUNTER_OFFSET));
-  counters = i32x4.replace_lane(counters, 2, load<u32>(blocks, BLOCK_SIZE * 2 + BLOCK_COUNTER_OFFSET));
-  counters = i32x4.replace_lane(counters, 3, load<u32>(blocks, BLOCK_SIZE * 3 + BLOCK_COUNTER_OFFSET));
-  v128.store(state + 128, counters);
-}
-
-function loadOneJob(state: usize, job: usize): void {
-  const key: usize = load<usize>(job, JOB_CONTEXT_OFFSET);
-  for (let word: usize = 0; word < 8; word++)
-    v128.store(state + word * 16, v128.load32_splat(key + word * 4));
-  v128.store(state + 144, v128.load32_splat(job, JOB_NONCE_OFFSET));
-  v128.store(state + 160, v128.load32_splat(job, JOB_NONCE_OFFSET + 4));
-  v128.store(state + 176, v128.load32_splat(job, JOB_NONCE_OFFSET + 8));
+/** Sets words 4 to 15 of a group from its four jobs: key, counter, nonce. */
+function loadGroup(stream: usize, group: u32): void {
+  const state = stream + STATE_OFFSET + group * GROUP_STATE_SIZE;
+  const lanes = stream + group * 4 * GROUP;
+  const job0 = load<usize>(lanes, JOBS_OFFSET);
+  const job1 = load<usize>(lanes, JOBS_OFFSET + 4);
+  const job2 = load<usize>(lanes, JOBS_OFFSET + 8);
+  const job3 = load<usize>(lanes, JOBS_OFFSET + 12);
+  const key0 = load<usize>(job0, JOB_CONTEXT_OFFSET);
+  const key1 = load<usize>(job1, JOB_CONTEXT_OFFSET);
+  const key2 = load<usize>(job2, JOB_CONTEXT_OFFSET);
+  const key3 = load<usize>(job3, JOB_CONTEXT_OFFSET);
+  loadRow(state, key0, key1, key2, key3);
+  loadRow(state + 64, key0 + 16, key1 + 16, key2 + 16, key3 + 16);
+  // The nonce is three words; the word before it lies where the counter belongs.
+  const nonce = JOB_NONCE_OFFSET - 4;
+  loadRow(state + 128, job0 + nonce, job1 + nonce, job2 + nonce, job3 + nonce);
+  v128.store(state, v128.load(lanes, COUNTERS_OFFSET), 128);
 }
 
 /** Four words from each of four places, turned round: one vector for each word. */
@@ -153,9 +173,9 @@ function loadRow(state: usize, place0: usize, place1: usize, place2: usize, plac
   const ef = v128.shuffle<i32>(a, b, 2, 6, 3, 7);
   const gh = v128.shuffle<i32>(c, d, 2, 6, 3, 7);
   v128.store(state, v128.shuffle<i64>(ab, cd, 0, 2));
-  v128.store(state + 16, v128.shuffle<i64>(ab, cd, 1, 3));
-  v128.store(state + 32, v128.shuffle<i64>(ef, gh, 0, 2));
-  v128.store(state + 48, v128.shuffle<i64>(ef, gh, 1, 3));
+  v128.store(state, v128.shuffle<i64>(ab, cd, 1, 3), 16);
+  v128.store(state, v128.shuffle<i64>(ef, gh, 0, 2), 32);
+  v128.store(state, v128.shuffle<i64>(ef, gh, 1, 3), 48);
 }
 
 /** Copies 1 to 63 octets and touches no other. */

@@ -23,23 +23,16 @@ export const LANE_COUNT: u32 = 8;
 
 // The record that a call works on:
 //
-//   0                    192                  384          640
-//   | group 0: w4..w15   | group 1: w4..w15   | blocks x 8 |
+//   0                    192                  384            416             448
+//   | group 0: w4..w15   | group 1: w4..w15   | inputs x 8   | outputs x 8   |
 //
-// A word takes 16 octets, its value in each of the group's four lanes.
+// A word takes 16 octets, its value in each of the group's four lanes. Inputs and outputs are addresses, one for each lane:
+// 64 octets to XOR the key stream with, and where the result goes.
 export const STATE_OFFSET = 0;
 export const GROUP_STATE_SIZE = 192;
-export const BLOCKS_OFFSET = 384;
-/** Block: whose key and nonce, which counter, 64 octets to XOR the key stream with, and where the result goes. */
-export const BLOCK_JOB_OFFSET = 0;
-export const BLOCK_COUNTER_OFFSET = 4;
-export const BLOCK_INPUT_OFFSET = 8;
-export const BLOCK_OUTPUT_OFFSET = 12;
-/** What becomes of a result that is the end of a packet: see chacha20-stream.ts. */
-export const BLOCK_TAIL_OFFSET = 16;
-export const BLOCK_TAIL_LENGTH_OFFSET = 20;
-export const BLOCK_SIZE = 32;
-export const LANES_SIZE = 640;
+export const INPUTS_OFFSET = 384;
+export const OUTPUTS_OFFSET = 416;
+export const LANES_SIZE = 448;
 
 /** Runs the 20 rounds on the eight states in `lanes` and XORs each block's key stream from its input to its output. */
 export function chacha20Blocks(lanes: usize): void {
@@ -77,135 +70,133 @@ export function chacha20Blocks(lanes: usize): void {
   let y15 = v128.load(lanes, STATE_OFFSET + 368);
 
   for (let i = 0; i < 10; i++) {
-    // Group 0: columns, then diagonals.
     x0 = i32x4.add(x0, x4);
-    x1 = i32x4.add(x1, x5);
-    x2 = i32x4.add(x2, x6);
-    x3 = i32x4.add(x3, x7);
     x12 = rotl16(v128.xor(x12, x0));
-    x13 = rotl16(v128.xor(x13, x1));
-    x14 = rotl16(v128.xor(x14, x2));
-    x15 = rotl16(v128.xor(x15, x3));
     x8 = i32x4.add(x8, x12);
-    x9 = i32x4.add(x9, x13);
-    x10 = i32x4.add(x10, x14);
-    x11 = i32x4.add(x11, x15);
     x4 = rotl12(v128.xor(x4, x8));
-    x5 = rotl12(v128.xor(x5, x9));
-    x6 = rotl12(v128.xor(x6, x10));
-    x7 = rotl12(v128.xor(x7, x11));
     x0 = i32x4.add(x0, x4);
-    x1 = i32x4.add(x1, x5);
-    x2 = i32x4.add(x2, x6);
-    x3 = i32x4.add(x3, x7);
     x12 = rotl8(v128.xor(x12, x0));
-    x13 = rotl8(v128.xor(x13, x1));
-    x14 = rotl8(v128.xor(x14, x2));
-    x15 = rotl8(v128.xor(x15, x3));
     x8 = i32x4.add(x8, x12);
-    x9 = i32x4.add(x9, x13);
-    x10 = i32x4.add(x10, x14);
-    x11 = i32x4.add(x11, x15);
     x4 = rotl7(v128.xor(x4, x8));
+    x1 = i32x4.add(x1, x5);
+    x13 = rotl16(v128.xor(x13, x1));
+    x9 = i32x4.add(x9, x13);
+    x5 = rotl12(v128.xor(x5, x9));
+    x1 = i32x4.add(x1, x5);
+    x13 = rotl8(v128.xor(x13, x1));
+    x9 = i32x4.add(x9, x13);
     x5 = rotl7(v128.xor(x5, x9));
+    x2 = i32x4.add(x2, x6);
+    x14 = rotl16(v128.xor(x14, x2));
+    x10 = i32x4.add(x10, x14);
+    x6 = rotl12(v128.xor(x6, x10));
+    x2 = i32x4.add(x2, x6);
+    x14 = rotl8(v128.xor(x14, x2));
+    x10 = i32x4.add(x10, x14);
     x6 = rotl7(v128.xor(x6, x10));
+    x3 = i32x4.add(x3, x7);
+    x15 = rotl16(v128.xor(x15, x3));
+    x11 = i32x4.add(x11, x15);
+    x7 = rotl12(v128.xor(x7, x11));
+    x3 = i32x4.add(x3, x7);
+    x15 = rotl8(v128.xor(x15, x3));
+    x11 = i32x4.add(x11, x15);
     x7 = rotl7(v128.xor(x7, x11));
     x0 = i32x4.add(x0, x5);
-    x1 = i32x4.add(x1, x6);
-    x2 = i32x4.add(x2, x7);
-    x3 = i32x4.add(x3, x4);
     x15 = rotl16(v128.xor(x15, x0));
-    x12 = rotl16(v128.xor(x12, x1));
-    x13 = rotl16(v128.xor(x13, x2));
-    x14 = rotl16(v128.xor(x14, x3));
     x10 = i32x4.add(x10, x15);
-    x11 = i32x4.add(x11, x12);
-    x8 = i32x4.add(x8, x13);
-    x9 = i32x4.add(x9, x14);
     x5 = rotl12(v128.xor(x5, x10));
-    x6 = rotl12(v128.xor(x6, x11));
-    x7 = rotl12(v128.xor(x7, x8));
-    x4 = rotl12(v128.xor(x4, x9));
     x0 = i32x4.add(x0, x5);
-    x1 = i32x4.add(x1, x6);
-    x2 = i32x4.add(x2, x7);
-    x3 = i32x4.add(x3, x4);
     x15 = rotl8(v128.xor(x15, x0));
-    x12 = rotl8(v128.xor(x12, x1));
-    x13 = rotl8(v128.xor(x13, x2));
-    x14 = rotl8(v128.xor(x14, x3));
     x10 = i32x4.add(x10, x15);
-    x11 = i32x4.add(x11, x12);
-    x8 = i32x4.add(x8, x13);
-    x9 = i32x4.add(x9, x14);
     x5 = rotl7(v128.xor(x5, x10));
+    x1 = i32x4.add(x1, x6);
+    x12 = rotl16(v128.xor(x12, x1));
+    x11 = i32x4.add(x11, x12);
+    x6 = rotl12(v128.xor(x6, x11));
+    x1 = i32x4.add(x1, x6);
+    x12 = rotl8(v128.xor(x12, x1));
+    x11 = i32x4.add(x11, x12);
     x6 = rotl7(v128.xor(x6, x11));
+    x2 = i32x4.add(x2, x7);
+    x13 = rotl16(v128.xor(x13, x2));
+    x8 = i32x4.add(x8, x13);
+    x7 = rotl12(v128.xor(x7, x8));
+    x2 = i32x4.add(x2, x7);
+    x13 = rotl8(v128.xor(x13, x2));
+    x8 = i32x4.add(x8, x13);
     x7 = rotl7(v128.xor(x7, x8));
+    x3 = i32x4.add(x3, x4);
+    x14 = rotl16(v128.xor(x14, x3));
+    x9 = i32x4.add(x9, x14);
+    x4 = rotl12(v128.xor(x4, x9));
+    x3 = i32x4.add(x3, x4);
+    x14 = rotl8(v128.xor(x14, x3));
+    x9 = i32x4.add(x9, x14);
     x4 = rotl7(v128.xor(x4, x9));
-    // Group 1: columns, then diagonals.
     y0 = i32x4.add(y0, y4);
-    y1 = i32x4.add(y1, y5);
-    y2 = i32x4.add(y2, y6);
-    y3 = i32x4.add(y3, y7);
     y12 = rotl16(v128.xor(y12, y0));
-    y13 = rotl16(v128.xor(y13, y1));
-    y14 = rotl16(v128.xor(y14, y2));
-    y15 = rotl16(v128.xor(y15, y3));
     y8 = i32x4.add(y8, y12);
-    y9 = i32x4.add(y9, y13);
-    y10 = i32x4.add(y10, y14);
-    y11 = i32x4.add(y11, y15);
     y4 = rotl12(v128.xor(y4, y8));
-    y5 = rotl12(v128.xor(y5, y9));
-    y6 = rotl12(v128.xor(y6, y10));
-    y7 = rotl12(v128.xor(y7, y11));
     y0 = i32x4.add(y0, y4);
-    y1 = i32x4.add(y1, y5);
-    y2 = i32x4.add(y2, y6);
-    y3 = i32x4.add(y3, y7);
     y12 = rotl8(v128.xor(y12, y0));
-    y13 = rotl8(v128.xor(y13, y1));
-    y14 = rotl8(v128.xor(y14, y2));
-    y15 = rotl8(v128.xor(y15, y3));
     y8 = i32x4.add(y8, y12);
-    y9 = i32x4.add(y9, y13);
-    y10 = i32x4.add(y10, y14);
-    y11 = i32x4.add(y11, y15);
     y4 = rotl7(v128.xor(y4, y8));
+    y1 = i32x4.add(y1, y5);
+    y13 = rotl16(v128.xor(y13, y1));
+    y9 = i32x4.add(y9, y13);
+    y5 = rotl12(v128.xor(y5, y9));
+    y1 = i32x4.add(y1, y5);
+    y13 = rotl8(v128.xor(y13, y1));
+    y9 = i32x4.add(y9, y13);
     y5 = rotl7(v128.xor(y5, y9));
+    y2 = i32x4.add(y2, y6);
+    y14 = rotl16(v128.xor(y14, y2));
+    y10 = i32x4.add(y10, y14);
+    y6 = rotl12(v128.xor(y6, y10));
+    y2 = i32x4.add(y2, y6);
+    y14 = rotl8(v128.xor(y14, y2));
+    y10 = i32x4.add(y10, y14);
     y6 = rotl7(v128.xor(y6, y10));
+    y3 = i32x4.add(y3, y7);
+    y15 = rotl16(v128.xor(y15, y3));
+    y11 = i32x4.add(y11, y15);
+    y7 = rotl12(v128.xor(y7, y11));
+    y3 = i32x4.add(y3, y7);
+    y15 = rotl8(v128.xor(y15, y3));
+    y11 = i32x4.add(y11, y15);
     y7 = rotl7(v128.xor(y7, y11));
     y0 = i32x4.add(y0, y5);
-    y1 = i32x4.add(y1, y6);
-    y2 = i32x4.add(y2, y7);
-    y3 = i32x4.add(y3, y4);
     y15 = rotl16(v128.xor(y15, y0));
-    y12 = rotl16(v128.xor(y12, y1));
-    y13 = rotl16(v128.xor(y13, y2));
-    y14 = rotl16(v128.xor(y14, y3));
     y10 = i32x4.add(y10, y15);
-    y11 = i32x4.add(y11, y12);
-    y8 = i32x4.add(y8, y13);
-    y9 = i32x4.add(y9, y14);
     y5 = rotl12(v128.xor(y5, y10));
-    y6 = rotl12(v128.xor(y6, y11));
-    y7 = rotl12(v128.xor(y7, y8));
-    y4 = rotl12(v128.xor(y4, y9));
     y0 = i32x4.add(y0, y5);
-    y1 = i32x4.add(y1, y6);
-    y2 = i32x4.add(y2, y7);
-    y3 = i32x4.add(y3, y4);
     y15 = rotl8(v128.xor(y15, y0));
-    y12 = rotl8(v128.xor(y12, y1));
-    y13 = rotl8(v128.xor(y13, y2));
-    y14 = rotl8(v128.xor(y14, y3));
     y10 = i32x4.add(y10, y15);
-    y11 = i32x4.add(y11, y12);
-    y8 = i32x4.add(y8, y13);
-    y9 = i32x4.add(y9, y14);
     y5 = rotl7(v128.xor(y5, y10));
+    y1 = i32x4.add(y1, y6);
+    y12 = rotl16(v128.xor(y12, y1));
+    y11 = i32x4.add(y11, y12);
+    y6 = rotl12(v128.xor(y6, y11));
+    y1 = i32x4.add(y1, y6);
+    y12 = rotl8(v128.xor(y12, y1));
+    y11 = i32x4.add(y11, y12);
     y6 = rotl7(v128.xor(y6, y11));
+    y2 = i32x4.add(y2, y7);
+    y13 = rotl16(v128.xor(y13, y2));
+    y8 = i32x4.add(y8, y13);
+    y7 = rotl12(v128.xor(y7, y8));
+    y2 = i32x4.add(y2, y7);
+    y13 = rotl8(v128.xor(y13, y2));
+    y8 = i32x4.add(y8, y13);
     y7 = rotl7(v128.xor(y7, y8));
+    y3 = i32x4.add(y3, y4);
+    y14 = rotl16(v128.xor(y14, y3));
+    y9 = i32x4.add(y9, y14);
+    y4 = rotl12(v128.xor(y4, y9));
+    y3 = i32x4.add(y3, y4);
+    y14 = rotl8(v128.xor(y14, y3));
+    y9 = i32x4.add(y9, y14);
     y4 = rotl7(v128.xor(y4, y9));
   }
 
@@ -225,10 +216,10 @@ export function chacha20Blocks(lanes: usize): void {
   x13 = i32x4.add(x13, v128.load(lanes, STATE_OFFSET + 144));
   x14 = i32x4.add(x14, v128.load(lanes, STATE_OFFSET + 160));
   x15 = i32x4.add(x15, v128.load(lanes, STATE_OFFSET + 176));
-  emitRow(lanes + BLOCKS_OFFSET + 0, 0, x0, x1, x2, x3);
-  emitRow(lanes + BLOCKS_OFFSET + 0, 16, x4, x5, x6, x7);
-  emitRow(lanes + BLOCKS_OFFSET + 0, 32, x8, x9, x10, x11);
-  emitRow(lanes + BLOCKS_OFFSET + 0, 48, x12, x13, x14, x15);
+  Output.row(lanes, 0, x0, x1, x2, x3);
+  Output.row(lanes, 16, x4, x5, x6, x7);
+  Output.row(lanes, 32, x8, x9, x10, x11);
+  Output.row(lanes, 48, x12, x13, x14, x15);
   y0 = i32x4.add(y0, v128.load(SIGMA, 0));
   y1 = i32x4.add(y1, v128.load(SIGMA, 16));
   y2 = i32x4.add(y2, v128.load(SIGMA, 32));
@@ -245,27 +236,31 @@ export function chacha20Blocks(lanes: usize): void {
   y13 = i32x4.add(y13, v128.load(lanes, STATE_OFFSET + 336));
   y14 = i32x4.add(y14, v128.load(lanes, STATE_OFFSET + 352));
   y15 = i32x4.add(y15, v128.load(lanes, STATE_OFFSET + 368));
-  emitRow(lanes + BLOCKS_OFFSET + 128, 0, y0, y1, y2, y3);
-  emitRow(lanes + BLOCKS_OFFSET + 128, 16, y4, y5, y6, y7);
-  emitRow(lanes + BLOCKS_OFFSET + 128, 32, y8, y9, y10, y11);
-  emitRow(lanes + BLOCKS_OFFSET + 128, 48, y12, y13, y14, y15);
+  Output.row(lanes + 16, 0, y0, y1, y2, y3);
+  Output.row(lanes + 16, 16, y4, y5, y6, y7);
+  Output.row(lanes + 16, 32, y8, y9, y10, y11);
+  Output.row(lanes + 16, 48, y12, y13, y14, y15);
 }
 
-/** Turns four words of four blocks round, so that each block has its own 16 octets, and XORs these into the output. */
-function emitRow(blocks: usize, offset: usize, a: v128, b: v128, c: v128, d: v128): void {
-  const ab = v128.shuffle<i32>(a, b, 0, 4, 1, 5);
-  const cd = v128.shuffle<i32>(c, d, 0, 4, 1, 5);
-  xorInto(blocks, offset, v128.shuffle<i64>(ab, cd, 0, 2));
-  xorInto(blocks + BLOCK_SIZE, offset, v128.shuffle<i64>(ab, cd, 1, 3));
-  const ef = v128.shuffle<i32>(a, b, 2, 6, 3, 7);
-  const gh = v128.shuffle<i32>(c, d, 2, 6, 3, 7);
-  xorInto(blocks + BLOCK_SIZE * 2, offset, v128.shuffle<i64>(ef, gh, 0, 2));
-  xorInto(blocks + BLOCK_SIZE * 3, offset, v128.shuffle<i64>(ef, gh, 1, 3));
+/** Inlined by force: around a call the engine would save every vector that is alive, which costs an eighth of the whole. */
+class Output {
+  /** Turns four words of four blocks round, so that each block has 16 octets in a row, and XORs those from input to output. */
+  @inline
+  static row(lanes: usize, offset: usize, a: v128, b: v128, c: v128, d: v128): void {
+    const ab = v128.shuffle<i32>(a, b, 0, 4, 1, 5);
+    const cd = v128.shuffle<i32>(c, d, 0, 4, 1, 5);
+    const ef = v128.shuffle<i32>(a, b, 2, 6, 3, 7);
+    const gh = v128.shuffle<i32>(c, d, 2, 6, 3, 7);
+    xorInto(lanes, offset, v128.shuffle<i64>(ab, cd, 0, 2));
+    xorInto(lanes + 4, offset, v128.shuffle<i64>(ab, cd, 1, 3));
+    xorInto(lanes + 8, offset, v128.shuffle<i64>(ef, gh, 0, 2));
+    xorInto(lanes + 12, offset, v128.shuffle<i64>(ef, gh, 1, 3));
+  }
 }
 
-function xorInto(block: usize, offset: usize, keyStream: v128): void {
-  const input = load<usize>(block, BLOCK_INPUT_OFFSET) + offset;
-  v128.store(load<usize>(block, BLOCK_OUTPUT_OFFSET) + offset, v128.xor(keyStream, v128.load(input)));
+function xorInto(lane: usize, offset: usize, keyStream: v128): void {
+  const input = load<usize>(lane, INPUTS_OFFSET) + offset;
+  v128.store(load<usize>(lane, OUTPUTS_OFFSET) + offset, v128.xor(keyStream, v128.load(input)));
 }
 
 function rotl16(x: v128): v128 {

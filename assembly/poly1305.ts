@@ -113,7 +113,12 @@ export function macStart(mac: usize): void {
   v128.store(mac, pair(r8, r7), R_OFFSET + 256);
   v128.store(mac, pair(r9, r8), R_OFFSET + 272);
 
-  memory.fill(mac + H_OFFSET, 0, 80);
+  const zero = i32x4.splat(0);
+  v128.store(mac, zero, H_OFFSET);
+  v128.store(mac, zero, H_OFFSET + 16);
+  v128.store(mac, zero, H_OFFSET + 32);
+  v128.store(mac, zero, H_OFFSET + 48);
+  v128.store(mac, zero, H_OFFSET + 64);
 }
 
 /** h = (h + block) * r, `count` times for each of the four packets, from where the record says. */
