@@ -102,11 +102,6 @@ export class Sad {
     this.#free = Array.from({ length: SA_SLOT_COUNT }, (_, number) => new SaSlot(facts.memory, number));
   }
 
-  /** Slots that are free; a child SA takes two. */
-  get freeSlotCount(): number {
-    return this.#free.length;
-  }
-
   /** Reserves room for a child SA and returns its inbound SPI, or undefined when all slots are in use. */
   allocateSpi(): number | undefined {
     if (this.#free.length < 2) return undefined;

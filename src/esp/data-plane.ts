@@ -1,0 +1,283 @@
+import {
+  COMMAND_RUN,
+  COMMAND_STOP,
+  WORKER_BASE,
+  WORKER_COMMAND_OFFSET,
+  WORKER_COUNTERS_OFFSET,
+  WORKER_GCM_JOBS_OFFSET,
+  WORKER_SCRATCH_OFFSET,
+  WORKER_SCRATCH_SIZE,
+  WORKER_SIZE,
+} from "../../assembly/layout.ts";
+import { wipe } from "../bytes/wipe.ts";
+import { PolicyError } from "../errors/index.ts";
+import type { Path } from "../platform/address.ts";
+import { createMonotonicClock } from "../platform/clock.ts";
+import { MemoryPoller } from "../platform/poller/memory-poller.ts";
+import type { Random } from "../platform/random.ts";
+import { encodePacketInfo, encodeSocketAddress, familyOf } from "../platform/socket-address.ts";
+import type { SystemCalls } from "../platform/system-calls/system-calls.ts";
+import type { OpenTun } from "../platform/tun/linux-tun.ts";
+import type { MemoryTun } from "../platform/tun/memory-tun.ts";
+import type { OpenUdpSocket } from "../platform/udp/linux-udp-socket.ts";
+import type { MemoryUdpSocket } from "../platform/udp/memory-udp.ts";
+import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
+import type { Transform } from "../wire/payloads/transform.ts";
+import { loadKernel } from "./kernel.ts";
+import { type IkeDatagram, MailboxReader } from "./mailbox.ts";
+import { DataPump, type PumpSocket } from "./pump.ts";
+import { immediateQuiescence, type Quiescence, WorkerQuiescence } from "./quiescence.ts";
+import type { PathRecord } from "./sa-slot.ts";
+import { type ChildSaTraffic, Sad } from "./sad.ts";
+import { SelectorTable } from "./selector-table.ts";
+import { type DataPolicy, Spd } from "./spd.ts";
+import { type Drops, dropsAt } from "./status.ts";
+import { WorkerThread } from "./worker-thread.ts";
+
+export type { IkeDatagram } from "./mailbox.ts";
+export type { PumpSocket } from "./pump.ts";
+export type { SaTraffic } from "./sa-slot.ts";
+export type { ChildSaTraffic } from "./sad.ts";
+export type { DataPolicy } from "./spd.ts";
+
+/** A child SA as the engine installs it. What the IKE machine negotiated fits as it is; the settings beside it are optional. */
+export interface ChildSaInstallation {
+  /** From `allocateSpi`. */
+  readonly inboundSpi: number;
+  readonly outboundSpi: number;
+  /** ENCR_AES_GCM_16 with a key length, or ENCR_CHACHA20_POLY1305. */
+  readonly encryption: Transform;
+  readonly esn: boolean;
+  /** Key, then 4 octets of salt. Overwritten by the installation, whether it succeeds or not. */
+  readonly inboundKey: Uint8Array;
+  readonly outboundKey: Uint8Array;
+  readonly local: readonly TrafficSelector[];
+  readonly remote: readonly TrafficSelector[];
+  /** `local.port` is the port of a socket that carries ESP. */
+  readonly path: Path;
+  /** 64 to 8192, or 0 for no check. Default 1024. */
+  readonly replayWindowPackets?: number;
+  /** Hard limits of each direction. Default none but the sequence number. */
+  readonly packetLimit?: number;
+  readonly octetLimit?: number;
+}
+
+/** The engine's view of the data plane: SAs and policies in, counters and IKE datagrams out. */
+export interface DataPlane {
+  /** Reserves room for a child SA: its inbound SPI, or undefined when all are in use. For `IkeEndpoint`. */
+  allocateSpi(): number | undefined;
+  /** Gives back an SPI that will not be installed. */
+  releaseSpi(inboundSpi: number): void;
+  /**
+   * Starts both directions. The SA opens what arrives at once; it carries nothing out before `setPolicies` names it. Throws
+   * PolicyError when there is no room for the selectors, no such cipher or no socket for the path, RangeError for what no
+   * negotiation should yield. The SPI then stays reserved: `releaseSpi`.
+   */
+  installChildSa(childSa: ChildSaInstallation): void;
+  /** Sends ESP of the child SA along another path from now on. Throws PolicyError when no socket serves the path. */
+  moveChildSa(move: { readonly inboundSpi: number; readonly path: Path }): void;
+  /** Stops both directions at once; settles when the keys are zeroed. Until the policies change, what they sent is dropped as `noSa`. */
+  removeChildSa(inboundSpi: number): Promise<void>;
+  /** Replaces the outbound policies, in order: the first that matches a packet decides; what matches none is dropped as `noPolicy`. */
+  setPolicies(policies: readonly DataPolicy[]): void;
+  /** Counters of an installed child SA. */
+  traffic(inboundSpi: number): ChildSaTraffic | undefined;
+  /** Drops of packets that belong to no SA, by cause. */
+  readonly drops: Drops;
+  /** Makes the worker look around now. */
+  wake(): void;
+  /** Stops the pump, then zeroes every key. Devices and sockets stay open: they are the caller's. Settles within three seconds. */
+  stop(): Promise<void>;
+}
+
+interface CommonFacts {
+  readonly memory: WebAssembly.Memory;
+  readonly random: Random;
+  /** Called with each IKE datagram, in order, marker stripped; never from within another call into the data plane. */
+  readonly onIkeDatagram: (datagram: IkeDatagram) => void;
+}
+
+/** What runs the pump. */
+interface Driver {
+  wake(): void;
+  stop(): Promise<void>;
+}
+
+/** Both modes use the first data worker's region; the host's own is for keys on their way into slots. */
+const HOST = 0;
+const WORKER = 1;
+
+/**
+ * Starts the data plane on the kernel's devices, in a thread of its own. `systemCalls` are those of the calling thread, over
+ * the same memory. Rejects with a PlatformError when the thread does not come up; `onFailure` is called once if it ends later:
+ * no packet moves from then on, and nothing leaves in clear.
+ */
+export async function startDataPlane(
+  facts: CommonFacts & {
+    readonly systemCalls: SystemCalls;
+    readonly tun: OpenTun;
+    readonly sockets: readonly PumpSocket<OpenUdpSocket>[];
+    readonly onFailure: (error: Error) => void;
+  },
+): Promise<DataPlane> {
+  const { memory, tun, sockets, onFailure } = facts;
+  setCommand(memory, COMMAND_RUN);
+  const mailbox = new MailboxReader(memory, WORKER);
+  const thread: WorkerThread = await WorkerThread.start({
+    systemCalls: facts.systemCalls,
+    facts: { memory, worker: WORKER, tun, sockets },
+    onMail: () => drain(mailbox, facts.onIkeDatagram),
+    onFailure: (error) => {
+      quiescence.stop();
+      onFailure(error);
+    },
+  });
+  const quiescence = new WorkerQuiescence({ memory, worker: WORKER, wake: () => thread.wake() });
+  const driver: Driver = {
+    wake: () => thread.wake(),
+    stop: async () => {
+      setCommand(memory, COMMAND_STOP);
+      await thread.stop();
+      quiescence.stop();
+    },
+  };
+  return createDataPlane({ ...facts, quiescence, driver });
+}
+
+/**
+ * Starts the data plane on devices in memory, in the calling thread. Rounds run when something is readable, each time through
+ * `schedule` (setImmediate by default), so that a test can decide when.
+ */
+export function startMemoryDataPlane(
+  facts: CommonFacts & {
+    readonly tun: MemoryTun;
+    readonly sockets: readonly PumpSocket<MemoryUdpSocket>[];
+    readonly schedule?: (run: () => void) => void;
+  },
+): DataPlane {
+  const { memory, tun, sockets, schedule = setImmediate } = facts;
+  const kernel = loadKernel(memory, WORKER);
+  const mailbox = new MailboxReader(memory, WORKER);
+  const pump = new DataPump({
+    memory,
+    kernel,
+    worker: WORKER,
+    tun,
+    sockets,
+    clock: createMonotonicClock(),
+    ring: () => {}, // the rounds are followed by a look into the mailbox anyway
+  });
+  const poller = new MemoryPoller([tun, ...sockets.map(({ socket }) => socket)]);
+  let isScheduled = false;
+  let hasStopped = false;
+  const run = (): void => {
+    isScheduled = false;
+    if (hasStopped) return;
+    pump.round();
+    drain(mailbox, facts.onIkeDatagram);
+    if (!hasStopped && poller.wait(0)) scheduleRound();
+  };
+  const scheduleRound = (): void => {
+    if (isScheduled || hasStopped) return;
+    isScheduled = true;
+    schedule(run);
+  };
+  poller.onReady = scheduleRound;
+  if (poller.wait(0)) scheduleRound();
+  const driver: Driver = {
+    wake: () => poller.wake(),
+    stop: () => {
+      hasStopped = true;
+      poller.close();
+      return Promise.resolve();
+    },
+  };
+  const quiescence = immediateQuiescence(() => kernel.wipeTraces());
+  return createDataPlane({ ...facts, quiescence, driver });
+}
+
+function createDataPlane({
+  memory,
+  random,
+  sockets,
+  quiescence,
+  driver,
+}: {
+  readonly memory: WebAssembly.Memory;
+  readonly random: Random;
+  readonly sockets: readonly PumpSocket<{ readonly family: 4 | 6; readonly port: number }>[];
+  readonly quiescence: Quiescence;
+  readonly driver: Driver;
+}): DataPlane {
+  const selectors = new SelectorTable(memory);
+  const kernel = loadKernel(memory, HOST);
+  const sad = new Sad({ memory, kernel, worker: WORKER, random, selectors, quiescence });
+  const spd = new Spd({ memory, sad, selectors, quiescence });
+  const words = new Uint32Array(memory.buffer);
+
+  const recordOf = (path: Path): PathRecord => {
+    const family = familyOf(path.remote.address);
+    const socket = sockets.findIndex(
+      (each) => each.carriesEsp && each.socket.family === family && each.socket.port === path.local.port,
+    );
+    if (socket < 0) {
+      throw new PolicyError(`no IPv${family} socket for ESP is open on UDP port ${path.local.port}`, {
+        code: "NO_SOCKET",
+      });
+    }
+    return { socket, peer: encodeSocketAddress(path.remote), control: encodePacketInfo(path.local.address) };
+  };
+
+  return {
+    allocateSpi: () => sad.allocateSpi(),
+    releaseSpi: (inboundSpi) => sad.releaseSpi(inboundSpi),
+    installChildSa: (childSa) => {
+      try {
+        sad.install({
+          replayWindowPackets: DEFAULT_REPLAY_WINDOW,
+          packetLimit: Number.POSITIVE_INFINITY,
+          octetLimit: Number.POSITIVE_INFINITY,
+          ...childSa,
+          selectors: { local: childSa.local, remote: childSa.remote },
+          path: recordOf(childSa.path),
+        });
+      } finally {
+        wipe(childSa.inboundKey, childSa.outboundKey);
+      }
+    },
+    moveChildSa: ({ inboundSpi, path }) => sad.move(inboundSpi, recordOf(path)),
+    removeChildSa: (inboundSpi) => sad.remove(inboundSpi),
+    setPolicies: (policies) => spd.replace(policies),
+    traffic: (inboundSpi) => sad.traffic(inboundSpi),
+    get drops() {
+      return dropsAt(words, WORKER_BASE + WORKER * WORKER_SIZE + WORKER_COUNTERS_OFFSET);
+    },
+    wake: () => driver.wake(),
+    stop: async () => {
+      await driver.stop();
+      await sad.removeAll();
+      wipeTraces(memory);
+    },
+  };
+}
+
+const DEFAULT_REPLAY_WINDOW = 1024;
+
+/** What a worker that ended badly could not do itself: its jobs and its scratch lie side by side. */
+function wipeTraces(memory: WebAssembly.Memory): void {
+  const region = WORKER_BASE + WORKER * WORKER_SIZE;
+  const end = region + WORKER_SCRATCH_OFFSET + WORKER_SCRATCH_SIZE;
+  new Uint8Array(memory.buffer).fill(0, region + WORKER_GCM_JOBS_OFFSET, end);
+}
+
+function drain(mailbox: MailboxReader, onIkeDatagram: (datagram: IkeDatagram) => void): void {
+  mailbox.answer();
+  for (let datagram = mailbox.take(); datagram !== undefined; datagram = mailbox.take()) {
+    onIkeDatagram(datagram);
+  }
+}
+
+function setCommand(memory: WebAssembly.Memory, command: number): void {
+  const address = WORKER_BASE + WORKER * WORKER_SIZE + WORKER_COMMAND_OFFSET;
+  Atomics.store(new Int32Array(memory.buffer), address >>> 2, command);
+}

@@ -1,0 +1,86 @@
+import {
+  CONTROL_BASE,
+  CONTROL_WIPE_OFFSET,
+  WORKER_BASE,
+  WORKER_CLOCK_OFFSET,
+  WORKER_EPOCH_OFFSET,
+  WORKER_SIZE,
+} from "../../assembly/layout.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Tun } from "../platform/tun/tun.ts";
+import type { UdpSocket } from "../platform/udp/udp-socket.ts";
+import { Inbound } from "./inbound.ts";
+import type { Kernel } from "./kernel.ts";
+import { MailboxWriter } from "./mailbox.ts";
+import { Outbound } from "./outbound.ts";
+
+/** A socket of the pump. */
+export interface PumpSocket<Socket> {
+  readonly socket: Socket;
+  /** True for a port of NAT traversal: ESP, and IKE behind the non-ESP marker. False: IKE and nothing else. */
+  readonly carriesEsp: boolean;
+}
+
+/**
+ * Moves packets between a TUN device and UDP sockets, a round at a time. The same class serves a worker thread, which sleeps
+ * in poll() between rounds, and devices in memory, where the host runs the rounds.
+ */
+export class DataPump {
+  readonly #words: Int32Array;
+  readonly #view: DataView;
+  readonly #region: number;
+  readonly #kernel: Kernel;
+  readonly #sockets: readonly PumpSocket<UdpSocket>[];
+  readonly #clock: Clock;
+  readonly #ring: () => void;
+  readonly #mailbox: MailboxWriter;
+  readonly #outbound: Outbound;
+  readonly #inbound: Inbound;
+  #wipesAsked = 0;
+
+  /** `ring` calls the host to its mailbox. */
+  constructor(facts: {
+    readonly memory: WebAssembly.Memory;
+    readonly kernel: Kernel;
+    readonly worker: number;
+    readonly tun: Tun;
+    readonly sockets: readonly PumpSocket<UdpSocket>[];
+    readonly clock: Clock;
+    readonly ring: () => void;
+  }) {
+    this.#words = new Int32Array(facts.memory.buffer);
+    this.#view = new DataView(facts.memory.buffer);
+    this.#region = WORKER_BASE + facts.worker * WORKER_SIZE;
+    this.#kernel = facts.kernel;
+    this.#sockets = facts.sockets;
+    this.#clock = facts.clock;
+    this.#ring = facts.ring;
+    this.#mailbox = new MailboxWriter(facts.memory, facts.worker);
+    this.#outbound = new Outbound({ ...facts, sockets: facts.sockets.map(({ socket }) => socket) });
+    this.#inbound = new Inbound({ ...facts, mailbox: this.#mailbox });
+  }
+
+  /** One burst each way. Returns how many packets and datagrams came in from either side; 0 means there is nothing to do. */
+  round(): number {
+    this.#passQuiescentPoint();
+    const mailBefore = this.#inbound.mailCount;
+    let handled = this.#outbound.round();
+    for (let i = 0; i < this.#sockets.length; i++) {
+      const { socket, carriesEsp } = this.#sockets[i]!;
+      handled += this.#inbound.round(socket, carriesEsp);
+    }
+    if (this.#inbound.mailCount !== mailBefore && this.#mailbox.shouldRing()) this.#ring();
+    return handled;
+  }
+
+  /** Between rounds nothing of the shared memory is held: SAs, policies and paths may be taken away behind this point. */
+  #passQuiescentPoint(): void {
+    const asked = Atomics.load(this.#words, (CONTROL_BASE + CONTROL_WIPE_OFFSET) >>> 2);
+    if (asked !== this.#wipesAsked) {
+      this.#wipesAsked = asked;
+      this.#kernel.wipeTraces();
+    }
+    Atomics.add(this.#words, (this.#region + WORKER_EPOCH_OFFSET) >>> 2, 1);
+    this.#view.setFloat64(this.#region + WORKER_CLOCK_OFFSET, this.#clock.now(), true);
+  }
+}

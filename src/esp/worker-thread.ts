@@ -1,0 +1,87 @@
+import { Worker } from "node:worker_threads";
+import { PlatformError } from "../errors/index.ts";
+import { LinuxWakeUp } from "../platform/poller/linux-wake-up.ts";
+import type { WakeUp } from "../platform/poller/poller.ts";
+import type { SystemCalls } from "../platform/system-calls/system-calls.ts";
+import type { WorkerFacts, WorkerMessage } from "./worker.ts";
+
+/** A worker that was told to stop leaves poll() at once; one that does not answer is ended. */
+const STOP_LIMIT_MS = 2000;
+
+/** The host's side of a data worker's thread. */
+export class WorkerThread {
+  readonly #worker: Worker;
+  readonly #wakeUp: WakeUp;
+  readonly #exited: Promise<void>;
+  #isStopping = false;
+  #hasExited = false;
+
+  /** Settles when the thread runs its first round; rejects with a PlatformError when it does not get there. */
+  static start(start: {
+    readonly systemCalls: SystemCalls;
+    readonly facts: Omit<WorkerFacts, "wakeUp">;
+    readonly onMail: () => void;
+    /** Called once, when the thread ends without having been told to. */
+    readonly onFailure: (error: Error) => void;
+  }): Promise<WorkerThread> {
+    const wakeUp = new LinuxWakeUp(start.systemCalls);
+    const workerData: WorkerFacts = { ...start.facts, wakeUp: wakeUp.descriptor };
+    const worker = new Worker(workerUrl(), { workerData });
+    const thread = new WorkerThread(worker, wakeUp);
+    return new Promise((resolve, reject) => {
+      let isReady = false;
+      let cause: unknown;
+      worker.on("message", (message: WorkerMessage) => {
+        if (message === "mail") {
+          start.onMail();
+        } else {
+          isReady = true;
+          resolve(thread);
+        }
+      });
+      worker.on("error", (error) => {
+        cause = error;
+      });
+      worker.on("exit", () => {
+        if (thread.#isStopping) return;
+        const why = cause instanceof Error ? cause.message : "it ended";
+        const error = new PlatformError(`data worker: ${why}`, { code: "DATA_WORKER", cause });
+        wakeUp.close();
+        if (isReady) start.onFailure(error);
+        else reject(error);
+      });
+    });
+  }
+
+  private constructor(worker: Worker, wakeUp: WakeUp) {
+    this.#worker = worker;
+    this.#wakeUp = wakeUp;
+    this.#exited = new Promise((resolve) => {
+      worker.once("exit", () => {
+        this.#hasExited = true;
+        resolve();
+      });
+    });
+  }
+
+  wake(): void {
+    if (!this.#hasExited) this.#wakeUp.wake();
+  }
+
+  /** Waits for a thread whose memory says stop, and ends it if it does not come. */
+  async stop(): Promise<void> {
+    if (this.#hasExited || this.#isStopping) return this.#exited;
+    this.#isStopping = true;
+    this.#wakeUp.wake();
+    const limit = setTimeout(() => void this.#worker.terminate(), STOP_LIMIT_MS);
+    await this.#exited;
+    clearTimeout(limit);
+    this.#wakeUp.close();
+  }
+}
+
+/** Threads run JavaScript: from dist/ also where this file runs from src/. */
+function workerUrl(): URL {
+  const here = import.meta.url;
+  return new URL(here.includes("/dist/src/") ? "./worker.js" : "../../dist/src/esp/worker.js", here);
+}

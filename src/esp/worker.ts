@@ -1,0 +1,63 @@
+// The data worker's thread: rounds until there is nothing to do, then a sleep in poll(), until the host says stop.
+
+import { parentPort, workerData } from "node:worker_threads";
+import { COMMAND_STOP, WORKER_BASE, WORKER_COMMAND_OFFSET, WORKER_SIZE } from "../../assembly/layout.ts";
+import { createMonotonicClock } from "../platform/clock.ts";
+import { LinuxPoller } from "../platform/poller/linux-poller.ts";
+import { createLinuxSystemCalls } from "../platform/system-calls/linux-system-calls.ts";
+import { LinuxTun, type OpenTun } from "../platform/tun/linux-tun.ts";
+import { LinuxUdpSocket, type OpenUdpSocket } from "../platform/udp/linux-udp-socket.ts";
+import { loadKernel } from "./kernel.ts";
+import { DataPump, type PumpSocket } from "./pump.ts";
+
+/** What the thread is given. */
+export interface WorkerFacts {
+  readonly memory: WebAssembly.Memory;
+  readonly worker: number;
+  readonly tun: OpenTun;
+  readonly sockets: readonly PumpSocket<OpenUdpSocket>[];
+  /** The eventfd that wakes it. */
+  readonly wakeUp: number;
+}
+
+/** What it says: that it runs, and that there is mail. */
+export type WorkerMessage = "ready" | "mail";
+
+/** The poller looks around once a second anyway. */
+const SLEEP_MS = 1000;
+
+function run({ memory, worker, tun, sockets, wakeUp }: WorkerFacts): void {
+  const systemCalls = createLinuxSystemCalls(memory);
+  const kernel = loadKernel(memory, worker);
+  const pump = new DataPump({
+    memory,
+    kernel,
+    worker,
+    tun: new LinuxTun(systemCalls, tun),
+    sockets: sockets.map(({ socket, carriesEsp }, index) => ({
+      socket: new LinuxUdpSocket(systemCalls, { ...socket, worker, index }),
+      carriesEsp,
+    })),
+    clock: createMonotonicClock(),
+    ring: () => say("mail"),
+  });
+  const poller = new LinuxPoller(systemCalls, {
+    worker,
+    descriptors: [tun.descriptor, ...sockets.map(({ socket }) => socket.descriptor)],
+    wakeUp,
+  });
+  const words = new Int32Array(memory.buffer);
+  const command = (WORKER_BASE + worker * WORKER_SIZE + WORKER_COMMAND_OFFSET) >>> 2;
+
+  say("ready");
+  while (Atomics.load(words, command) !== COMMAND_STOP) {
+    if (pump.round() === 0) poller.wait(SLEEP_MS);
+  }
+  kernel.wipeTraces();
+}
+
+function say(message: WorkerMessage): void {
+  parentPort?.postMessage(message);
+}
+
+run(workerData as WorkerFacts);
