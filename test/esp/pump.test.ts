@@ -1,0 +1,260 @@
+import { expect, test } from "vitest";
+import {
+  type ChildSaInstallation,
+  createSharedMemory,
+  type DataPlane,
+  type IkeDatagram,
+  startMemoryDataPlane,
+} from "../../src/esp/index.ts";
+import { MemoryTun } from "../../src/platform/tun/memory-tun.ts";
+import { MemoryWire, type WireDatagram } from "../../src/platform/udp/memory-udp.ts";
+import { encodeNonEspMarker } from "../../src/wire/udp-encapsulation.ts";
+import { innerPacket } from "../support/inner-packets.ts";
+import { SeededRandom } from "../support/kernel.ts";
+import { trafficSelector } from "../support/traffic-selectors.ts";
+import { AES_128_GCM, CIPHERS } from "./esp-bed.ts";
+
+interface Host {
+  readonly address: string;
+  readonly lan: string;
+  readonly tun: MemoryTun;
+  readonly plane: DataPlane;
+  readonly mail: IkeDatagram[];
+  readonly memory: WebAssembly.Memory;
+}
+
+/** Two gateways on one wire; rounds run when `settle` is called. */
+class Pair {
+  readonly wire = new MemoryWire();
+  readonly seen: WireDatagram[] = [];
+  readonly #due: (() => void)[] = [];
+  readonly #random = new SeededRandom(11);
+  readonly a: Host = this.#host("192.0.2.1", "10.1.0.0/16");
+  readonly b: Host = this.#host("192.0.2.2", "10.2.0.0/16");
+
+  constructor() {
+    this.wire.onDatagram = (datagram) => this.seen.push(datagram);
+  }
+
+  settle(): void {
+    for (let run = this.#due.shift(); run !== undefined; run = this.#due.shift()) run();
+  }
+
+  /** Both ends of a child SA between the two networks. Returns the inbound SPIs. */
+  join(cipher = AES_128_GCM): { readonly a: number; readonly b: number } {
+    const keyAb = this.#random.octets(cipher.keyLength + 4);
+    const keyBa = this.#random.octets(cipher.keyLength + 4);
+    const spis = { a: this.a.plane.allocateSpi()!, b: this.b.plane.allocateSpi()! };
+    const install = (
+      us: Host,
+      them: Host,
+      sa: Pick<ChildSaInstallation, "inboundSpi" | "outboundSpi">,
+      keys: [Uint8Array, Uint8Array],
+    ) => {
+      us.plane.installChildSa({
+        ...sa,
+        encryption: cipher.transform,
+        esn: true,
+        inboundKey: keys[0].slice(),
+        outboundKey: keys[1].slice(),
+        local: [trafficSelector(us.lan)],
+        remote: [trafficSelector(them.lan)],
+        path: {
+          local: { address: us.address, port: 4500 },
+          remote: { address: them.address, port: 4500 },
+        },
+      });
+      us.plane.setPolicies([{ action: "protect", inboundSpi: sa.inboundSpi }]);
+    };
+    install(this.a, this.b, { inboundSpi: spis.a, outboundSpi: spis.b }, [keyBa, keyAb]);
+    install(this.b, this.a, { inboundSpi: spis.b, outboundSpi: spis.a }, [keyAb, keyBa]);
+    return spis;
+  }
+
+  #host(address: string, lan: string): Host {
+    const memory = createSharedMemory();
+    const host = this.wire.host([address]);
+    const tun = new MemoryTun(memory, { name: "tun0", mtu: 1400 });
+    const mail: IkeDatagram[] = [];
+    const plane = startMemoryDataPlane({
+      memory,
+      random: { bytes: (length) => this.#random.octets(length) },
+      tun,
+      sockets: [
+        { socket: host.openUdpSocket(memory, { family: 4, port: 500, worker: 1 }), carriesEsp: false },
+        { socket: host.openUdpSocket(memory, { family: 4, port: 4500, worker: 1 }), carriesEsp: true },
+      ],
+      onIkeDatagram: (datagram) => mail.push(datagram),
+      schedule: (run) => this.#due.push(run),
+    });
+    return { address, lan, tun, plane, mail, memory };
+  }
+}
+
+function ping(from: string, to: string, length = 64): Uint8Array {
+  const payload = new Uint8Array(length).map((_, i) => i);
+  return innerPacket({ source: from, destination: to, protocol: 1, payload });
+}
+
+test.each(CIPHERS)("packets go from TUN to TUN as ESP, both ways: $name", (cipher) => {
+  const pair = new Pair();
+  const spis = pair.join(cipher);
+  const request = ping("10.1.0.1", "10.2.0.1");
+  const reply = ping("10.2.0.1", "10.1.0.1");
+  pair.a.tun.inject(request);
+  pair.settle();
+  expect(pair.b.tun.drain()).toEqual([request]);
+  pair.b.tun.inject(reply);
+  pair.settle();
+  expect(pair.a.tun.drain()).toEqual([reply]);
+
+  expect(pair.seen.map(({ from, to }) => [from, to])).toEqual([
+    [
+      { address: "192.0.2.1", port: 4500 },
+      { address: "192.0.2.2", port: 4500 },
+    ],
+    [
+      { address: "192.0.2.2", port: 4500 },
+      { address: "192.0.2.1", port: 4500 },
+    ],
+  ]);
+  expect(Buffer.from(pair.seen[0]!.octets).includes(Buffer.from(request.subarray(24)))).toBe(false);
+  const { inbound, outbound } = pair.a.plane.traffic(spis.a)!;
+  expect([inbound.packets, inbound.octets, inbound.sequence]).toEqual([1, reply.length, 1]);
+  expect([outbound.packets, outbound.octets, outbound.sequence]).toEqual([1, request.length, 1]);
+  expect(outbound.lastUsedMs).toBeGreaterThan(0);
+  expect(inbound.lastUsedMs).toBeGreaterThanOrEqual(outbound.lastUsedMs);
+});
+
+test("a thousand packets of all lengths arrive in order", () => {
+  const pair = new Pair();
+  pair.join();
+  const packets = Array.from({ length: 1000 }, (_, i) => ping("10.1.0.1", "10.2.0.1", i));
+  const arrived: Uint8Array[] = [];
+  pair.b.tun.onWritten = () => arrived.push(...pair.b.tun.drain());
+  for (const packet of packets) {
+    while (!pair.a.tun.inject(packet)) pair.settle();
+  }
+  pair.settle();
+  expect(arrived).toEqual(packets);
+});
+
+test("IKE datagrams reach the engine from both ports without their marker, keepalives reach nobody, runts are counted", () => {
+  const pair = new Pair();
+  const { a, b } = pair;
+  const message = new SeededRandom(3).octets(300);
+  const send = (octets: Uint8Array, port: number): void => {
+    pair.wire.carry({
+      from: { address: b.address, port },
+      to: { address: a.address, port },
+      octets,
+    });
+  };
+  send(message, 500);
+  send(encodeNonEspMarker(message.subarray(0, 100)), 4500);
+  send(Uint8Array.of(0xff), 4500);
+  send(Uint8Array.of(1, 2, 3), 4500);
+  send(Uint8Array.of(1, 2, 3, 4, 5), 4500);
+  send(new Uint8Array(0), 4500);
+  pair.settle();
+  const path = (port: number) => ({
+    local: { address: a.address, port },
+    remote: { address: b.address, port },
+  });
+  expect(a.mail).toEqual([
+    { octets: message, path: path(500) },
+    { octets: message.slice(0, 100), path: path(4500) },
+  ]);
+  expect(a.plane.drops).toEqual({ runt: 3 });
+  expect(a.tun.drain()).toEqual([]);
+});
+
+test("nothing leaves without an SA: before policies, outside them, under discard and after removal", async () => {
+  const pair = new Pair();
+  const { plane, tun } = pair.a;
+  tun.inject(ping("10.1.0.1", "10.2.0.1"));
+  pair.settle();
+  expect(plane.drops).toEqual({ noPolicy: 1 });
+
+  plane.setPolicies([
+    {
+      action: "discard",
+      selectors: { local: [trafficSelector("10.1.0.0/16")], remote: [trafficSelector("10.2.0.0/16")] },
+    },
+  ]);
+  tun.inject(ping("10.1.0.1", "10.2.0.1"));
+  pair.settle();
+  expect(plane.drops).toEqual({ noPolicy: 1, noSa: 1 });
+
+  const spis = pair.join();
+  tun.inject(ping("10.1.0.1", "10.9.0.1"));
+  pair.settle();
+  expect(plane.drops).toEqual({ noPolicy: 2, noSa: 1 });
+
+  await plane.removeChildSa(spis.a);
+  tun.inject(ping("10.1.0.1", "10.2.0.1"));
+  pair.settle();
+  expect(plane.drops).toEqual({ noPolicy: 2, noSa: 2 });
+  expect(pair.seen).toEqual([]);
+  expect(plane.traffic(spis.a)).toBeUndefined();
+});
+
+test("an SA that moves sends along its new path from the next packet on", async () => {
+  const pair = new Pair();
+  const spis = pair.join();
+  const move = (port: number): void =>
+    pair.a.plane.moveChildSa({
+      inboundSpi: spis.a,
+      path: {
+        local: { address: "192.0.2.1", port: 4500 },
+        remote: { address: "192.0.2.2", port },
+      },
+    });
+  // Two moves at once: the second waits until the first has settled, and holds in the end.
+  move(4501);
+  move(4502);
+  await Promise.resolve();
+  await Promise.resolve();
+  pair.a.tun.inject(ping("10.1.0.1", "10.2.0.1"));
+  pair.settle();
+  expect(pair.seen.map(({ to }) => to.port)).toEqual([4502]);
+  expect(() =>
+    pair.a.plane.moveChildSa({
+      inboundSpi: spis.a,
+      path: { local: { address: "192.0.2.1", port: 500 }, remote: { address: "192.0.2.2", port: 500 } },
+    }),
+  ).toThrow("no IPv4 socket for ESP is open on UDP port 500");
+});
+
+test("a stopped data plane moves nothing and holds no key", async () => {
+  const pair = new Pair();
+  const key = new Uint8Array(36).map((_, i) => 0x51 + 3 * i);
+  const inboundSpi = pair.a.plane.allocateSpi()!;
+  const installation = {
+    inboundSpi,
+    outboundSpi: 0x1234_5678,
+    encryption: CIPHERS[3]!.transform,
+    esn: false,
+    inboundKey: key.slice(),
+    outboundKey: key.slice(),
+    local: [trafficSelector("10.1.0.0/16")],
+    remote: [trafficSelector("10.2.0.0/16")],
+    path: { local: { address: "192.0.2.1", port: 4500 }, remote: { address: "192.0.2.2", port: 4500 } },
+  };
+  pair.a.plane.installChildSa(installation);
+  expect([...installation.inboundKey, ...installation.outboundKey].every((octet) => octet === 0)).toBe(true);
+  pair.a.plane.setPolicies([{ action: "protect", inboundSpi }]);
+  pair.a.tun.inject(ping("10.1.0.1", "10.2.0.1"));
+  pair.settle();
+  expect(pair.seen).toHaveLength(1);
+  const memory = Buffer.from(pair.a.memory.buffer);
+  const holds = (octets: Uint8Array): boolean => memory.includes(Buffer.from(octets));
+  expect(holds(key.subarray(0, 16))).toBe(true);
+
+  await pair.a.plane.stop();
+  expect(holds(key.subarray(0, 8))).toBe(false);
+  expect(holds(key.subarray(32))).toBe(false);
+  pair.a.tun.inject(ping("10.1.0.1", "10.2.0.1"));
+  pair.settle();
+  expect(pair.seen).toHaveLength(1);
+});
