@@ -1,5 +1,6 @@
 // Where AES-GCM works beside the packet: the first half of the instance's scratch. What lies here belongs to one call.
 
+import { ORDER_COUNT, ORDER_WORK_SIZE } from "./job-order";
 import { WORKER_SCRATCH_SIZE } from "./layout";
 import { scratch } from "./scratch";
 
@@ -17,7 +18,9 @@ const ZEROS_OFFSET: u32 = PLANES_OFFSET + 128;
 const CHUNK_OFFSET: u32 = ZEROS_OFFSET + 128;
 const ROWS_OFFSET: u32 = CHUNK_OFFSET + 256;
 const KEY_WORDS_OFFSET: u32 = ROWS_OFFSET + 512;
-const END_OFFSET: u32 = KEY_WORDS_OFFSET + 256;
+const ORDER_OFFSET: u32 = KEY_WORDS_OFFSET + 256;
+const ORDER_WORK_OFFSET: u32 = ORDER_OFFSET + 4 * ORDER_COUNT;
+const END_OFFSET: u32 = ORDER_WORK_OFFSET + ORDER_WORK_SIZE;
 
 if (END_OFFSET > <u32>WORKER_SCRATCH_SIZE / 2) ERROR("AES-GCM wants more scratch than its half");
 
@@ -52,4 +55,13 @@ export function rowsOfH(): usize {
 /** 240 octets of key schedule in words. */
 export function keyWords(): usize {
   return scratch() + KEY_WORDS_OFFSET;
+}
+
+/** Addresses of the batch's jobs, key by key. */
+export function jobOrder(): usize {
+  return scratch() + ORDER_OFFSET;
+}
+
+export function jobOrderWork(): usize {
+  return scratch() + ORDER_WORK_OFFSET;
 }

@@ -1,6 +1,6 @@
 // AES-GCM, SP 800-38D and RFC 4106: nonces of 12 octets, tags of 16.
 //
-// A batch goes through windows of consecutive jobs under one key:
+// A batch is put in order by key and goes through windows of jobs under one key:
 //   1 lay the counter blocks of short packets and of packet ends side by side   2 encrypt them in one go
 //   3 for each packet: the rest of its key stream, XOR, GHASH; to open, GHASH and the tag come first
 //
@@ -19,9 +19,18 @@ import {
   packBlocks,
 } from "./ctr";
 import { roundKey, rounds } from "./gcm-context";
-import { keyStream, PACKED_BLOCK_COUNT, packedBlocks, planes, zeros } from "./gcm-scratch";
+import {
+  jobOrder,
+  jobOrderWork,
+  keyStream,
+  PACKED_BLOCK_COUNT,
+  packedBlocks,
+  planes,
+  zeros,
+} from "./gcm-scratch";
 import { ghash } from "./ghash";
 import { expandGhashTable } from "./ghash-table";
+import { ORDER_COUNT, orderByContext } from "./job-order";
 import {
   JOB_AAD_LENGTH_OFFSET,
   JOB_AAD_OFFSET,
@@ -63,46 +72,56 @@ export function gcmExpandKey(context: usize, table: usize, key: usize, keyLength
   memory.fill(h, 0, PLANES_SIZE);
 }
 
-/** Seals the jobs in the order they lie. */
+/** Seals the jobs, in any order. */
 export function gcmSealBatch(jobs: usize, count: u32): void {
-  const end = jobs + <usize>JOB_SIZE * count;
-  while (jobs != end) {
-    const windowEnd = packWindow(jobs, end);
-    let packed = packedBlocks();
-    for (; jobs != windowEnd; jobs += JOB_SIZE) {
-      seal(jobs, packed);
-      packed += 16 * packedCount(load<u32>(jobs, JOB_LENGTH_OFFSET));
-    }
-  }
+  takeBatch(jobs, count, false);
 }
 
-/** Opens the jobs in the order they lie, and leaves a verdict in each. */
+/** Opens the jobs, in any order, and leaves a verdict in each. */
 export function gcmOpenBatch(jobs: usize, count: u32): void {
-  const end = jobs + <usize>JOB_SIZE * count;
-  while (jobs != end) {
-    const windowEnd = packWindow(jobs, end);
-    let packed = packedBlocks();
-    for (; jobs != windowEnd; jobs += JOB_SIZE) {
-      open(jobs, packed);
-      packed += 16 * packedCount(load<u32>(jobs, JOB_LENGTH_OFFSET));
+  takeBatch(jobs, count, true);
+}
+
+function takeBatch(jobs: usize, count: u32, isOpening: bool): void {
+  while (count != 0) {
+    const ordered = min(count, ORDER_COUNT);
+    orderByContext(jobOrder(), jobOrderWork(), jobs, ordered);
+    for (let i: u32 = 0; i < ordered; ) {
+      const windowEnd = packWindow(i, ordered);
+      let packed = packedBlocks();
+      for (; i != windowEnd; ++i) {
+        const job = jobAt(i);
+        if (isOpening) open(job, packed);
+        else seal(job, packed);
+        packed += 16 * packedCount(load<u32>(job, JOB_LENGTH_OFFSET));
+      }
     }
+    jobs += JOB_SIZE * ordered;
+    count -= ordered;
   }
 }
 
-/** Packs and encrypts the single blocks of as many jobs as share a key and fit; gives the end of these jobs. */
-function packWindow(jobs: usize, end: usize): usize {
-  const context = load<u32>(jobs, JOB_CONTEXT_OFFSET);
+/** Packs and encrypts the single blocks of as many jobs from `first` on as share a key and fit; gives the end of them. */
+function packWindow(first: u32, end: u32): u32 {
+  const context = load<u32>(jobAt(first), JOB_CONTEXT_OFFSET);
   let packed: u32 = 0;
-  for (; jobs != end && load<u32>(jobs, JOB_CONTEXT_OFFSET) == context; jobs += JOB_SIZE) {
-    const length = load<u32>(jobs, JOB_LENGTH_OFFSET);
+  let i = first;
+  for (; i != end; ++i) {
+    const job = jobAt(i);
+    if (load<u32>(job, JOB_CONTEXT_OFFSET) != context) break;
+    const length = load<u32>(job, JOB_LENGTH_OFFSET);
     const count = packedCount(length);
     if (packed + count > PACKED_BLOCK_COUNT) break;
-    const first = max<u32>(1, 8 * groupCount(length));
-    packBlocks(packedBlocks() + 16 * packed, counterBlock(jobs + JOB_NONCE_OFFSET), first, count);
+    const counter = max<u32>(1, 8 * groupCount(length));
+    packBlocks(packedBlocks() + 16 * packed, counterBlock(job + JOB_NONCE_OFFSET), counter, count);
     packed += count;
   }
   encryptPacked(context, packedBlocks(), packed);
-  return jobs;
+  return i;
+}
+
+function jobAt(place: u32): usize {
+  return load<u32>(jobOrder() + 4 * place);
 }
 
 function seal(job: usize, packed: usize): void {
