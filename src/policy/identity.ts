@@ -42,7 +42,7 @@ export function formatIdentity(identity: Identity): string {
   if (prefix === undefined || !isPlainName(text))
     return `${nameOf(IdType, type)}:${toHex(data.subarray(0, MAXIMUM_LENGTH))}`;
   const plain = parsePlain(text);
-  return plain !== undefined && plain.type === type ? text : `${prefix}:${text}`;
+  return plain !== undefined && plain.type === type && equal(plain.data, data) ? text : `${prefix}:${text}`;
 }
 
 /** Domain names compare without regard to case, also behind the "@" of an address; everything else octet by octet. */

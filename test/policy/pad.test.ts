@@ -1,0 +1,67 @@
+import { expect, test } from "vitest";
+import type { ConnectionPolicy } from "../../src/policy/connection.ts";
+import { parseIdentity } from "../../src/policy/identity.ts";
+import { findCandidates, findPadEntry } from "../../src/policy/pad.ts";
+
+function connection(
+  name: string,
+  ends: { readonly local?: string; readonly remote?: string; readonly we?: string; readonly peer?: string },
+): ConnectionPolicy {
+  return {
+    name,
+    start: "respond",
+    local: { address: ends.local, identity: parseIdentity(ends.we ?? "gw.example.org") },
+    remote: { address: ends.remote, port: 500, identity: parseIdentity(ends.peer ?? `${name}.example.org`) },
+    presharedKey: new TextEncoder().encode(`key of ${name}`),
+    ikeProposals: [],
+    children: [],
+  };
+}
+
+const here = { localAddress: "192.0.2.1", remoteAddress: "198.51.100.7" };
+const names = (connections: readonly ConnectionPolicy[]): string[] => connections.map(({ name }) => name);
+
+test("candidates fit both addresses, the most specific first, then as configured", () => {
+  const connections = [
+    connection("any", {}),
+    connection("local", { local: "192.0.2.1" }),
+    connection("elsewhere", { remote: "203.0.113.1" }),
+    connection("remote", { remote: "198.51.100.7" }),
+    connection("both", { local: "192.0.2.1", remote: "198.51.100.7" }),
+    connection("other-local", { local: "192.0.2.2", remote: "198.51.100.7" }),
+    connection("any-too", {}),
+  ];
+  expect(names(findCandidates(connections, here))).toEqual(["both", "remote", "local", "any", "any-too"]);
+});
+
+test("an IPv6 address fits in any spelling", () => {
+  const connections = [connection("six", { remote: "2001:DB8:0:0::1" })];
+  const addresses = { localAddress: "2001:db8::2", remoteAddress: "2001:db8::1" };
+  expect(names(findCandidates(connections, addresses))).toEqual(["six"]);
+  expect(names(findCandidates(connections, here))).toEqual([]);
+});
+
+test("identities decide among candidates", () => {
+  const candidates = [
+    connection("anna", {}),
+    connection("bert", {}),
+    connection("bert2", { peer: "bert.example.org", we: "gw2" }),
+  ];
+  const peer = parseIdentity("BERT.example.org");
+  expect(findPadEntry({ candidates, peer, requested: undefined }).connection?.name).toBe("bert");
+  expect(findPadEntry({ candidates, peer, requested: parseIdentity("gw2") }).connection?.name).toBe("bert2");
+  expect(findPadEntry({ candidates, peer, requested: parseIdentity("gw3") }).connection).toBeUndefined();
+  const anna = findPadEntry({ candidates, peer: parseIdentity("anna.example.org"), requested: undefined });
+  expect(new TextDecoder().decode(anna.presharedKey)).toBe("key of anna");
+});
+
+test("an unknown peer gets a key of its own, so that the caller does the same work", () => {
+  const candidates = [connection("anna", {})];
+  const entry = findPadEntry({ candidates, peer: parseIdentity("mallory"), requested: undefined });
+  expect(entry.connection).toBeUndefined();
+  expect(entry.presharedKey).toHaveLength(32);
+  expect(entry.presharedKey.some((octet) => octet !== 0)).toBe(true);
+  expect(findPadEntry({ candidates: [], peer: parseIdentity("x"), requested: undefined }).presharedKey).toBe(
+    entry.presharedKey,
+  );
+});
