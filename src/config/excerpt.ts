@@ -1,4 +1,6 @@
 const SECRET_KEY = /(?:^|[\s{,"'])(?:psk|password|secret|hex|base64)["']?\s*:\s*/i;
+/** A line that begins with a key, behind nothing but spaces. */
+const ANY_KEY = /^ *["']?[A-Za-z][\w.-]*["']?\s*:(\s|$)/;
 const LONGEST_LINE = 160;
 
 /**
@@ -7,7 +9,7 @@ const LONGEST_LINE = 160;
  *       7 |     chidlren:
  *         |     ^^^^^^^^
  *
- * Secrets do not show: what follows the key of one is masked, and a line that lies below such a key is left out.
+ * Secrets do not show: what follows the key of one is masked, and a line that may go on with it is left out.
  */
 export function excerpt({ lines, line, column, length }: ExcerptPlace): string {
   const text = lines[line - 1] ?? "";
@@ -39,14 +41,16 @@ function maskSecret(text: string): string {
   return `${text.slice(0, end)}[hidden]`;
 }
 
-/** Whether an enclosing line (one that is indented less) is the key of a secret, as for a block of text. */
+/**
+ * Whether the line may go on with the secret of a line above: a block of text, a broken quote. It does not where another key has
+ * begun since, no deeper than the secret's.
+ */
 function liesBelowSecret(lines: readonly string[], line: number): boolean {
-  let indent = indentOf(lines[line - 1] ?? "");
-  for (let above = line - 2; above >= 0 && indent > 0; above -= 1) {
-    const text = lines[above] ?? "";
-    if (text.trim() === "" || indentOf(text) >= indent) continue;
-    if (SECRET_KEY.test(text)) return true;
-    indent = indentOf(text);
+  let shallowestKey = Number.POSITIVE_INFINITY;
+  for (let index = line - 1; index >= 0; index -= 1) {
+    const text = lines[index] ?? "";
+    if (index < line - 1 && SECRET_KEY.test(text)) return shallowestKey > indentOf(text);
+    if (ANY_KEY.test(text)) shallowestKey = Math.min(shallowestKey, indentOf(text));
   }
   return false;
 }

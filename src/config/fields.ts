@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { PolicyError } from "../errors/index.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../policy/nearest.ts";
 
 /**
  * A mapping with exactly these keys. Everything wrong inside is collected. `later` are keys that DESIGN reserves: they are refused
@@ -18,8 +18,8 @@ export function mapping<const Entries extends v.ObjectEntries>(
     v.looseObject(entries, (issue) => `the key ${issue.expected} is missing`),
     v.rawCheck(({ dataset, addIssue }) => {
       const input = dataset.value as Record<string, unknown>;
-      for (const key of Object.keys(input)) {
-        if (Object.hasOwn(entries, key)) continue;
+      const unknown = Object.keys(input).filter((key) => !Object.hasOwn(entries, key));
+      for (const key of unknown.slice(0, MOST_UNKNOWN_KEYS)) {
         const message = later.includes(key)
           ? `"${key}" is not in this version`
           : unknownKey(key, [...Object.keys(entries), ...later]);
@@ -77,7 +77,16 @@ export function transformed<Input, Value>(parse: (input: Input) => Value) {
   });
 }
 
-export const plainText = v.string((issue) => `expected text, found ${describe(issue.input)}`);
+/** Enough to see that this is no configuration of ours. */
+const MOST_UNKNOWN_KEYS = 20;
+
+/** No value of ours is longer; what looks for near misses takes its time with long ones. */
+const LONGEST_TEXT = 1024;
+
+export const plainText = v.pipe(
+  v.string((issue) => `expected text, found ${describe(issue.input)}`),
+  v.maxLength(LONGEST_TEXT, `a text here has at most ${LONGEST_TEXT} characters`),
+);
 
 /** Text, or a number that was meant as one: sizes and the like. */
 export function textOrNumber<Value>(parse: (text: string) => Value) {
@@ -103,14 +112,16 @@ export function integer(range: { readonly from: number; readonly to: number }) {
 
 export function oneOf<const Options extends readonly string[]>(options: Options) {
   return v.picklist(options, (issue) => {
-    const suggestion = typeof issue.input === "string" ? nearest(issue.input, options) : undefined;
+    const isText = typeof issue.input === "string";
+    const found = isText ? `"${String(issue.input).slice(0, 64)}"` : describe(issue.input);
+    const suggestion = isText ? nearest(String(issue.input).slice(0, LONGEST_TEXT), options) : undefined;
     const hint = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;
-    return `expected ${options.join(" or ")}, found ${describe(issue.input)}${hint}`;
+    return `expected ${options.slice(0, -1).join(", ")} or ${options.at(-1)}, found ${found}${hint}`;
   });
 }
 
 function unknownKey(key: string, known: readonly string[]): string {
-  const suggestion = nearest(key, known);
+  const suggestion = nearest(key.slice(0, LONGEST_TEXT), known);
   const hint = suggestion === undefined ? `known are ${known.join(", ")}` : `did you mean "${suggestion}"?`;
   return `unknown key "${key.slice(0, 64)}"; ${hint}`;
 }
@@ -125,5 +136,5 @@ function describe(input: unknown): string {
   if (Array.isArray(input)) return "a list";
   if (typeof input === "object") return "keys and values";
   if (typeof input === "string") return `text`;
-  return `the ${typeof input === "boolean" ? "truth value" : "number"} ${String(input)}`;
+  return String(input);
 }

@@ -31,7 +31,7 @@ export function readPresharedKey(entry: PresharedKeyEntry, folder: string): Pres
 }
 
 function inline(text: string): PresharedKey {
-  return { key: Buffer.from(text, "utf8"), warnings: [] };
+  return { key: new TextEncoder().encode(text), warnings: [] };
 }
 
 function fromSource({ file, hex, base64 }: Exclude<PresharedKeyEntry, string>, folder: string): PresharedKey {
@@ -50,7 +50,7 @@ function fromFile(path: string): PresharedKey {
   let end = octets.length;
   if (octets[end - 1] === 0x0a) end -= 1;
   if (octets[end - 1] === 0x0d) end -= 1;
-  return { key: octets.subarray(0, end), warnings };
+  return { key: new Uint8Array(octets.subarray(0, end)), warnings };
 }
 
 function readKeyFile(path: string): Uint8Array {
@@ -69,12 +69,12 @@ function fromHex(text: string): Uint8Array {
   const digits = text.replace(/^0x/, "").replace(/[\s:]/g, "");
   if (!/^([0-9a-fA-F]{2})*$/.test(digits))
     throw new PolicyError("hex is pairs of the digits 0 to 9 and a to f");
-  return Buffer.from(digits, "hex");
+  return new Uint8Array(Buffer.from(digits, "hex"));
 }
 
 function fromBase64(text: string): Uint8Array {
   const compact = text.replace(/^0s/, "").replace(/\s/g, "");
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(compact) || compact.length % 4 === 1)
     throw new PolicyError("this is not base64");
-  return Buffer.from(compact, "base64");
+  return new Uint8Array(Buffer.from(compact, "base64"));
 }

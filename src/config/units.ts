@@ -1,5 +1,5 @@
 import { PolicyError } from "../errors/index.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../policy/nearest.ts";
 
 const DURATION_UNITS: Readonly<Record<string, number>> = {
   ms: 1,

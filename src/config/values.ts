@@ -34,8 +34,8 @@ function notAnAddress(text: string): string {
 }
 
 export function parseMtu(text: string): number {
-  const mtu = parseSize(text);
-  if (!Number.isInteger(mtu) || mtu < SMALLEST_MTU || mtu > LARGEST_MTU) {
+  const mtu = /^\d+$/.test(text) ? Number(text) : parseSize(text);
+  if (mtu < SMALLEST_MTU || mtu > LARGEST_MTU) {
     throw new PolicyError(`an MTU is from ${SMALLEST_MTU} to ${LARGEST_MTU} octets, not ${text}`);
   }
   return mtu;

@@ -39,7 +39,6 @@ export class YamlSource {
         schema: "core",
         stringKeys: true,
         uniqueKeys: true,
-        logLevel: "silent",
       });
       const problems = this.#syntaxProblems(this.#document);
       this.value =
@@ -147,7 +146,9 @@ function syntaxMessage({ code, message }: { readonly code: string; readonly mess
     case "TAB_AS_INDENT":
       return "not YAML: indentation is a tab; use spaces";
     case "BAD_INDENT":
-      return "not YAML: the indentation does not fit the lines around it";
+      return message.startsWith("Flow")
+        ? "not YAML: a bracket is not closed, or what is in it is not indented enough"
+        : "not YAML: the indentation does not fit the lines around it";
     case "MULTIPLE_DOCS":
       return "the file holds more than one document (---)";
     case "BAD_SCALAR_START":

@@ -1,0 +1,131 @@
+import { PolicyError } from "../errors/index.ts";
+import type { ChildPolicy, ConnectionPolicy, Identity } from "../policy/connection.ts";
+import { DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS } from "../policy/default-proposals.ts";
+import { parseIdentity } from "../policy/identity.ts";
+import { numberProposals } from "../policy/transforms.ts";
+import { DEFAULT_REPLAY_WINDOW_PACKETS, IKE_PORT } from "./defaults.ts";
+import { readPresharedKey } from "./preshared-key.ts";
+import type { ChildEntry, ConfigFile, ConnectionEntry } from "./schema.ts";
+import type { ConfigPath } from "./yaml-source.ts";
+
+/** What is said about a place in the file. */
+export interface Remark {
+  readonly path: ConfigPath;
+  readonly message: string;
+}
+
+export interface Findings {
+  readonly connections: readonly ConnectionPolicy[];
+  readonly problems: readonly Remark[];
+  readonly warnings: readonly Remark[];
+}
+
+/** Completes what the file leaves out, reads keys, and checks what values mean together. Everything wrong is collected. */
+export function completeConnections(file: ConfigFile, folder: string): Findings {
+  const problems: Remark[] = [];
+  const warnings: Remark[] = [];
+  const connections: ConnectionPolicy[] = [];
+  for (const [name, entry] of Object.entries(file.connections)) {
+    const path = ["connections", name];
+    const complain = (below: ConfigPath, message: string) =>
+      problems.push({ path: [...path, ...below], message });
+    const key = tryReadKey(entry, folder);
+    if (key.kind === "refused") complain(["local", "psk"], key.message);
+    else warnings.push(...key.warnings.map((message) => ({ path: [...path, "local", "psk"], message })));
+    checkAddresses(entry, complain);
+    for (const [child, { local, remote }] of Object.entries(entry.children)) {
+      const families = new Set(local.map(({ type }) => type));
+      if (remote.some(({ type }) => families.has(type))) continue;
+      complain(["children", child], "local and remote have no family in common: one is IPv4, the other IPv6");
+    }
+    const localIdentity = entry.local.id ?? identityOf(entry.local.address);
+    const remoteIdentity = entry.remote.id ?? identityOf(entry.remote.address);
+    if (localIdentity === undefined) complain(["local"], "say who we are: id or address is missing");
+    if (remoteIdentity === undefined) complain(["remote"], "say who the peer is: id or address is missing");
+    if (key.kind === "refused" || localIdentity === undefined || remoteIdentity === undefined) continue;
+    connections.push(policy({ name, entry, localIdentity, remoteIdentity, presharedKey: key.key }));
+  }
+  warnings.push(...indistinguishable(connections));
+  return { connections, problems, warnings };
+}
+
+function policy({ name, entry, localIdentity, remoteIdentity, presharedKey }: PolicyParts): ConnectionPolicy {
+  const { local, remote, ike, children, start } = entry;
+  return {
+    name,
+    start: start ?? (remote.address === undefined ? "respond" : "start"),
+    local: { address: local.address, identity: localIdentity },
+    remote: { address: remote.address, port: remote.port ?? IKE_PORT, identity: remoteIdentity },
+    presharedKey,
+    ikeProposals: numberProposals(ike ?? DEFAULT_IKE_PROPOSALS),
+    children: Object.entries(children).map(([child, parts]) => childPolicy(child, parts)),
+  };
+}
+
+interface PolicyParts {
+  readonly name: string;
+  readonly entry: ConnectionEntry;
+  readonly localIdentity: Identity;
+  readonly remoteIdentity: Identity;
+  readonly presharedKey: Uint8Array;
+}
+
+function childPolicy(name: string, { local, remote, esp, replayWindow }: ChildEntry): ChildPolicy {
+  return {
+    name,
+    local,
+    remote,
+    espProposals: numberProposals(esp ?? DEFAULT_ESP_PROPOSALS),
+    replayWindowPackets: replayWindow ?? DEFAULT_REPLAY_WINDOW_PACKETS,
+  };
+}
+
+function identityOf(address: string | undefined): Identity | undefined {
+  return address === undefined ? undefined : parseIdentity(address);
+}
+
+function checkAddresses(
+  { local, remote, start }: ConnectionEntry,
+  complain: (below: ConfigPath, message: string) => void,
+): void {
+  if (start === "start" && remote.address === undefined) {
+    complain(
+      ["start"],
+      "we can only start towards a remote.address; write start: respond, or give the address",
+    );
+  }
+  if (local.address === undefined || remote.address === undefined) return;
+  if (local.address.includes(":") === remote.address.includes(":")) return;
+  complain(["remote"], `local ${local.address} and remote ${remote.address} are of different families`);
+}
+
+type KeyResult =
+  | { readonly kind: "read"; readonly key: Uint8Array; readonly warnings: readonly string[] }
+  | { readonly kind: "refused"; readonly message: string };
+
+function tryReadKey(entry: ConnectionEntry, folder: string): KeyResult {
+  try {
+    return { kind: "read", ...readPresharedKey(entry.local.psk, folder) };
+  } catch (error) {
+    if (error instanceof PolicyError) return { kind: "refused", message: error.message };
+    throw error;
+  }
+}
+
+/** Connections between the same ends under the same names: a peer that calls always gets the first. */
+function indistinguishable(connections: readonly ConnectionPolicy[]): readonly Remark[] {
+  const first = new Map<string, string>();
+  return connections.flatMap(({ name, local, remote }) => {
+    const ends = JSON.stringify([
+      [local.address, local.identity.type, Buffer.from(local.identity.data).toString("hex")],
+      [remote.address, remote.identity.type, Buffer.from(remote.identity.data).toString("hex")],
+    ]);
+    const earlier = first.get(ends);
+    if (earlier === undefined) {
+      first.set(ends, name);
+      return [];
+    }
+    const message = `"${name}" and "${earlier}" have the same addresses and identities; a peer that calls gets "${earlier}"`;
+    return [{ path: ["connections", name], message }];
+  });
+}

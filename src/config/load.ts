@@ -1,0 +1,175 @@
+import { readFileSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import * as v from "valibot";
+import { PlatformError, PolicyError } from "../errors/index.ts";
+import type { Config } from "./config.ts";
+import { completeConnections, type Remark } from "./connections.ts";
+import {
+  DEFAULT_MTU,
+  DEFAULT_SOCKET,
+  DEFAULT_STATE_DIRECTORY,
+  DEFAULT_TUN_NAME,
+  IKE_PORT,
+  NAT_TRAVERSAL_PORT,
+} from "./defaults.ts";
+import { ConfigError, formatProblem, type Problem } from "./problem.ts";
+import { type ConfigFile, fileSchema } from "./schema.ts";
+import { type ConfigPath, YamlSource } from "./yaml-source.ts";
+
+const LARGEST_FILE = 1_048_576;
+/** Nobody mends more at a time. */
+const MOST_PROBLEMS = 50;
+const READABLE_BY_OTHERS = 0o004;
+
+/**
+ * Reads a configuration file. Throws ConfigError with every problem in it; PolicyError (code CONFIG) when there is no such file or it
+ * is not text; PlatformError EACCES when we may not read it.
+ */
+export function loadConfig(path: string): Config {
+  const file = resolve(path);
+  const { text, isReadableByOthers } = readText(file);
+  return parseConfig({ text, file, isReadableByOthers });
+}
+
+export interface ConfigText {
+  readonly text: string;
+  /** Absolute path that the text came from: names problems, and relative paths begin at its folder. */
+  readonly file: string;
+  readonly isReadableByOthers?: boolean;
+}
+
+/** As `loadConfig`, for a text that was read already. Key files that it names are read. */
+export function parseConfig({ text, file, isReadableByOthers = false }: ConfigText): Config {
+  const source = new YamlSource(text);
+  if (source.problems.length > 0) throw new ConfigError(file, source.problems);
+  const entries = understand(source, file);
+  const folder = dirname(file);
+  const { connections, problems, warnings } = completeConnections(entries, folder);
+  if (problems.length > 0)
+    throw new ConfigError(file, inOrder(problems.map((remark) => located(source, remark))));
+  const remarks = [...warnings, ...(isReadableByOthers ? inlineKeys(entries) : [])];
+  return {
+    file,
+    connections,
+    listen: {
+      addresses: entries.listen?.addresses ?? ["0.0.0.0", "::"],
+      port: entries.listen?.port ?? IKE_PORT,
+      natTraversalPort: entries.listen?.natTraversalPort ?? NAT_TRAVERSAL_PORT,
+    },
+    tun: { name: entries.tun ?? DEFAULT_TUN_NAME, mtu: entries.mtu ?? DEFAULT_MTU },
+    log: { level: entries.log?.level ?? "info", format: entries.log?.format ?? "human" },
+    socket: resolve(folder, entries.socket ?? DEFAULT_SOCKET),
+    stateDirectory: resolve(folder, entries.state ?? DEFAULT_STATE_DIRECTORY),
+    warnings: inOrder(remarks.map((remark) => located(source, remark))).map((problem) =>
+      formatProblem(file, { ...problem, excerpt: "" }),
+    ),
+  };
+}
+
+function understand(source: YamlSource, file: string): ConfigFile {
+  if (source.value === null || source.value === undefined) {
+    throw new ConfigError(file, [source.problemAt([], { at: "value", message: "the file is empty" })]);
+  }
+  const result = v.safeParse(fileSchema, source.value);
+  if (result.success) return result.output;
+  throw new ConfigError(
+    file,
+    inOrder(
+      withoutConsequences(result.issues)
+        .slice(0, MOST_PROBLEMS)
+        .map((issue) => issueProblem(source, issue)),
+    ),
+  );
+}
+
+type Issue = v.BaseIssue<unknown>;
+
+/**
+ * Leaves out keys that are missing because of another problem: whoever logs in with a password has no psk, and whoever wrote "remot"
+ * has been told.
+ */
+function withoutConsequences(issues: readonly Issue[]): readonly Issue[] {
+  const refused = issues.filter(isNotInThisVersion).map(connectionOf);
+  const isConsequence = (issue: Issue) =>
+    (connectionOf(issue) !== undefined && refused.includes(connectionOf(issue))) ||
+    issues.some((other) => isMisspelling(other, issue));
+  return issues.filter((issue) => !isMissing(issue) || !isConsequence(issue));
+}
+
+function isMisspelling(issue: Issue, missing: Issue): boolean {
+  const [parent, place] = [issue, missing].map((either) => JSON.stringify(pathOf(either).slice(0, -1)));
+  return parent === place && issue.message.endsWith(`; did you mean "${pathOf(missing).at(-1)}"?`);
+}
+
+function isNotInThisVersion(issue: Issue): boolean {
+  return issue.type === "raw_check" && issue.message.endsWith("is not in this version");
+}
+
+function isMissing(issue: Issue): boolean {
+  return issue.type === "loose_object" && issue.path?.at(-1)?.origin === "key";
+}
+
+function connectionOf(issue: Issue): string | undefined {
+  const [room, name] = pathOf(issue);
+  return room === "connections" && name !== undefined ? String(name) : undefined;
+}
+
+function issueProblem(source: YamlSource, issue: Issue): Problem {
+  const at = issue.path?.at(-1)?.origin === "key" ? "key" : "value";
+  return source.problemAt(pathOf(issue), { at, message: issue.message });
+}
+
+function pathOf(issue: Issue): ConfigPath {
+  return (issue.path ?? []).map(({ key }) => (typeof key === "number" ? key : String(key)));
+}
+
+function located(source: YamlSource, { path, message }: Remark): Problem {
+  return source.problemAt(path, { at: "key", message });
+}
+
+function inOrder(problems: readonly Problem[]): readonly Problem[] {
+  return [...problems].sort((a, b) => a.line - b.line || a.column - b.column);
+}
+
+/** Keys that stand in the file itself, when everybody can read it. */
+function inlineKeys({ connections }: ConfigFile): readonly Remark[] {
+  return Object.entries(connections)
+    .filter(([, { local }]) => typeof local.psk === "string" || local.psk.file === undefined)
+    .map(([name]) => ({
+      path: ["connections", name, "local", "psk"],
+      message: "this file holds a key and can be read by everybody; try chmod 600, or psk: { file: ... }",
+    }));
+}
+
+function readText(file: string): { readonly text: string; readonly isReadableByOthers: boolean } {
+  try {
+    const status = statSync(file);
+    if (!status.isFile()) throw new PolicyError(`${file} is not a file`, { code: "CONFIG" });
+    if (status.size > LARGEST_FILE) throw new PolicyError(`${file} is larger than 1 MiB`, { code: "CONFIG" });
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
+    return { text, isReadableByOthers: (status.mode & READABLE_BY_OTHERS) !== 0 };
+  } catch (cause) {
+    if (cause instanceof PolicyError) throw cause;
+    throw unreadable(file, cause as NodeJS.ErrnoException);
+  }
+}
+
+function unreadable(file: string, cause: NodeJS.ErrnoException): Error {
+  switch (cause.code) {
+    case "ENOENT":
+      return new PolicyError(`there is no configuration at ${file}; name another with -c FILE`, {
+        code: "CONFIG",
+        cause,
+      });
+    case "EACCES":
+    case "EPERM":
+      return new PlatformError(`not allowed to read ${file}`, { code: "EACCES", cause });
+    case "ERR_ENCODING_INVALID_ENCODED_DATA":
+      return new PolicyError(`${file} is not UTF-8 text`, { code: "CONFIG", cause });
+    default:
+      return new PolicyError(`cannot read ${file}: ${cause.code ?? cause.message}`, {
+        code: "CONFIG",
+        cause,
+      });
+  }
+}

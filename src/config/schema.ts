@@ -1,0 +1,95 @@
+import * as v from "valibot";
+import { parseIdentity } from "../policy/identity.ts";
+import { parseEspProposal, parseIkeProposal } from "../policy/keywords.ts";
+import { integer, isMapping, mapping, named, oneOf, oneOrMore, text, textOrNumber } from "./fields.ts";
+import { parseSelector } from "./selector.ts";
+import { parseIpAddress, parseListenAddress, parseMtu, parsePath, parseTunName } from "./values.ts";
+
+/** The file as a user writes it, each value understood on its own. What values mean together is checked in `connections.ts`. */
+
+/** Exactly one way to give the key. Texts stay texts here: they are turned into octets where the file's folder is known. */
+const presharedKey = v.lazy((input) => (isMapping(input) ? presharedKeySource : plainSecret));
+
+/** Never shows what it found. */
+const plainSecret = v.string("expected text or { file: ... }; a key that looks like a number goes in quotes");
+
+const presharedKeySource = v.pipe(
+  mapping({ file: v.optional(plainSecret), hex: v.optional(plainSecret), base64: v.optional(plainSecret) }),
+  v.check(
+    (source) => [source.file, source.hex, source.base64].filter((given) => given !== undefined).length === 1,
+    "give exactly one of file, hex and base64",
+  ),
+);
+
+const local = mapping(
+  {
+    address: v.optional(text(parseIpAddress)),
+    id: v.optional(text(parseIdentity)),
+    psk: presharedKey,
+  },
+  ["certificate", "key"],
+);
+
+const remoteMapping = mapping(
+  {
+    address: v.optional(text(parseIpAddress)),
+    port: v.optional(integer({ from: 1, to: 65_535 })),
+    id: v.optional(text(parseIdentity)),
+  },
+  ["ca"],
+);
+const remoteAddress = v.pipe(
+  text(parseIpAddress),
+  v.transform((address): v.InferOutput<typeof remoteMapping> => ({ address })),
+);
+const remote = v.lazy((input) => (typeof input === "string" ? remoteAddress : remoteMapping));
+
+const child = mapping({
+  local: oneOrMore(text(parseSelector)),
+  remote: oneOrMore(text(parseSelector)),
+  esp: v.optional(oneOrMore(text(parseEspProposal))),
+  replayWindow: v.optional(integer({ from: 64, to: 8192 })),
+});
+
+const connection = mapping(
+  {
+    local,
+    remote,
+    ike: v.optional(oneOrMore(text(parseIkeProposal))),
+    children: named("child", child),
+    start: v.optional(oneOf(["start", "respond"])),
+  },
+  ["user", "password"],
+);
+
+const listenMapping = mapping({
+  addresses: v.optional(oneOrMore(text(parseListenAddress))),
+  port: v.optional(integer({ from: 1, to: 65_535 })),
+  natTraversalPort: v.optional(integer({ from: 1, to: 65_535 })),
+});
+const listenAddresses = v.pipe(
+  oneOrMore(text(parseListenAddress)),
+  v.transform((addresses): v.InferOutput<typeof listenMapping> => ({ addresses })),
+);
+
+export const fileSchema = mapping(
+  {
+    connections: named("connection", connection),
+    listen: v.optional(v.lazy((input) => (isMapping(input) ? listenMapping : listenAddresses))),
+    mtu: v.optional(textOrNumber(parseMtu)),
+    tun: v.optional(text(parseTunName)),
+    log: v.optional(
+      mapping({
+        level: v.optional(oneOf(["debug", "info", "warning", "error"])),
+        format: v.optional(oneOf(["human", "json"])),
+      }),
+    ),
+    socket: v.optional(text(parsePath)),
+    state: v.optional(text(parsePath)),
+  },
+  ["gateway", "radius", "killSwitch", "offloads", "workers"],
+);
+
+export type ConfigFile = v.InferOutput<typeof fileSchema>;
+export type ConnectionEntry = ConfigFile["connections"][string];
+export type ChildEntry = ConnectionEntry["children"][string];
