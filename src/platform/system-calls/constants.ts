@@ -36,9 +36,7 @@ export const MSG_DONTWAIT = 0x40;
 
 // netinet/in.h
 export const IPPROTO_IP = 0;
-export const IPPROTO_ICMP = 1;
 export const IPPROTO_IPV6 = 41;
-export const IPPROTO_ICMPV6 = 58;
 export const IP_PKTINFO = 8;
 export const IPV6_V6ONLY = 26;
 export const IPV6_RECVPKTINFO = 49;
