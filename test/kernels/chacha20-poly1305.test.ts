@@ -1,4 +1,6 @@
+import { createCipheriv } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { WORKER_BASE, WORKER_SCRATCH_OFFSET, WORKER_SCRATCH_SIZE } from "../../assembly/layout.ts";
 import { fromHex, toHex } from "../../src/bytes/hex.ts";
 import { describeAead } from "../support/aead-suite.ts";
 import { CHACHA20_POLY1305, KernelBed } from "../support/kernel.ts";
@@ -38,5 +40,26 @@ describe("ChaCha20-Poly1305", () => {
     };
     const [sealed] = bed.seal([{ ...packet, aad: new Uint8Array(0) }]);
     expect(toHex(sealed!.output)).toBe(vector.ciphertext);
+  });
+
+  test("leaves neither key stream nor Poly1305 keys in scratch", () => {
+    const bed = new KernelBed(CHACHA20_POLY1305);
+    const key = new Uint8Array(32).fill(7);
+    const nonce = new Uint8Array(12).fill(9);
+    // Zeros encrypted from counter 0 on: block 0 is the Poly1305 key, block 1 the first key stream of the packet.
+    const cipher = createCipheriv("chacha20", key, Buffer.concat([Buffer.alloc(4), nonce]));
+    const keyStream = cipher.update(Buffer.alloc(128));
+    const packet = { key, nonce, aad: new Uint8Array(8), plaintext: new Uint8Array(50).fill(1) };
+    const [sealed] = bed.seal([packet]);
+    bed.open([{ ...packet, ciphertext: sealed!.output, tag: sealed!.tag }]);
+    const scratch = Buffer.from(
+      bed.octets.slice(
+        WORKER_BASE + WORKER_SCRATCH_OFFSET,
+        WORKER_BASE + WORKER_SCRATCH_OFFSET + WORKER_SCRATCH_SIZE,
+      ),
+    );
+    for (let word = 0; word < 128; word += 4) {
+      expect(scratch.indexOf(keyStream.subarray(word, word + 4))).toBe(-1);
+    }
   });
 });
