@@ -1,5 +1,5 @@
 /** An address range in CIDR text: "10.1.0.0/16", "fd00::/64". */
-export type Prefix = string;
+type Prefix = string;
 
 /**
  * Addresses, routes and links of the host. Adding what is there and removing what is not succeed silently; what stands in the

@@ -5,7 +5,7 @@ import type { SystemCalls } from "../system-calls/system-calls.ts";
 import type { WakeUp } from "./poller.ts";
 
 /** Added to the eventfd when the process ends: a count that no number of wake-ups reaches. */
-export const PROCESS_ENDS = 0x1_0000_0000;
+const PROCESS_ENDS = 0x1_0000_0000;
 
 const HOST = 0;
 

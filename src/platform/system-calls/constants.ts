@@ -8,12 +8,10 @@ export const O_CLOEXEC = 0x80000;
 
 // poll.h
 export const POLLIN = 1;
-export const POLLOUT = 4;
-export const POLLERR = 8;
 
 // sys/eventfd.h
-export const EFD_NONBLOCK = O_NONBLOCK;
-export const EFD_CLOEXEC = O_CLOEXEC;
+export const EFD_NONBLOCK = 0x800;
+export const EFD_CLOEXEC = 0x80000;
 
 // sys/socket.h
 export const AF_INET = 2;
@@ -22,8 +20,8 @@ export const AF_NETLINK = 16;
 export const AF_PACKET = 17;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
-export const SOCK_NONBLOCK = O_NONBLOCK;
-export const SOCK_CLOEXEC = O_CLOEXEC;
+export const SOCK_NONBLOCK = 0x800;
+export const SOCK_CLOEXEC = 0x80000;
 export const SOL_SOCKET = 1;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
@@ -48,7 +46,6 @@ export const IFF_TUN = 1;
 export const IFF_NO_PI = 0x1000;
 
 // linux/sockios.h
-export const SIOCGIFMTU = 0x8921;
 export const SIOCSIFMTU = 0x8922;
 
 // linux/if_packet.h, linux/if_ether.h

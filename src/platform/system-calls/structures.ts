@@ -7,7 +7,6 @@ export const MSG_IOV_OFFSET = 16;
 export const MSG_IOVLEN_OFFSET = 24;
 export const MSG_CONTROL_OFFSET = 32;
 export const MSG_CONTROLLEN_OFFSET = 40;
-export const MSG_FLAGS_OFFSET = 48;
 export const MSG_LEN_OFFSET = 56;
 
 export const IOVEC_SIZE = 16;

@@ -6,7 +6,6 @@ import {
   O_CLOEXEC,
   O_NONBLOCK,
   O_RDWR,
-  SIOCGIFMTU,
   SIOCSIFMTU,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
@@ -81,23 +80,14 @@ export class LinuxTun implements Tun {
   }
 }
 
-/** The MTU of a link, through a socket made for the question. */
-export function linkMtu(systemCalls: SystemCalls, name: string): number {
-  const request = interfaceRequest(name);
-  askLink(systemCalls, `read the MTU of ${name}`, SIOCGIFMTU, request);
-  return new DataView(request.buffer).getInt32(IFNAMSIZ, true);
-}
-
 function setMtu(systemCalls: SystemCalls, name: string, mtu: number): void {
+  const what = `set the MTU of ${name} to ${mtu}`;
   const request = interfaceRequest(name);
   new DataView(request.buffer).setInt32(IFNAMSIZ, mtu, true);
-  askLink(systemCalls, `set the MTU of ${name} to ${mtu}`, SIOCSIFMTU, request);
-}
-
-function askLink(systemCalls: SystemCalls, what: string, code: number, request: Uint8Array): void {
+  // Links are configured through any socket, made for the occasion.
   const socket = succeed(what, systemCalls.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   try {
-    succeed(what, systemCalls.ioctl(socket, code, request));
+    succeed(what, systemCalls.ioctl(socket, SIOCSIFMTU, request));
   } finally {
     systemCalls.close(socket);
   }

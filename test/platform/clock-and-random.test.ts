@@ -1,0 +1,22 @@
+import { expect, test } from "vitest";
+import { createMonotonicClock } from "../../src/platform/clock.ts";
+import { systemRandom } from "../../src/platform/random.ts";
+
+test("two clocks of one machine agree, never go back, and count milliseconds", () => {
+  const first = createMonotonicClock();
+  const second = createMonotonicClock();
+  let last = first.now();
+  for (let i = 0; i < 10_000; i++) {
+    const now = (i % 2 === 0 ? second : first).now();
+    expect(now).toBeGreaterThan(last - 1);
+    last = now;
+  }
+  const [seconds, nanoseconds] = process.hrtime();
+  expect(Math.abs(first.now() - (seconds * 1000 + nanoseconds / 1e6))).toBeLessThan(50);
+});
+
+test("random octets have the length asked for and differ", () => {
+  expect(systemRandom.bytes(0)).toHaveLength(0);
+  expect(systemRandom.bytes(32)).toHaveLength(32);
+  expect(systemRandom.bytes(32)).not.toEqual(systemRandom.bytes(32));
+});
