@@ -16,6 +16,7 @@ import {
   decodeAttributes,
   decodeMessages,
   encodeMessage,
+  readU32,
 } from "../../src/platform/network/netlink/message.ts";
 import { decodeRouteChoice, decodeRoutes } from "../../src/platform/network/netlink/route.ts";
 import { decodeRule } from "../../src/platform/network/netlink/rule.ts";
@@ -111,7 +112,7 @@ describe("netlink", () => {
     const attributes = decodeAttributes(octets);
     expect([...attributes.keys()]).toEqual([1, 2, 3]);
     expect(Buffer.from(attributes.get(2)!).toString()).toBe("eth0\0");
-    expect(decodeAttributes(attributes.get(3)!).get(4)).toEqual(Uint8Array.of(9, 0, 0, 0));
+    expect(readU32(decodeAttributes(attributes.get(3)!).get(4))).toBe(9);
   });
 
   test("whatever arrives is read within its bounds, or refused as a PlatformError", () => {
