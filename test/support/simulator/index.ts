@@ -1,3 +1,4 @@
+import { ExchangeType } from "../../../src/iana/ikev2-parameters.ts";
 import type { Limits } from "../../../src/ike/limits.ts";
 import type { ConnectionPolicy } from "../../../src/policy/connection.ts";
 import { Link } from "./link.ts";
@@ -8,11 +9,13 @@ import {
   RESPONDER_ADDRESS,
   responderPolicy,
 } from "./policies.ts";
+import { ScriptedPeer } from "./scripted-peer.ts";
 import { SimulatedMachine } from "./simulated-machine.ts";
 
 export type { Fate, InFlight } from "./link.ts";
 export { Link } from "./link.ts";
 export * from "./policies.ts";
+export { ScriptedPeer } from "./scripted-peer.ts";
 export { SeededRandom } from "./seeded-random.ts";
 export { SimulatedMachine } from "./simulated-machine.ts";
 
@@ -64,4 +67,53 @@ export function establishedPair(options: Parameters<typeof pair>[0]): Pair {
   all.initiator.connect();
   all.link.deliverAll();
   return all;
+}
+
+/** A machine that has answered the scripted peer's IKE_SA_INIT; IKE_AUTH has not begun. */
+export function scriptedInitiator(
+  options: { readonly seed: number; readonly limits?: Partial<Limits> } & {
+    readonly peer?: PolicyOptions;
+    readonly responder?: PolicyOptions;
+  },
+): { readonly peer: ScriptedPeer; readonly machine: SimulatedMachine; readonly link: Link } {
+  const { responder: machine, link } = pair(options);
+  const peer = new ScriptedPeer({
+    role: "initiator",
+    policy: initiatorPolicy(options.peer),
+    seed: options.seed + 7000,
+  });
+  peer.send(machine, peer.init());
+  peer.agree(link.take().octets);
+  return { peer, machine, link };
+}
+
+/** The same with IKE_AUTH behind it. The peer's next message ID is 2, the machine's 0. */
+export function scriptedEstablished(
+  options: Parameters<typeof scriptedInitiator>[0],
+): ReturnType<typeof scriptedInitiator> {
+  const all = scriptedInitiator(options);
+  const { peer, machine, link } = all;
+  const { IKE_AUTH: exchangeType } = ExchangeType;
+  peer.send(machine, peer.seal({ exchangeType, messageId: 1, payloads: peer.authPayloads() }));
+  link.take();
+  return all;
+}
+
+/** An initiator whose IKE_AUTH request the scripted responder holds. */
+export function scriptedResponder(options: {
+  readonly seed: number;
+  readonly initiator?: PolicyOptions;
+  readonly peer?: PolicyOptions;
+  readonly limits?: Partial<Limits>;
+}): { readonly peer: ScriptedPeer; readonly machine: SimulatedMachine; readonly link: Link } {
+  const { initiator: machine, link } = pair(options);
+  const peer = new ScriptedPeer({
+    role: "responder",
+    policy: responderPolicy(options.peer),
+    seed: options.seed + 7000,
+  });
+  machine.connect();
+  peer.agree(link.take().octets);
+  peer.send(machine, peer.init());
+  return { peer, machine, link };
 }
