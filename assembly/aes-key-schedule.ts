@@ -35,7 +35,6 @@ export function expandRoundKeys(context: usize, key: usize, keyLength: u32): voi
     repeat(roundKey(context, round), octets);
   }
   memory.fill(words, 0, 240);
-  memory.fill(planes(), 0, PLANES_SIZE);
 }
 
 /** The word in all four columns, through a last round whose key is zero: ShiftRows then changes nothing. */

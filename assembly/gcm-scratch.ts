@@ -37,6 +37,11 @@ export function planes(): usize {
   return scratch() + PLANES_OFFSET;
 }
 
+/** Overwrites what could tell of a text or a key: packed blocks, key stream and planes. */
+export function wipe(): void {
+  memory.fill(scratch(), 0, ZEROS_OFFSET);
+}
+
 /** 128 octets that the user fills with zeros. */
 export function zeros(): usize {
   return scratch() + ZEROS_OFFSET;

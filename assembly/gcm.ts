@@ -26,6 +26,7 @@ import {
   PACKED_BLOCK_COUNT,
   packedBlocks,
   planes,
+  wipe,
   zeros,
 } from "./gcm-scratch";
 import { ghash } from "./ghash";
@@ -69,7 +70,7 @@ export function gcmExpandKey(context: usize, table: usize, key: usize, keyLength
   );
   transpose(h, 1);
   expandGhashTable(context, table, v128.load(h));
-  memory.fill(h, 0, PLANES_SIZE);
+  wipe();
 }
 
 /** Seals the jobs, in any order. */
@@ -99,6 +100,7 @@ function takeBatch(jobs: usize, count: u32, isOpening: bool): void {
     jobs += JOB_SIZE * ordered;
     count -= ordered;
   }
+  wipe();
 }
 
 /** Packs and encrypts the single blocks of as many jobs from `first` on as share a key and fit; gives the end of them. */

@@ -1,4 +1,12 @@
+import { createCipheriv } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import {
+  WORKER_BASE,
+  WORKER_COUNT,
+  WORKER_SCRATCH_OFFSET,
+  WORKER_SCRATCH_SIZE,
+  WORKER_SIZE,
+} from "../../assembly/layout.ts";
 import { fromHex, toHex } from "../../src/bytes/hex.ts";
 import { describeAead } from "../support/aead-suite.ts";
 import { AES_GCM, KernelBed, type Packet, SeededRandom } from "../support/kernel.ts";
@@ -110,6 +118,51 @@ describe("AES-GCM", () => {
     );
     expectAgreement(bed, packets);
   });
+
+  test("works in the first half of its own scratch and nowhere else beside the packets", () => {
+    const random = new SeededRandom(4);
+    const bed = new KernelBed(AES_GCM, 2);
+    const key = random.octets(16);
+    const lengths = [0, 60, 300, 1400, 9000, 65535];
+    expectAgreement(
+      bed,
+      lengths.map((length) => randomPacket(random, key, length)),
+    );
+    const scratch = (worker: number) => WORKER_BASE + worker * WORKER_SIZE + WORKER_SCRATCH_OFFSET;
+    const half = WORKER_SCRATCH_SIZE / 2;
+    for (let worker = 0; worker < WORKER_COUNT; worker++) {
+      if (worker !== 2)
+        expect(isZero(bed.octets.subarray(scratch(worker), scratch(worker) + 2 * half))).toBe(true);
+    }
+    expect(isZero(bed.octets.subarray(scratch(2) + half, scratch(2) + 2 * half))).toBe(true);
+    expect(isZero(bed.octets.subarray(scratch(2), scratch(2) + half))).toBe(false);
+  });
+
+  test("leaves no key, hash key or key stream in its scratch", () => {
+    const random = new SeededRandom(5);
+    for (const keyLength of [16, 24, 32]) {
+      const bed = new KernelBed(AES_GCM);
+      const at = WORKER_BASE + WORKER_SCRATCH_OFFSET;
+      const scratch = Buffer.from(bed.octets.buffer, at, WORKER_SCRATCH_SIZE);
+      const key = random.octets(keyLength);
+      bed.contextOf(key);
+      expect(scratch.indexOf(key.subarray(0, 16))).toBe(-1);
+      expect(scratch.indexOf(key.subarray(keyLength - 8))).toBe(-1);
+      const hashKey = createCipheriv(`aes-${keyLength * 8}-ecb`, key, null).update(new Uint8Array(16));
+      expect(scratch.indexOf(hashKey)).toBe(-1);
+
+      const packets = [0, 50, 130, 1400, 5000].map((length) => randomPacket(random, key, length));
+      const sealed = packets.map((packet) => bed.reference(packet));
+      for (const run of [() => bed.seal(packets), () => bed.open(sealed)]) {
+        run();
+        for (const [i, { plaintext }] of packets.entries()) {
+          const keyStream = plaintext.map((octet, j) => octet ^ sealed[i]!.ciphertext[j]!);
+          for (let block = 0; block + 16 <= keyStream.length; block += 16)
+            expect(scratch.indexOf(keyStream.subarray(block, block + 16))).toBe(-1);
+        }
+      }
+    }
+  });
 });
 
 const RUNS = Number(process.env.IKEBANA_FUZZ_RUNS ?? 60);
@@ -136,6 +189,10 @@ function extreme(random: SeededRandom, length: number): Uint8Array {
   const octets = new Uint8Array(length).fill([0, 0xff][random.below(2)]!);
   if (length !== 0 && random.below(2) === 1) octets[random.below(length)]! ^= 1 << random.below(8);
   return octets;
+}
+
+function isZero(octets: Uint8Array): boolean {
+  return octets.every((octet) => octet === 0);
 }
 
 function expectAgreement(bed: KernelBed, packets: readonly Packet[]): void {

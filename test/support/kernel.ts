@@ -101,15 +101,17 @@ export class KernelBed {
   readonly #arena: number;
   readonly #arenaEnd: number;
 
-  constructor(aead: AeadUnderTest) {
+  /** `worker` is the region that the instance works in. */
+  constructor(aead: AeadUnderTest, worker = 0) {
     const memory = createSharedMemory();
-    this.kernel = loadKernel(memory, 0);
+    this.kernel = loadKernel(memory, worker);
     this.octets = new Uint8Array(memory.buffer);
     this.view = new DataView(memory.buffer);
     this.#aead = aead;
-    this.#jobs = WORKER_BASE + aead.jobsOffset;
-    this.#arena = WORKER_BASE + WORKER_TUN_SLAB_OFFSET;
-    this.#arenaEnd = WORKER_BASE + WORKER_SIZE;
+    const region = WORKER_BASE + worker * WORKER_SIZE;
+    this.#jobs = region + aead.jobsOffset;
+    this.#arena = region + WORKER_TUN_SLAB_OFFSET;
+    this.#arenaEnd = region + WORKER_SIZE;
   }
 
   /** Address of the expanded key; each key is expanded once, into the next SA slot. */
