@@ -53,7 +53,7 @@ export function withCounter(block: v128, counter: u32): v128 {
   return v128.xor(block, i32x4(0, 0, (counter >> 8) << 24, counter << 24));
 }
 
-/** Writes `count` counter blocks from `counter` on; they stay within one group of eight counters or begin below 256 and end there. */
+/** Writes `count` counter blocks from `counter` on, which all have the same counter / 256. */
 export function packBlocks(to: usize, block: v128, counter: u32, count: u32): void {
   let next = withCounter(block, counter);
   for (; count != 0; --count) {

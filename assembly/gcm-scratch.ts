@@ -4,14 +4,12 @@ import { ORDER_COUNT, ORDER_WORK_SIZE } from "./job-order";
 import { WORKER_SCRATCH_SIZE } from "./layout";
 import { scratch } from "./scratch";
 
-/** Counter blocks of several packets side by side, and room to finish the last group of eight. */
+/** Counter blocks of several packets side by side: whole groups of eight. */
 export const PACKED_BLOCK_COUNT: u32 = 320;
-/** Most counter blocks that one packet adds to them. */
-export const PACKED_BLOCKS_OF_ONE: u32 = 32;
 /** One run of key stream: 32 groups of eight blocks. */
 export const KEY_STREAM_SIZE: u32 = 4096;
 
-const PACKED_SIZE: u32 = 16 * (PACKED_BLOCK_COUNT + PACKED_BLOCKS_OF_ONE);
+const PACKED_SIZE: u32 = 16 * PACKED_BLOCK_COUNT;
 const KEY_STREAM_OFFSET: u32 = PACKED_SIZE;
 const PLANES_OFFSET: u32 = KEY_STREAM_OFFSET + KEY_STREAM_SIZE;
 const ZEROS_OFFSET: u32 = PLANES_OFFSET + 128;

@@ -46,7 +46,7 @@ function loadBlock(text: usize, length: u32, i: u32): v128 {
 }
 
 /** Ones in the first `count` octets, below 16. */
-export function firstOctets(count: u32): v128 {
+function firstOctets(count: u32): v128 {
   return i8x16.lt_u(i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), i8x16.splat(<i8>count));
 }
 
