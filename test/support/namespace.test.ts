@@ -3,9 +3,18 @@ import { existsSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { LinuxNetwork } from "../../src/platform/network/linux-network.ts";
 import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
-import { createJoinedHosts, requireRoot } from "./namespace.ts";
+import { createHost, createJoinedHosts, requireRoot } from "./namespace.ts";
 
-describe.skipIf(!requireRoot("hosts in namespaces"))("two joined hosts", () => {
+describe.skipIf(!requireRoot("hosts in namespaces"))("hosts", () => {
+  test("alone, a host has nothing but its loopback link", async () => {
+    const host = await createHost();
+    const network = host.inside(() => new LinuxNetwork(createLinuxSystemCalls()));
+    expect(network.links().map(({ name, isUp }) => ({ name, isUp }))).toEqual([{ name: "lo", isUp: true }]);
+    network.close();
+    expect(host.run("sleep", ["60"], { timeoutMs: 50 }).status).toBe(-1);
+    await host.close();
+  });
+
   test("reach each other, keep their mounts to themselves and end with all they started", async () => {
     const hosts = await createJoinedHosts({
       left: ["192.0.2.1/24", "2001:db8::1/64"],

@@ -48,13 +48,13 @@ export interface TestHost {
   close(): Promise<void>;
 }
 
-export interface RunOptions {
+interface RunOptions {
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
 }
 
-export interface RunResult {
+interface RunResult {
   /** -1 when a signal or the timeout ended it. */
   readonly status: number;
   readonly stdout: string;
@@ -70,7 +70,7 @@ export async function createHost(): Promise<TestHost> {
   const systemCalls = createLinuxSystemCalls();
   const started: ChildProcess[] = [];
   const place = readlinkSync(`/proc/${pid}/ns/net`);
-  const enter = ["-t", String(pid), "-n", "-m", "--", "setpriv", "--pdeathsig", "KILL", "--"];
+  const enter = ["nsenter", "-t", String(pid), "-n", "-m", "--", "setpriv", "--pdeathsig", "KILL", "--"];
   const inside = <T>(action: () => T): T => withNamespaceOf(systemCalls, pid, action);
   inside(() => raiseLoopback([]));
 
@@ -78,7 +78,7 @@ export async function createHost(): Promise<TestHost> {
     pid,
     inside,
     run: (command, args, { input, env, timeoutMs = 30_000 } = {}) => {
-      const { status, stdout, stderr, error } = spawnSync("nsenter", [...enter, command, ...args], {
+      const { status, stdout, stderr, error } = spawnSync(enter[0]!, [...enter.slice(1), command, ...args], {
         encoding: "utf8",
         timeout: timeoutMs,
         killSignal: "SIGKILL",
@@ -93,7 +93,7 @@ export async function createHost(): Promise<TestHost> {
       };
     },
     start: (command, args, options = {}) => {
-      const child = spawn("nsenter", [...enter, command, ...args], options);
+      const child = spawn(enter[0]!, [...enter.slice(1), command, ...args], options);
       started.push(child);
       return child;
     },
