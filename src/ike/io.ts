@@ -59,7 +59,10 @@ export interface IkeEvent {
     | "peer-alive"
     | "path-changed"
     | "refused"
-    | "datagram-dropped";
+    | "datagram-dropped"
+    /** From the engine: no packet moves any more. */
+    | "data-plane-failed"
+    | "internal-error";
   readonly level: "debug" | "info" | "warning" | "error";
   readonly connection: string | undefined;
   readonly message: string;

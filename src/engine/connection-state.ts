@@ -1,0 +1,102 @@
+import type { IkeEvent } from "../ike/io.ts";
+import type { ConnectionPolicy } from "../policy/connection.ts";
+import type { FailureReason, LivenessOutcome, Outcome } from "./control-surface.ts";
+import { Backoff } from "./reconnect.ts";
+
+/** One connection as the engine sees it: whether it should be up, why it is not, and who waits for it. */
+export class ConnectionState {
+  policy: ConnectionPolicy;
+  /** We initiate, and again when the SA is lost. */
+  isWanted: boolean;
+  lastError: string | undefined;
+  readonly #backoff = new Backoff();
+  #retryTimer: NodeJS.Timeout | undefined;
+  #upWaiters: ((outcome: Outcome) => void)[] = [];
+  #downWaiters: (() => void)[] = [];
+  #livenessWaiters: ((outcome: LivenessOutcome) => void)[] = [];
+
+  constructor(policy: ConnectionPolicy) {
+    this.policy = policy;
+    this.isWanted = policy.start === "start";
+  }
+
+  /** Settles when a child SA stands or the attempt has failed. */
+  whenUp(): Promise<Outcome> {
+    return new Promise((resolve) => this.#upWaiters.push(resolve));
+  }
+
+  /** Settles when the last IKE SA is gone. */
+  whenDown(): Promise<void> {
+    return new Promise((resolve) => this.#downWaiters.push(resolve));
+  }
+
+  whenAnswered(): Promise<LivenessOutcome> {
+    return new Promise((resolve) => this.#livenessWaiters.push(resolve));
+  }
+
+  /** Takes in what the machine said about this connection. */
+  observe(event: IkeEvent): void {
+    switch (event.name) {
+      case "child-sa-established":
+        this.lastError = undefined;
+        this.#backoff.succeed();
+        this.#settleUp({ kind: "done", message: event.message });
+        break;
+      case "child-sa-failed":
+      case "ike-sa-failed":
+        this.lastError = event.message;
+        this.#settleUp(failureOf(event));
+        break;
+      case "peer-alive":
+        this.#settleLiveness({ kind: "alive", rttMs: Number(event.facts.rttMs) });
+        break;
+      case "ike-sa-deleted":
+        if (event.level === "error") this.lastError = event.message;
+        this.#settleLiveness({ kind: "failed", reason: "timeout", message: event.message });
+        break;
+    }
+  }
+
+  /** The last IKE SA is gone. */
+  settleDown(): void {
+    for (const resolve of this.#downWaiters.splice(0)) resolve();
+    this.#settleUp({ kind: "failed", reason: "other", message: `${this.policy.name} was taken down` });
+  }
+
+  retryLater(fraction: number, retry: () => void): void {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(retry, this.#backoff.nextDelayMs(fraction));
+  }
+
+  cancelRetry(): void {
+    clearTimeout(this.#retryTimer);
+  }
+
+  /** The connection is leaving: nobody waits in vain. */
+  abandon(message: string): void {
+    this.cancelRetry();
+    this.#settleUp({ kind: "failed", reason: "other", message });
+    this.#settleLiveness({ kind: "failed", reason: "not-established", message });
+    this.settleDown();
+  }
+
+  #settleUp(outcome: Outcome): void {
+    for (const resolve of this.#upWaiters.splice(0)) resolve(outcome);
+  }
+
+  #settleLiveness(outcome: LivenessOutcome): void {
+    for (const resolve of this.#livenessWaiters.splice(0)) resolve(outcome);
+  }
+}
+
+function failureOf(event: IkeEvent): Outcome {
+  const reason = FAILURE_REASONS[String(event.facts.reason)] ?? "other";
+  return { kind: "failed", reason, message: event.message };
+}
+
+const FAILURE_REASONS: Readonly<Record<string, FailureReason>> = {
+  AUTHENTICATION_FAILED: "authentication-failed",
+  NO_PROPOSAL_CHOSEN: "no-proposal-chosen",
+  TS_UNACCEPTABLE: "no-proposal-chosen",
+  timeout: "timeout",
+};

@@ -1,0 +1,345 @@
+import { isDeepStrictEqual } from "node:util";
+import { IkeEndpoint } from "../ike/endpoint.ts";
+import type { IkeEvent, NegotiatedChildSa } from "../ike/io.ts";
+import type { Path } from "../platform/address.ts";
+import type { ConnectionPolicy } from "../policy/connection.ts";
+import { encodeNonEspMarker } from "../wire/udp-encapsulation.ts";
+import { ChildSas } from "./child-sas.ts";
+import { ConnectionState } from "./connection-state.ts";
+import type { EngineControl, LivenessOutcome, Outcome } from "./control-surface.ts";
+import type { EngineConfig } from "./engine-config.ts";
+import type { Host, OpenHost } from "./host.ts";
+import { IkeDriver, type Perform } from "./ike-driver.ts";
+import { TunnelRoutes } from "./routes.ts";
+import type { EngineStatus } from "./status.ts";
+import { describeEngine } from "./status-report.ts";
+
+/** How long a stop waits for the peers to confirm that the SAs are gone. */
+const FAREWELL_MS = 2_000;
+
+/**
+ * The place where the IKE machine, the data plane and the machine we run on meet. It carries messages between them and
+ * decides nothing that the protocol decides.
+ */
+export class Engine implements EngineControl {
+  readonly #host: Host;
+  readonly #open: OpenHost;
+  readonly #onEvent: (event: IkeEvent) => void;
+  readonly #endpoint: IkeEndpoint;
+  readonly #driver: IkeDriver;
+  readonly #childSas: ChildSas;
+  readonly #routes: TunnelRoutes;
+  readonly #connections = new Map<string, ConnectionState>();
+  /** Those that somebody waits to see down. */
+  readonly #leaving = new Set<ConnectionState>();
+  readonly #startedAt: number;
+  #config: EngineConfig;
+  #isStopping = false;
+
+  /** Opens devices and sockets, installs routes and initiates what should be up. Throws PlatformError when the machine refuses, and leaves nothing behind then. */
+  static async start(facts: {
+    readonly config: EngineConfig;
+    readonly host: Host;
+    readonly onEvent: (event: IkeEvent) => void;
+  }): Promise<Engine> {
+    const { config, host, onEvent } = facts;
+    let engine: Engine | undefined;
+    const open = await host.open(config, {
+      onIkeDatagram: (datagram) => {
+        if (engine !== undefined) engine.#driver.feed({ kind: "datagram", ...datagram });
+      },
+      onFailure: (error) => {
+        if (engine !== undefined) engine.#dataPlaneFailed(error);
+      },
+    });
+    engine = new Engine({ config, host, open, onEvent });
+    try {
+      engine.#begin();
+    } catch (error) {
+      await engine.stop();
+      throw error;
+    }
+    return engine;
+  }
+
+  private constructor(facts: {
+    readonly config: EngineConfig;
+    readonly host: Host;
+    readonly open: OpenHost;
+    readonly onEvent: (event: IkeEvent) => void;
+  }) {
+    const { config, host, open } = facts;
+    this.#config = config;
+    this.#host = host;
+    this.#open = open;
+    this.#onEvent = facts.onEvent;
+    this.#startedAt = host.clock.now();
+    this.#childSas = new ChildSas(open.dataPlane);
+    this.#routes = new TunnelRoutes(open.network, open.tunName);
+    this.#endpoint = new IkeEndpoint({
+      connections: config.connections,
+      random: host.random,
+      ports: { ike: config.listen.port, natTraversal: config.listen.natTraversalPort },
+      allocateSpi: () => open.dataPlane.allocateSpi(),
+    });
+    this.#driver = new IkeDriver({
+      endpoint: this.#endpoint,
+      clock: host.clock,
+      crypto: host.crypto,
+      perform: (output) => this.#perform(output),
+      afterwards: () => this.#settleLeaving(),
+      onFault: (error) => this.#reportFault(error),
+    });
+  }
+
+  status(): EngineStatus {
+    return describeEngine({
+      uptimeMs: this.#host.clock.now() - this.#startedAt,
+      now: this.#host.clock.now(),
+      config: this.#config,
+      open: this.#open,
+      endpoint: this.#endpoint,
+      connections: [...this.#connections.values()],
+    });
+  }
+
+  async up(name: string): Promise<Outcome> {
+    const connection = this.#connections.get(name);
+    if (connection === undefined) return this.#unknown(name);
+    connection.isWanted = true;
+    if (this.#isEstablished(name)) return { kind: "done", message: `${name} is established` };
+    if (connection.policy.remote.address === undefined) {
+      return {
+        kind: "failed",
+        reason: "configuration",
+        message: `${name} has no remote address: it can only respond`,
+      };
+    }
+    const outcome = connection.whenUp();
+    this.#initiate(connection);
+    return outcome;
+  }
+
+  async down(name?: string): Promise<Outcome> {
+    const chosen = name === undefined ? [...this.#connections.values()] : [this.#connections.get(name)];
+    if (chosen[0] === undefined && name !== undefined) return this.#unknown(name);
+    await Promise.all(chosen.map((connection) => connection && this.#takeDown(connection)));
+    return { kind: "done", message: name === undefined ? "every connection is down" : `${name} is down` };
+  }
+
+  async liveness(name: string): Promise<LivenessOutcome> {
+    const connection = this.#connections.get(name);
+    if (connection === undefined) return this.#unknown(name);
+    if (!this.#isEstablished(name)) {
+      return { kind: "failed", reason: "not-established", message: `${name} is not established` };
+    }
+    const outcome = connection.whenAnswered();
+    this.#driver.feed({ kind: "liveness", connection: name });
+    return outcome;
+  }
+
+  async reload(config: EngineConfig): Promise<Outcome> {
+    const fixed = firstFixedDifference(this.#config, config);
+    if (fixed !== undefined) {
+      return {
+        kind: "failed",
+        reason: "configuration",
+        message: `${fixed} cannot change while we run: restart instead`,
+      };
+    }
+    const before = new Map(this.#config.connections.map((policy) => [policy.name, policy]));
+    const after = new Map(config.connections.map((policy) => [policy.name, policy]));
+    const gone = [...before.values()].filter((policy) => !isSamePolicy(policy, after.get(policy.name)));
+    await Promise.all(gone.map(({ name }) => this.#takeDown(this.#connections.get(name)!)));
+    for (const { name } of gone) {
+      this.#connections.get(name)?.abandon(`${name} is no longer configured this way`);
+      this.#connections.delete(name);
+    }
+
+    this.#config = config;
+    this.#endpoint.replaceConnections(config.connections);
+    this.#routes.replace(config.connections);
+    this.#childSas.protect(config.connections);
+    for (const policy of config.connections) {
+      if (!this.#connections.has(policy.name)) this.#adopt(policy);
+    }
+    return {
+      kind: "done",
+      message: `${config.connections.length} connections, ${gone.length} changed or gone`,
+    };
+  }
+
+  /** Says goodbye to every peer, then takes back routes, sockets and devices. */
+  async stop(): Promise<void> {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    let farewell: NodeJS.Timeout | undefined;
+    const patience = new Promise((resolve) => {
+      farewell = setTimeout(resolve, FAREWELL_MS);
+    });
+    await Promise.race([this.down(), patience]);
+    clearTimeout(farewell);
+    this.#driver.stop();
+    for (const connection of this.#connections.values()) connection.abandon("ikebana is stopping");
+    await this.#childSas.removeAll();
+    this.#routes.removeAll();
+    await this.#open.close();
+    await this.#host.close();
+  }
+
+  /** The order matters: what has no SA is discarded before the first route leads anything to us. */
+  #begin(): void {
+    this.#childSas.protect(this.#config.connections);
+    this.#routes.replace(this.#config.connections);
+    for (const policy of this.#config.connections) this.#adopt(policy);
+  }
+
+  #adopt(policy: ConnectionPolicy): void {
+    const connection = new ConnectionState(policy);
+    this.#connections.set(policy.name, connection);
+    if (connection.isWanted) this.#initiate(connection);
+  }
+
+  #initiate(connection: ConnectionState): void {
+    connection.cancelRetry();
+    this.#driver.feed({ kind: "initiate", connection: connection.policy.name });
+  }
+
+  async #takeDown(connection: ConnectionState): Promise<void> {
+    const { name } = connection.policy;
+    connection.isWanted = false;
+    connection.cancelRetry();
+    if (!this.#hasIkeSa(name)) return;
+    const isDown = connection.whenDown();
+    this.#leaving.add(connection);
+    this.#driver.feed({ kind: "terminate", connection: name });
+    await isDown;
+  }
+
+  #perform(output: Parameters<Perform>[0]): void {
+    switch (output.kind) {
+      case "transmit":
+        this.#transmit(output.octets, output.path);
+        break;
+      case "install-child-sa":
+        this.#install(output.childSa);
+        break;
+      case "move-child-sa":
+        this.#childSas.move(output.inboundSpi, output.path);
+        break;
+      case "remove-child-sa":
+        this.#childSas.remove(output.inboundSpi);
+        break;
+      case "release-spi":
+        this.#open.dataPlane.releaseSpi(output.inboundSpi);
+        break;
+      case "event":
+        this.#observe(output.event);
+        break;
+    }
+  }
+
+  /** The data plane wipes the keys, whatever happens. What it cannot take is no reason to fall: the SA carries nothing, and says why. */
+  #install(childSa: NegotiatedChildSa): void {
+    try {
+      this.#childSas.install(childSa);
+    } catch (error) {
+      const { connection, child } = childSa;
+      const message = `child SA ${child} cannot be installed: ${messageOf(error)}`;
+      this.#open.dataPlane.releaseSpi(childSa.inboundSpi);
+      this.#observe({ name: "child-sa-failed", level: "error", connection, message, facts: { child } });
+      this.#driver.feed({ kind: "terminate", connection, child });
+    }
+  }
+
+  #reportFault(error: unknown): void {
+    const message = `an internal error was contained: ${messageOf(error)}`;
+    const stack = error instanceof Error ? (error.stack ?? "") : "";
+    this.#onEvent({
+      name: "internal-error",
+      level: "error",
+      connection: undefined,
+      message,
+      facts: { stack },
+    });
+  }
+
+  #dataPlaneFailed(error: Error): void {
+    const message = `the data plane has ended, no packet moves any more: ${error.message}`;
+    this.#onEvent({ name: "data-plane-failed", level: "error", connection: undefined, message, facts: {} });
+  }
+
+  #transmit(octets: Uint8Array, path: Path): void {
+    const needsMarker = path.local.port === this.#config.listen.natTraversalPort;
+    const datagram = needsMarker ? encodeNonEspMarker(octets) : octets;
+    const failure = this.#open.sender.send({ octets: datagram, from: path.local, to: path.remote });
+    if (failure === undefined) return;
+    // The request stays outstanding and is sent again: a path that fails now may work then.
+    this.#onEvent({
+      name: "datagram-dropped",
+      level: "warning",
+      connection: undefined,
+      message: `cannot transmit to ${path.remote.address}:${path.remote.port}: ${failure}`,
+      facts: { remote: `${path.remote.address}:${path.remote.port}`, failure },
+    });
+  }
+
+  #observe(event: IkeEvent): void {
+    this.#onEvent(event);
+    const connection = event.connection === undefined ? undefined : this.#connections.get(event.connection);
+    if (connection === undefined) return;
+    connection.observe(event);
+    const isOver = event.name === "ike-sa-failed" || event.name === "ike-sa-deleted";
+    if (isOver && connection.isWanted && connection.policy.remote.address !== undefined) {
+      const fraction = this.#host.random.bytes(1)[0]! / 256;
+      connection.retryLater(fraction, () => this.#retry(connection));
+    }
+  }
+
+  /** The peer, or another of our SAs, may have brought the connection up meanwhile. */
+  #retry(connection: ConnectionState): void {
+    if (!this.#hasIkeSa(connection.policy.name)) this.#initiate(connection);
+  }
+
+  #settleLeaving(): void {
+    for (const connection of this.#leaving) {
+      if (this.#hasIkeSa(connection.policy.name)) continue;
+      this.#leaving.delete(connection);
+      connection.settleDown();
+    }
+  }
+
+  /** A closed SA only repeats its last answer for a peer that did not hear it. */
+  #hasIkeSa(name: string): boolean {
+    return this.#endpoint.ikeSas.some(({ connection, state }) => connection === name && state !== "closed");
+  }
+
+  #isEstablished(name: string): boolean {
+    return this.#endpoint.ikeSas.some(
+      ({ connection, state }) => connection === name && state === "established",
+    );
+  }
+
+  #unknown(name: string): Outcome & { kind: "failed" } {
+    const known = [...this.#connections.keys()].join(", ");
+    return {
+      kind: "failed",
+      reason: "unknown-connection",
+      message: `no connection is named ${name}; there ${known === "" ? "are none" : `is ${known}`}`,
+    };
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The first part of the configuration that is tied to devices and sockets and differs. */
+function firstFixedDifference(before: EngineConfig, after: EngineConfig): string | undefined {
+  const fixed = ["listen", "tun", "stateDirectory"] as const;
+  return fixed.find((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]));
+}
+
+function isSamePolicy(a: ConnectionPolicy, b: ConnectionPolicy | undefined): boolean {
+  return b !== undefined && isDeepStrictEqual(a, b);
+}

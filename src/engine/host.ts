@@ -1,0 +1,37 @@
+import type { CryptoProvider } from "../crypto/jobs.ts";
+import type { DataPlane, IkeDatagram } from "../esp/index.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Network } from "../platform/network/network.ts";
+import type { Random } from "../platform/random.ts";
+import type { DatagramSender } from "../platform/udp/udp-socket.ts";
+import type { EngineConfig } from "./engine-config.ts";
+
+/** The machine that an engine runs on: the real one, or one in memory. */
+export interface Host {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly crypto: CryptoProvider;
+  /** Opens the TUN device and the sockets and starts the data plane. Throws PlatformError, naming what was refused, and leaves nothing behind then. */
+  open(config: EngineConfig, listener: IkeListener): Promise<OpenHost>;
+  /** Ends what belongs to the host itself. Jobs under way fail. */
+  close(): Promise<void>;
+}
+
+export interface IkeListener {
+  /** An IKE datagram, without the non-ESP marker. */
+  onIkeDatagram(datagram: IkeDatagram): void;
+  /** The data plane has ended by itself: no packet moves from now on, and nothing leaves in clear. */
+  onFailure(error: Error): void;
+}
+
+/** Devices, sockets and the data plane between them. */
+export interface OpenHost {
+  readonly dataPlane: DataPlane;
+  readonly network: Network;
+  readonly sender: DatagramSender;
+  readonly tunName: string;
+  /** Open sockets, "address:port". */
+  readonly listening: readonly string[];
+  /** Stops the data plane, zeroes its keys, closes sockets and the device. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,96 @@
+import type { CryptoProvider } from "../crypto/jobs.ts";
+import type { IkeEndpoint } from "../ike/endpoint.ts";
+import type { IkeInput, IkeOutput } from "../ike/io.ts";
+import type { Clock } from "../platform/clock.ts";
+
+/** What the machine wants done, one at a time and in its order. Compute jobs are the driver's own business. */
+export type Perform = (output: Exclude<IkeOutput, { kind: "compute" }>) => void;
+
+/**
+ * Runs the IKE machine: one input, then everything that comes out, then a timer for its next deadline. An input that arrives
+ * while outputs are performed waits its turn.
+ */
+export class IkeDriver {
+  readonly #endpoint: IkeEndpoint;
+  readonly #clock: Clock;
+  readonly #crypto: CryptoProvider;
+  readonly #perform: Perform;
+  readonly #afterwards: () => void;
+  readonly #onFault: (error: unknown) => void;
+  readonly #waiting: IkeInput[] = [];
+  #isRunning = false;
+  #isStopped = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(facts: {
+    readonly endpoint: IkeEndpoint;
+    readonly clock: Clock;
+    readonly crypto: CryptoProvider;
+    readonly perform: Perform;
+    /** Called when an input has had all its effects. */
+    readonly afterwards: () => void;
+    /** Called with what nobody planned. One input or effect is lost; the tunnels stay. */
+    readonly onFault: (error: unknown) => void;
+  }) {
+    this.#endpoint = facts.endpoint;
+    this.#clock = facts.clock;
+    this.#crypto = facts.crypto;
+    this.#perform = facts.perform;
+    this.#afterwards = facts.afterwards;
+    this.#onFault = facts.onFault;
+  }
+
+  feed(input: IkeInput): void {
+    if (this.#isStopped) return;
+    this.#waiting.push(input);
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    try {
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+        const input = next;
+        this.#contain(() => this.#endpoint.handle(input, this.#clock.now()));
+        this.#drain();
+      }
+      this.#contain(this.#afterwards);
+    } finally {
+      this.#isRunning = false;
+    }
+    this.#arm();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #drain(): void {
+    for (let output = this.#endpoint.poll(); output !== undefined; output = this.#endpoint.poll()) {
+      if (output.kind !== "compute") {
+        const effect = output;
+        this.#contain(() => this.#perform(effect));
+        continue;
+      }
+      const { id, job } = output;
+      void this.#crypto.run(job).then((result) => this.feed({ kind: "computed", id, result }));
+    }
+  }
+
+  #contain(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#onFault(error);
+    }
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer);
+    const deadline = this.#endpoint.deadline;
+    if (deadline === undefined) return;
+    const waitMs = Math.max(0, Math.ceil(deadline.at - this.#clock.now()));
+    this.#timer = setTimeout(() => this.feed({ kind: "timer" }), Math.min(waitMs, LONGEST_TIMEOUT_MS));
+  }
+}
+
+/** setTimeout takes 31 bits of milliseconds; an early wake-up finds nothing due and sleeps on. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;

@@ -1,0 +1,91 @@
+import { NodeCryptoProvider } from "../crypto/key-exchange/node-crypto-provider.ts";
+import { createSharedMemory, type DataPlane, type PumpSocket, startDataPlane } from "../esp/index.ts";
+import { createMonotonicClock } from "../platform/clock.ts";
+import { LinuxNetwork } from "../platform/network/linux-network.ts";
+import { systemRandom } from "../platform/random.ts";
+import { createLinuxSystemCalls } from "../platform/system-calls/linux-system-calls.ts";
+import type { SystemCalls } from "../platform/system-calls/system-calls.ts";
+import { type OpenTun, openTun } from "../platform/tun/linux-tun.ts";
+import { LinuxDatagramSender } from "../platform/udp/linux-datagram-sender.ts";
+import type { OpenUdpSocket } from "../platform/udp/linux-udp-socket.ts";
+import { openUdpSocket } from "../platform/udp/open-udp-socket.ts";
+import type { EngineConfig } from "./engine-config.ts";
+import type { Host, IkeListener, OpenHost } from "./host.ts";
+
+/** The Linux machine and the network namespace that this process runs in. */
+export function createLinuxHost(): Host {
+  const crypto = new NodeCryptoProvider();
+  return {
+    clock: createMonotonicClock(),
+    random: systemRandom,
+    crypto,
+    open: (config, listener) => openLinuxHost(config, listener),
+    close: () => crypto.close(),
+  };
+}
+
+async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promise<OpenHost> {
+  const memory = createSharedMemory();
+  const systemCalls = createLinuxSystemCalls(memory);
+  const network = new LinuxNetwork(systemCalls);
+  const descriptors: number[] = [];
+  const closeAll = (): void => {
+    for (const descriptor of descriptors.splice(0)) systemCalls.close(descriptor);
+    network.close();
+  };
+  try {
+    const sockets = openSockets(systemCalls, config, descriptors);
+    const tun: OpenTun = openTun(systemCalls, config.tun);
+    descriptors.push(tun.descriptor);
+    network.setLinkUp(tun.name);
+    const dataPlane: DataPlane = await startDataPlane({
+      memory,
+      systemCalls,
+      random: systemRandom,
+      tun,
+      sockets,
+      onIkeDatagram: listener.onIkeDatagram,
+      onFailure: listener.onFailure,
+    });
+    return {
+      dataPlane,
+      network,
+      sender: new LinuxDatagramSender(
+        systemCalls,
+        sockets.map(({ socket }) => socket),
+      ),
+      tunName: tun.name,
+      listening: listeningOn(config),
+      close: async () => {
+        await dataPlane.stop();
+        closeAll();
+      },
+    };
+  } catch (error) {
+    closeAll();
+    throw error;
+  }
+}
+
+function openSockets(
+  systemCalls: SystemCalls,
+  { listen }: EngineConfig,
+  descriptors: number[],
+): PumpSocket<OpenUdpSocket>[] {
+  return listen.addresses.flatMap((address) =>
+    [listen.port, listen.natTraversalPort].map((port) => {
+      const socket = openUdpSocket(systemCalls, { address, port });
+      descriptors.push(socket.descriptor);
+      return { socket, carriesEsp: port === listen.natTraversalPort };
+    }),
+  );
+}
+
+/** "192.0.2.1:500", "[::]:4500". */
+export function listeningOn({ listen }: EngineConfig): string[] {
+  return listen.addresses.flatMap((address) =>
+    [listen.port, listen.natTraversalPort].map((port) =>
+      address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`,
+    ),
+  );
+}

@@ -1,0 +1,82 @@
+import { NodeCryptoProvider } from "../crypto/key-exchange/node-crypto-provider.ts";
+import { createSharedMemory, startMemoryDataPlane } from "../esp/index.ts";
+import { createMonotonicClock } from "../platform/clock.ts";
+import { MemoryNetwork } from "../platform/network/memory-network.ts";
+import { systemRandom } from "../platform/random.ts";
+import { MemoryTun } from "../platform/tun/memory-tun.ts";
+import type { MemoryHost as WireHost } from "../platform/udp/memory-udp.ts";
+import type { EngineConfig } from "./engine-config.ts";
+import type { Host, IkeListener, OpenHost } from "./host.ts";
+import { listeningOn } from "./linux-host.ts";
+
+/** A machine in this process: it hangs on a wire in memory, and its TUN device takes and gives packets by hand. */
+export interface MemoryMachine extends Host {
+  readonly network: MemoryNetwork;
+  /** The TUN device once the engine has opened it. Packets go in by `inject` and come out by `drain`. */
+  readonly tun: MemoryTun | undefined;
+}
+
+/** `host` is the machine's place on the wire: `wire.host(["192.0.2.1"])`. */
+export function createMemoryHost(host: WireHost): MemoryMachine {
+  const crypto = new NodeCryptoProvider();
+  const network = new MemoryNetwork();
+  let tun: MemoryTun | undefined;
+
+  const open = (config: EngineConfig, listener: IkeListener): Promise<OpenHost> => {
+    const memory = createSharedMemory();
+    const device = new MemoryTun(memory, config.tun);
+    tun = device;
+    network.addLink(config.tun.name, { mtu: config.tun.mtu });
+    network.setLinkUp(config.tun.name);
+    const sockets = socketsOf(config, host.addresses).map(({ family, port }) => ({
+      socket: host.openUdpSocket(memory, { family, port, worker: 1 }),
+      carriesEsp: port === config.listen.natTraversalPort,
+    }));
+    const dataPlane = startMemoryDataPlane({
+      memory,
+      random: systemRandom,
+      tun: device,
+      sockets,
+      onIkeDatagram: listener.onIkeDatagram,
+    });
+    return Promise.resolve({
+      dataPlane,
+      network,
+      sender: host,
+      tunName: device.name,
+      listening: listeningOn(config),
+      close: async () => {
+        await dataPlane.stop();
+        for (const { socket } of sockets) socket.close();
+        device.close();
+        network.deleteLink(config.tun.name);
+      },
+    });
+  };
+
+  return {
+    clock: createMonotonicClock(),
+    random: systemRandom,
+    crypto,
+    network,
+    get tun() {
+      return tun;
+    },
+    open,
+    close: () => crypto.close(),
+  };
+}
+
+/** A socket in memory listens on every address of its family that the host has. */
+function socketsOf(
+  { listen }: EngineConfig,
+  addresses: readonly string[],
+): { readonly family: 4 | 6; readonly port: number }[] {
+  const families = ([4, 6] as const).filter((family) =>
+    addresses.some((address) => address.includes(":") === (family === 6)),
+  );
+  return families.flatMap((family) => [
+    { family, port: listen.port },
+    { family, port: listen.natTraversalPort },
+  ]);
+}

@@ -1,0 +1,93 @@
+import type { SaTraffic } from "../esp/index.ts";
+import type { IkeEndpoint } from "../ike/endpoint.ts";
+import type { ChildSaView, IkeSaView } from "../ike/view.ts";
+import type { ConnectionState } from "./connection-state.ts";
+import type { EngineConfig } from "./engine-config.ts";
+import type { OpenHost } from "./host.ts";
+import type { ChildSaStatus, ConnectionStatus, EngineStatus, IkeSaStatus, TrafficStatus } from "./status.ts";
+import { version } from "./version.ts";
+
+interface EngineFacts {
+  readonly uptimeMs: number;
+  readonly now: number;
+  readonly config: EngineConfig;
+  readonly open: OpenHost;
+  readonly endpoint: IkeEndpoint;
+  readonly connections: readonly ConnectionState[];
+}
+
+/** Puts together what the machine and the data plane know. */
+export function describeEngine(facts: EngineFacts): EngineStatus {
+  return {
+    version: version(),
+    uptimeMs: Math.round(facts.uptimeMs),
+    tun: { name: facts.open.tunName, mtu: facts.config.tun.mtu },
+    listen: facts.open.listening,
+    connections: facts.connections.map((connection) => describeConnection(connection, facts)),
+    dataPlane: { drops: facts.open.dataPlane.drops },
+  };
+}
+
+function describeConnection(connection: ConnectionState, facts: EngineFacts): ConnectionStatus {
+  const { name } = connection.policy;
+  const ikeSas = facts.endpoint.ikeSas.filter(
+    (ikeSa) => ikeSa.connection === name && ikeSa.state !== "closed",
+  );
+  const ikeSa = ikeSas.find(({ state }) => state === "established") ?? ikeSas[0];
+  return {
+    name,
+    state: stateOf(ikeSa),
+    lastError: connection.lastError,
+    ikeSa: ikeSa?.establishedAt === undefined ? undefined : describeIkeSa(ikeSa, ikeSa.establishedAt, facts),
+  };
+}
+
+function stateOf(ikeSa: IkeSaView | undefined): ConnectionStatus["state"] {
+  switch (ikeSa?.state) {
+    case undefined:
+      return "down";
+    case "established":
+      return "established";
+    case "deleting":
+      return "deleting";
+    default:
+      return "connecting";
+  }
+}
+
+function describeIkeSa(ikeSa: IkeSaView, establishedAt: number, facts: EngineFacts): IkeSaStatus {
+  return {
+    role: ikeSa.role,
+    initiatorSpi: ikeSa.initiatorSpi,
+    responderSpi: ikeSa.responderSpi,
+    proposal: ikeSa.proposal ?? "",
+    local: { identity: ikeSa.localIdentity ?? "", ...ikeSa.path.local },
+    remote: { identity: ikeSa.remoteIdentity ?? "", ...ikeSa.path.remote },
+    establishedMs: Math.round(facts.now - establishedAt),
+    negotiationMs: ikeSa.negotiationMs ?? 0,
+    children: ikeSa.childSas.map((childSa) => describeChildSa(childSa, facts)),
+  };
+}
+
+function describeChildSa(childSa: ChildSaView, facts: EngineFacts): ChildSaStatus {
+  const traffic = facts.open.dataPlane.traffic(childSa.inboundSpi);
+  return {
+    name: childSa.name,
+    inboundSpi: hexSpi(childSa.inboundSpi),
+    outboundSpi: hexSpi(childSa.outboundSpi),
+    proposal: childSa.proposal,
+    local: childSa.local,
+    remote: childSa.remote,
+    establishedMs: Math.round(facts.now - childSa.establishedAt),
+    inbound: describeTraffic(traffic?.inbound),
+    outbound: describeTraffic(traffic?.outbound),
+  };
+}
+
+function describeTraffic(traffic: SaTraffic | undefined): TrafficStatus {
+  return { packets: traffic?.packets ?? 0, octets: traffic?.octets ?? 0, drops: traffic?.drops ?? {} };
+}
+
+function hexSpi(spi: number): string {
+  return spi.toString(16).padStart(8, "0");
+}

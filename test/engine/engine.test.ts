@@ -1,0 +1,107 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { type MemoryPeer, pairOfEngines } from "../support/engines.ts";
+import { innerPacket } from "../support/inner-packets.ts";
+
+let peers: readonly MemoryPeer[] = [];
+
+afterEach(async () => {
+  await Promise.all(peers.map(({ engine }) => engine.stop()));
+  peers = [];
+});
+
+describe("two engines over devices in memory", () => {
+  test("negotiate and carry packets both ways", async () => {
+    const { client, gateway } = await start();
+    expect(await client.engine.up("site")).toMatchObject({ kind: "done" });
+
+    const there = packet({ from: "10.1.0.1", to: "10.2.0.1", length: 64 });
+    client.tun.inject(there);
+    expect(await gateway.nextPacket()).toEqual(there);
+    const back = packet({ from: "10.2.0.1", to: "10.1.0.1", length: 1300 });
+    gateway.tun.inject(back);
+    expect(await client.nextPacket()).toEqual(back);
+
+    const child = client.engine.status().connections[0]!.ikeSa!.children[0]!;
+    expect(child.outbound).toEqual({ packets: 1, octets: there.length, drops: {} });
+    expect(child.inbound).toEqual({ packets: 1, octets: back.length, drops: {} });
+  });
+
+  test("drop what their selectors cover while there is no SA, and never send it in clear", async () => {
+    const { client, wire } = await start();
+    const seen: Uint8Array[] = [];
+    wire.onDatagram = ({ octets }) => seen.push(octets.slice());
+    client.tun.inject(packet({ from: "10.1.0.1", to: "10.2.0.1", length: 64 }));
+    client.tun.inject(packet({ from: "10.1.0.1", to: "203.0.113.9", length: 64 }));
+    await client.settle();
+    expect(client.engine.status().dataPlane.drops).toEqual({ noSa: 1, noPolicy: 1 });
+    expect(seen).toEqual([]);
+  });
+
+  test("a deleted connection takes its SAs from both sides", async () => {
+    const { client, gateway } = await start();
+    await client.engine.up("site");
+    expect(gateway.engine.status().connections[0]!.state).toBe("established");
+    expect(await client.engine.down("site")).toMatchObject({ kind: "done" });
+    expect(client.engine.status().connections[0]!.state).toBe("down");
+    expect(gateway.engine.status().connections[0]!.state).toBe("down");
+    client.tun.inject(packet({ from: "10.1.0.1", to: "10.2.0.1", length: 64 }));
+    await client.settle();
+    expect(client.engine.status().dataPlane.drops).toEqual({ noSa: 1 });
+  });
+
+  test("a wrong key fails on both sides with the reason", async () => {
+    const { client, gateway } = await start({ gatewayKey: "another secret entirely" });
+    expect(await client.engine.up("site")).toMatchObject({ kind: "failed", reason: "authentication-failed" });
+    expect(gateway.events.at(-1)).toMatchObject({
+      name: "ike-sa-failed",
+      facts: { reason: "AUTHENTICATION_FAILED" },
+    });
+    await client.engine.down("site");
+    expect(gateway.engine.status().connections[0]!.state).toBe("down");
+  });
+
+  test("no common ESP cipher is reported with what was offered and allowed", async () => {
+    const { client } = await start({ clientEsp: "chacha20poly1305", gatewayEsp: "aes256gcm16" });
+    const outcome = await client.engine.up("site");
+    expect(outcome).toMatchObject({ kind: "failed", reason: "no-proposal-chosen" });
+  });
+
+  test("liveness answers with a round trip, and says so when there is no SA", async () => {
+    const { client } = await start();
+    expect(await client.engine.liveness("site")).toMatchObject({ kind: "failed", reason: "not-established" });
+    await client.engine.up("site");
+    expect(await client.engine.liveness("site")).toMatchObject({ kind: "alive" });
+  });
+
+  test("an unknown connection is named, with those that are known", async () => {
+    const { client } = await start();
+    expect(await client.engine.up("nowhere")).toEqual({
+      kind: "failed",
+      reason: "unknown-connection",
+      message: "no connection is named nowhere; there is site",
+    });
+  });
+
+  test("remote selectors are routes into the TUN device while the engine runs, and only then", async () => {
+    const { client } = await start();
+    const routes = () =>
+      client.network
+        .routes()
+        .filter(({ link }) => link === "ikebana0")
+        .map(({ destination }) => destination);
+    expect(routes()).toEqual(["10.2.0.0/24", "fd02::/64"]);
+    await client.engine.stop();
+    expect(routes()).toEqual([]);
+  });
+});
+
+async function start(options: Parameters<typeof pairOfEngines>[0] = {}) {
+  const pair = await pairOfEngines(options);
+  peers = [pair.client, pair.gateway];
+  return pair;
+}
+
+function packet(facts: { readonly from: string; readonly to: string; readonly length: number }): Uint8Array {
+  const payload = Uint8Array.from({ length: facts.length }, (_, i) => i & 0xff);
+  return innerPacket({ source: facts.from, destination: facts.to, payload });
+}

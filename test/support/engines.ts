@@ -1,0 +1,123 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { Engine } from "../../src/engine/engine.ts";
+import type { EngineConfig } from "../../src/engine/engine-config.ts";
+import { createMemoryHost } from "../../src/engine/memory-host.ts";
+import type { IkeEvent } from "../../src/ike/io.ts";
+import type { MemoryNetwork } from "../../src/platform/network/memory-network.ts";
+import type { MemoryTun } from "../../src/platform/tun/memory-tun.ts";
+import { MemoryWire } from "../../src/platform/udp/memory-udp.ts";
+import { parseIdentity } from "../../src/policy/identity.ts";
+import { parseEspProposal, parseIkeProposal } from "../../src/policy/keywords.ts";
+import { selectorsFromPrefixes } from "../../src/policy/traffic-selectors.ts";
+
+/** An engine on a machine in memory, and what it did. */
+export interface MemoryPeer {
+  readonly engine: Engine;
+  readonly tun: MemoryTun;
+  readonly network: MemoryNetwork;
+  readonly events: readonly IkeEvent[];
+  /** The next packet that came out of the tunnel. */
+  nextPacket(): Promise<Uint8Array>;
+  /** Lets everything that is under way happen. */
+  settle(): Promise<void>;
+}
+
+export interface PairOptions {
+  readonly gatewayKey?: string;
+  readonly clientEsp?: string;
+  readonly gatewayEsp?: string;
+}
+
+/** A client (10.1.0.0/24, fd01::/64) and a gateway (10.2.0.0/24, fd02::/64) that share one wire. Neither initiates by itself. */
+export async function pairOfEngines(
+  options: PairOptions,
+): Promise<{ readonly client: MemoryPeer; readonly gateway: MemoryPeer; readonly wire: MemoryWire }> {
+  const wire = new MemoryWire();
+  const key = "a secret of the test";
+  const client = await startPeer(wire, {
+    address: "192.0.2.1",
+    peer: "192.0.2.2",
+    key,
+    esp: options.clientEsp ?? "aes256gcm16",
+    number: 1,
+  });
+  const gateway = await startPeer(wire, {
+    address: "192.0.2.2",
+    peer: "192.0.2.1",
+    key: options.gatewayKey ?? key,
+    esp: options.gatewayEsp ?? "aes256gcm16",
+    number: 2,
+  });
+  return { client, gateway, wire };
+}
+
+async function startPeer(
+  wire: MemoryWire,
+  facts: {
+    readonly address: string;
+    readonly peer: string;
+    readonly key: string;
+    readonly esp: string;
+    readonly number: 1 | 2;
+  },
+): Promise<MemoryPeer> {
+  const host = createMemoryHost(wire.host([facts.address]));
+  const events: IkeEvent[] = [];
+  const engine = await Engine.start({
+    config: configOf(facts),
+    host,
+    onEvent: (event) => events.push(event),
+  });
+  const tun = host.tun!;
+  return {
+    engine,
+    tun,
+    network: host.network,
+    events,
+    nextPacket: async () => {
+      const packets: Uint8Array[] = [];
+      for (let turns = 0; turns < 1000 && packets.length === 0; turns++) {
+        await turn();
+        packets.push(...tun.drain());
+      }
+      return packets[0]!;
+    },
+    settle: async () => {
+      for (let turns = 0; turns < 20; turns++) await turn();
+    },
+  };
+}
+
+function configOf(facts: {
+  readonly address: string;
+  readonly peer: string;
+  readonly key: string;
+  readonly esp: string;
+  readonly number: 1 | 2;
+}): EngineConfig {
+  const other = 3 - facts.number;
+  return {
+    connections: [
+      {
+        name: "site",
+        start: "respond",
+        local: { address: facts.address, identity: parseIdentity(`host${facts.number}.example.org`) },
+        remote: { address: facts.peer, port: 500, identity: parseIdentity(`host${other}.example.org`) },
+        presharedKey: new TextEncoder().encode(facts.key),
+        ikeProposals: [parseIkeProposal("aes256gcm16-prfsha384-x25519")],
+        children: [
+          {
+            name: "lan",
+            local: selectorsFromPrefixes([`10.${facts.number}.0.0/24`, `fd0${facts.number}::/64`]),
+            remote: selectorsFromPrefixes([`10.${other}.0.0/24`, `fd0${other}::/64`]),
+            espProposals: [parseEspProposal(facts.esp)],
+            replayWindowPackets: 1024,
+          },
+        ],
+      },
+    ],
+    listen: { addresses: ["0.0.0.0"], port: 500, natTraversalPort: 4500 },
+    tun: { name: "ikebana0", mtu: 1400 },
+    stateDirectory: "/nonexistent",
+  };
+}
