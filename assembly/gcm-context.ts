@@ -11,9 +11,10 @@ const TABLE_OFFSET: u32 = 4;
 const ROUND_KEYS_OFFSET: u32 = 64;
 /** For each of 32 groups of eight counters, planes: how round 1 differs from that of counter 0 (ctr.ts). */
 const COUNTER_ROUNDS_OFFSET: u32 = 2048;
-/** H^16 as rows (ghash-rows.ts). */
+/** H^8 and H^16 as rows (ghash-table.ts). */
 const FOLD_ROWS_OFFSET: u32 = 6144;
-const END_OFFSET: u32 = 6656;
+const FOLD_ROWS_SIZE: u32 = 512;
+const END_OFFSET: u32 = FOLD_ROWS_OFFSET + 2 * FOLD_ROWS_SIZE;
 
 if (END_OFFSET > <u32>AEAD_CONTEXT_SIZE) ERROR("The AES-GCM context does not fit its place in layout.ts");
 if (GHASH_TABLE_SIZE < 65536) ERROR("The GHASH table does not fit its place in layout.ts");
@@ -42,6 +43,8 @@ export function counterRounds(context: usize): usize {
   return context + COUNTER_ROUNDS_OFFSET;
 }
 
-export function foldRows(context: usize): usize {
-  return context + FOLD_ROWS_OFFSET;
+/** `power` is 8 or 16. */
+export function foldRows(context: usize, power: u32): usize {
+  const place: u32 = power == 16 ? FOLD_ROWS_SIZE : 0;
+  return context + FOLD_ROWS_OFFSET + place;
 }

@@ -51,6 +51,9 @@ import { xorText } from "./xor-text";
 /** Packets below this many whole groups of counters are packed with others altogether. */
 const FEWEST_GROUPS: u32 = 2;
 
+/** Up to so many keys in a batch, the processor's cache holds all 16 powers of each. */
+const FEW_KEYS: u32 = 4;
+
 /** Expands a key of 16, 24 or 32 octets into AEAD_CONTEXT_SIZE octets and a table of GHASH_TABLE_SIZE. */
 export function gcmExpandKey(context: usize, table: usize, key: usize, keyLength: u32): void {
   expandRoundKeys(context, key, keyLength);
@@ -86,14 +89,15 @@ export function gcmOpenBatch(jobs: usize, count: u32): void {
 function takeBatch(jobs: usize, count: u32, isOpening: bool): void {
   while (count != 0) {
     const ordered = min(count, ORDER_COUNT);
-    orderByContext(jobOrder(), jobOrderWork(), jobs, ordered);
+    const keyCount = orderByContext(jobOrder(), jobOrderWork(), jobs, ordered);
+    const powers: u32 = keyCount > FEW_KEYS ? 8 : 16;
     for (let i: u32 = 0; i < ordered; ) {
       const windowEnd = packWindow(i, ordered);
       let packed = packedBlocks();
       for (; i != windowEnd; ++i) {
         const job = jobAt(i);
-        if (isOpening) open(job, packed);
-        else seal(job, packed);
+        if (isOpening) open(job, packed, powers);
+        else seal(job, packed, powers);
         packed += 16 * packedCount(load<u32>(job, JOB_LENGTH_OFFSET));
       }
     }
@@ -126,14 +130,14 @@ function jobAt(place: u32): usize {
   return load<u32>(jobOrder() + 4 * place);
 }
 
-function seal(job: usize, packed: usize): void {
+function seal(job: usize, packed: usize, powers: u32): void {
   const mask = beginKeyStream(job, packed);
   xorKeyStream(job, packed);
-  v128.store(load<u32>(job, JOB_TAG_OFFSET), v128.xor(mask, hash(job, JOB_DESTINATION_OFFSET)));
+  v128.store(load<u32>(job, JOB_TAG_OFFSET), v128.xor(mask, hash(job, powers, JOB_DESTINATION_OFFSET)));
 }
 
-function open(job: usize, packed: usize): void {
-  const sum = hash(job, JOB_SOURCE_OFFSET);
+function open(job: usize, packed: usize, powers: u32): void {
+  const sum = hash(job, powers, JOB_SOURCE_OFFSET);
   const tag = v128.xor(sum, beginKeyStream(job, packed));
   if (v128.any_true(v128.xor(tag, v128.load(load<u32>(job, JOB_TAG_OFFSET))))) {
     memory.fill(load<u32>(job, JOB_DESTINATION_OFFSET), 0, load<u32>(job, JOB_LENGTH_OFFSET));
@@ -145,9 +149,10 @@ function open(job: usize, packed: usize): void {
 }
 
 /** GHASH over the AAD and the ciphertext, which is the source or the destination. */
-function hash(job: usize, textOffset: usize): v128 {
+function hash(job: usize, powers: u32, textOffset: usize): v128 {
   return ghash(
     load<u32>(job, JOB_CONTEXT_OFFSET),
+    powers,
     load<u32>(job, JOB_AAD_OFFSET),
     load<u32>(job, JOB_AAD_LENGTH_OFFSET),
     load<u32>(job + textOffset),

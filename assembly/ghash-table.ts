@@ -3,16 +3,16 @@
 // A block is a polynomial whose term x^0 is the most significant bit of octet 0. Table k holds b(x) * H^k for every octet
 // b in place 0, 256 entries of 16 octets. Constant time: entries are made by shifts and sums; nothing is looked up.
 
-import { foldRows, setTable, table as tableOf } from "./gcm-context";
+import { foldRows, setTable } from "./gcm-context";
 import { rowsOfH } from "./gcm-scratch";
 import { reduce } from "./ghash-reduce";
 
-export const POWER_COUNT: u32 = 16;
+const POWER_COUNT: u32 = 16;
 export const POWER_SIZE: u32 = 4096;
 /** Octets of one factor as rows. */
 export const ROWS_SIZE: u32 = 512;
 
-/** Writes H^1 to H^16 as tables and H^16 as rows. */
+/** Writes H^1 to H^16 as tables, and H^8 and H^16 as rows. */
 export function expandGhashTable(context: usize, table: usize, h: v128): void {
   const rows = rowsOfH();
   setTable(context, table);
@@ -23,7 +23,8 @@ export function expandGhashTable(context: usize, table: usize, h: v128): void {
     power = multiply(rows, power);
     writePower(table + POWER_SIZE * k, power);
   }
-  writeRows(foldRows(context), tableOf(context) + POWER_SIZE * (POWER_COUNT - 1));
+  writeRows(foldRows(context, 8), table + POWER_SIZE * 7);
+  writeRows(foldRows(context, 16), table + POWER_SIZE * 15);
   memory.fill(rows, 0, ROWS_SIZE);
 }
 

@@ -17,11 +17,14 @@ const KEY_SLOTS_OFFSET: u32 = JOB_SLOTS_OFFSET + 4 * ORDER_COUNT;
 if (KEY_SLOTS_OFFSET + 4 * ORDER_COUNT != ORDER_WORK_SIZE)
   ERROR("ORDER_WORK_SIZE is not what the order needs");
 
-/** Writes the addresses of 1 to ORDER_COUNT jobs to `order`: keys as they first appear, the jobs of each as they lie. */
-export function orderByContext(order: usize, work: usize, jobs: usize, count: u32): void {
+/**
+ * Writes the addresses of 1 to ORDER_COUNT jobs to `order`: keys as they first appear, the jobs of each as they lie.
+ * Gives the number of keys.
+ */
+export function orderByContext(order: usize, work: usize, jobs: usize, count: u32): u32 {
   if (haveOneContext(jobs, count)) {
     for (let i: u32 = 0; i < count; ++i) store<u32>(order + 4 * i, <u32>jobs + JOB_SIZE * i);
-    return;
+    return 1;
   }
   const jobSlots = work + JOB_SLOTS_OFFSET;
   const keySlots = work + KEY_SLOTS_OFFSET;
@@ -52,6 +55,7 @@ export function orderByContext(order: usize, work: usize, jobs: usize, count: u3
     store<u32>(at, <u32>jobs + JOB_SIZE * i);
     store<u32>(slot, at + 4, PLACE_OFFSET);
   }
+  return keyCount;
 }
 
 function haveOneContext(jobs: usize, count: u32): bool {
