@@ -1,0 +1,120 @@
+import { randomBytes } from "node:crypto";
+import { gcm } from "@noble/ciphers/aes.js";
+import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
+import type { Kernel } from "../../src/esp/kernel.ts";
+import { KernelBatch } from "./kernel-batch.ts";
+import {
+  type AeadName,
+  KEY_LENGTHS,
+  makePackets,
+  openWithNode,
+  type Packet,
+  sealWithNode,
+} from "./packets.ts";
+import { expectEqual, type Subject } from "./subject.ts";
+
+const BATCH = 64;
+const LENGTHS = [64, 256, 1400, 9000];
+const AEADS: readonly { readonly aead: AeadName; readonly title: string }[] = [
+  { aead: "aes-128-gcm", title: "AES-128-GCM" },
+  { aead: "aes-256-gcm", title: "AES-256-GCM" },
+  { aead: "chacha20-poly1305", title: "ChaCha20-Poly1305" },
+];
+
+interface AeadWork {
+  readonly aead: AeadName;
+  readonly title: string;
+  readonly length: number;
+  readonly isSealing: boolean;
+}
+
+/** The kernels against others, 64 packets of one SA in a run: the kernel takes them as a batch, the others one by one. */
+export function* aeadSubjects(kernel: Kernel, buffer: SharedArrayBuffer): Generator<Subject> {
+  for (const { aead, title } of AEADS) {
+    for (const length of LENGTHS) {
+      for (const isSealing of [true, false]) {
+        yield aeadSubject({ kernel, buffer, work: { aead, title, length, isSealing } });
+      }
+    }
+  }
+}
+
+function aeadSubject({
+  kernel,
+  buffer,
+  work: { aead, title, length, isSealing },
+}: {
+  readonly kernel: Kernel;
+  readonly buffer: SharedArrayBuffer;
+  readonly work: AeadWork;
+}): Subject {
+  const key = randomBytes(KEY_LENGTHS[aead]);
+  const packets = makePackets(aead, { key, count: BATCH, length });
+  const batch = new KernelBatch(kernel, { buffer, worker: 0, aead });
+  batch.expandKey(key, 0);
+  batch.put(packets, { slot: 0, isSealed: !isSealing });
+  const runKernel = isSealing ? () => batch.seal() : () => batch.open();
+  const others = isSealing ? sealers(aead, key) : openers(aead, key);
+  const name = `${title} ${isSealing ? "seal" : "open"} ${length} B`;
+  return {
+    group: "AEAD, batches of 64 packets",
+    name,
+    operations: BATCH,
+    octets: BATCH * length,
+    contenders: [
+      { name: "kernel", run: runKernel },
+      ...others.map(({ name, doOne }) => ({
+        name,
+        run() {
+          for (const packet of packets) doOne(packet);
+        },
+      })),
+    ],
+    prove() {
+      runKernel();
+      const outputs = new Map([["kernel", isSealing ? batch.sealed() : batch.opened()]]);
+      for (const { name, doOne } of others) {
+        outputs.set(name, Buffer.concat(packets.flatMap((packet) => doOne(packet))));
+      }
+      expectEqual(name, outputs);
+    },
+  };
+}
+
+/** Somebody who takes one packet at a time; what comes out may be in pieces. */
+interface OneByOne {
+  readonly name: string;
+  readonly doOne: (packet: Packet) => readonly Uint8Array[] | Uint8Array;
+}
+
+function sealers(aead: AeadName, key: Uint8Array): readonly OneByOne[] {
+  const noble = nobleCipher(aead);
+  return [
+    {
+      name: "node:crypto",
+      doOne(packet) {
+        const { ciphertext, tag } = sealWithNode(aead, key, packet);
+        return [ciphertext, tag];
+      },
+    },
+    {
+      name: "@noble/ciphers",
+      doOne: ({ nonce, aad, plaintext }) => noble(key, nonce, aad).encrypt(plaintext),
+    },
+  ];
+}
+
+function openers(aead: AeadName, key: Uint8Array): readonly OneByOne[] {
+  const noble = nobleCipher(aead);
+  return [
+    { name: "node:crypto", doOne: (packet) => openWithNode(aead, key, packet) },
+    {
+      name: "@noble/ciphers",
+      doOne: ({ nonce, aad, sealed }) => noble(key, nonce, aad).decrypt(sealed),
+    },
+  ];
+}
+
+function nobleCipher(aead: AeadName): typeof gcm | typeof chacha20poly1305 {
+  return aead === "chacha20-poly1305" ? chacha20poly1305 : gcm;
+}
