@@ -199,6 +199,12 @@ export class EspBed {
     return this.#results(count);
   }
 
+  /** Where the packet of a descriptor lies. */
+  sourceOf(index: number): number {
+    const descriptor = REGION + WORKER_DESCRIPTORS_OFFSET + index * DESCRIPTOR_SIZE;
+    return this.view.getUint32(descriptor + DESCRIPTOR_SOURCE_OFFSET, true);
+  }
+
   describe(index: number, address: number, length: number): void {
     this.#describe(index, address, length);
   }

@@ -1,0 +1,141 @@
+import type { Config } from "../config/config.ts";
+import { loadConfig } from "../config/load.ts";
+import type { Daemon } from "../control/daemon.ts";
+import { ControlServer } from "../control/server.ts";
+import type { EngineControl, Outcome } from "../engine/control-surface.ts";
+import { PolicyError } from "../errors/index.ts";
+import type { Logger } from "../log/logger.ts";
+import type { LogEvent } from "../log/record.ts";
+
+/** An engine as the daemon drives it. */
+export interface RunningEngine extends EngineControl {
+  /** Deletes what was negotiated, restores routes, closes devices and sockets. */
+  stop(): Promise<void>;
+}
+
+export type StartEngine = (options: {
+  readonly config: Config;
+  readonly onEvent: (event: LogEvent) => void;
+}) => Promise<RunningEngine>;
+
+export interface DaemonOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly startEngine: StartEngine;
+  /** Called when somebody asks through the socket that the process ends. */
+  readonly onStopRequest: () => void;
+}
+
+/** One engine, its control socket and its log. */
+export class RunningDaemon {
+  readonly #engine: RunningEngine;
+  readonly #server: ControlServer;
+  readonly #logger: Logger;
+  #config: Config;
+  #reloading: Promise<Outcome> | undefined;
+
+  /**
+   * Claims the socket first: where another daemon lives, nothing of it is touched. Throws PlatformError or PolicyError, having undone
+   * what it did.
+   */
+  static async start(options: DaemonOptions): Promise<RunningDaemon> {
+    const { config, logger, startEngine } = options;
+    const server = await ControlServer.listen(config.socket);
+    try {
+      const engine = await startEngine({ config, onEvent: (event) => logger.log(event) });
+      return new RunningDaemon({ ...options, server, engine });
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+  }
+
+  private constructor(
+    options: DaemonOptions & { readonly server: ControlServer; readonly engine: RunningEngine },
+  ) {
+    this.#engine = options.engine;
+    this.#server = options.server;
+    this.#logger = options.logger;
+    this.#config = options.config;
+    this.#server.serve(this.#surface(options.onStopRequest));
+  }
+
+  async stop(): Promise<void> {
+    try {
+      await this.#engine.stop();
+    } finally {
+      await this.#server.close();
+    }
+  }
+
+  /** Reads the file again; one reload at a time, and whoever asks meanwhile gets the answer of the one under way. */
+  reload(): Promise<Outcome> {
+    this.#reloading ??= this.#reload().finally(() => {
+      this.#reloading = undefined;
+    });
+    return this.#reloading;
+  }
+
+  async #reload(): Promise<Outcome> {
+    const outcome = await this.#tryReload();
+    this.#logger.log({
+      name: outcome.kind === "done" ? "configuration-reloaded" : "configuration-refused",
+      level: outcome.kind === "done" ? "info" : "error",
+      connection: undefined,
+      // The answer to whoever asked has every line; the log has the first.
+      message: outcome.message.split("\n", 1)[0] ?? "",
+      facts: { file: this.#config.file },
+    });
+    return outcome;
+  }
+
+  async #tryReload(): Promise<Outcome> {
+    try {
+      const config = loadConfig(this.#config.file);
+      for (const message of config.warnings) this.#logger.log(warning(message));
+      const fixed = fixedKeys(this.#config, config);
+      if (fixed.length > 0) {
+        const message = `${fixed.join(", ")} cannot change while ikebana runs; the old configuration stays`;
+        return { kind: "failed", reason: "configuration", message };
+      }
+      const outcome = await this.#engine.reload(config);
+      if (outcome.kind === "done") {
+        this.#config = config;
+        this.#logger.setLevel(config.log.level);
+      }
+      return outcome;
+    } catch (error) {
+      const message = `the old configuration stays: ${error instanceof Error ? error.message : String(error)}`;
+      return { kind: "failed", reason: error instanceof PolicyError ? "configuration" : "other", message };
+    }
+  }
+
+  #surface(onStopRequest: () => void): Daemon {
+    return {
+      status: () => this.#engine.status(),
+      up: (name) => this.#engine.up(name),
+      down: (name) => this.#engine.down(name),
+      liveness: (name) => this.#engine.liveness(name),
+      reload: () => this.reload(),
+      stop: onStopRequest,
+      recentLog: () => this.#logger.recent(),
+      followLog: (listener) => this.#logger.subscribe(listener),
+    };
+  }
+}
+
+export function warning(message: string): LogEvent {
+  return { name: "configuration-warning", level: "warning", connection: undefined, message, facts: {} };
+}
+
+/** What is open already and would have to be opened anew. */
+function fixedKeys(before: Config, after: Config): readonly string[] {
+  const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+  return [
+    ...(same(before.listen, after.listen) ? [] : ["listen"]),
+    ...(same(before.tun.name, after.tun.name) ? [] : ["tun"]),
+    ...(same(before.tun.mtu, after.tun.mtu) ? [] : ["mtu"]),
+    ...(same(before.socket, after.socket) ? [] : ["socket"]),
+    ...(same(before.stateDirectory, after.stateDirectory) ? [] : ["state"]),
+  ];
+}

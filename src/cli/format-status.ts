@@ -1,0 +1,128 @@
+import type {
+  ChildSaStatus,
+  ConnectionStatus,
+  EngineStatus,
+  IkeSaStatus,
+  TrafficStatus,
+} from "../engine/status.ts";
+import { printable } from "../log/redact.ts";
+import { formatCount, formatDuration, formatOctets } from "./quantities.ts";
+
+const GREEN = "\x1b[32m";
+const YELLOW = "\x1b[33m";
+const RED = "\x1b[31m";
+const BOLD = "\x1b[1m";
+const DIM = "\x1b[2m";
+const RESET = "\x1b[0m";
+
+const COLOUR_OF_STATE: Readonly<Record<ConnectionStatus["state"], string>> = {
+  established: GREEN,
+  connecting: YELLOW,
+  deleting: YELLOW,
+  down: RED,
+};
+
+/**
+ * The status for people:
+ *
+ *   ikebana 0.1.0, running for 2h 3m, ikebana0 with MTU 1400, listening on 0.0.0.0:500, 0.0.0.0:4500
+ *
+ *   office  established for 12m 4s as initiator
+ *     peer   b.example.org at 192.0.2.2:4500
+ *     local  a.example.org at 192.0.2.1:4500
+ *     IKE    aes256gcm16-prfsha384-x25519, negotiated in 14ms, SPIs 7d24a0fc61be9033 and 02c1d57a9e880f41
+ *     lan    10.1.0.0/16 <-> 10.2.0.0/16
+ *            aes256gcm16, for 12m 4s, SPIs in c0010001 out c8d20f3a
+ *            in   1,204 packets    1.2 MB  drops: 3 replayed
+ *            out  1,377 packets  301.0 kB
+ */
+export function formatStatus(status: EngineStatus, { colour }: { readonly colour: boolean }): string {
+  const paint: Paint = (text, style) => (colour ? `${style}${text}${RESET}` : text);
+  const blocks = [
+    headline(status),
+    ...status.connections.map((connection) => connectionBlock(connection, paint)),
+    ...dataPlaneBlock(status),
+  ];
+  return `${blocks.join("\n\n")}\n`;
+}
+
+type Paint = (text: string, style: string) => string;
+
+function headline({ version, uptimeMs, tun, listen }: EngineStatus): string {
+  const ports = listen.length === 0 ? "listening nowhere" : `listening on ${listen.join(", ")}`;
+  return `ikebana ${version}, running for ${formatDuration(uptimeMs)}, ${tun.name} with MTU ${tun.mtu}, ${ports}`;
+}
+
+function connectionBlock(connection: ConnectionStatus, paint: Paint): string {
+  const { name, state, lastError, ikeSa } = connection;
+  const age = ikeSa === undefined ? "" : ` for ${formatDuration(ikeSa.establishedMs)} as ${ikeSa.role}`;
+  const title = `${paint(printable(name), BOLD)}  ${paint(state, COLOUR_OF_STATE[state])}${age}`;
+  const rows = [
+    ...(lastError === undefined ? [] : [{ label: "error", lines: [paint(printable(lastError), RED)] }]),
+    ...(ikeSa === undefined ? [] : ikeSaRows(ikeSa, paint)),
+  ];
+  const width = Math.max(5, ...rows.map(({ label }) => label.length));
+  return [title, ...rows.flatMap((row) => indented(row, width))].join("\n");
+}
+
+interface Row {
+  readonly label: string;
+  readonly lines: readonly string[];
+}
+
+/** The label beside the first line, the others below it. */
+function indented({ label, lines }: Row, width: number): readonly string[] {
+  return lines.map((line, index) => `  ${(index === 0 ? label : "").padEnd(width)}  ${line}`);
+}
+
+function ikeSaRows(ikeSa: IkeSaStatus, paint: Paint): readonly Row[] {
+  const { remote, local, proposal, negotiationMs, initiatorSpi, responderSpi, children } = ikeSa;
+  const spis = paint(`SPIs ${initiatorSpi} and ${responderSpi}`, DIM);
+  return [
+    { label: "peer", lines: [endpoint(remote)] },
+    { label: "local", lines: [endpoint(local)] },
+    { label: "IKE", lines: [`${proposal}, negotiated in ${formatDuration(negotiationMs)}, ${spis}`] },
+    ...children.map((child) => ({ label: printable(child.name), lines: childLines(child, paint) })),
+  ];
+}
+
+function endpoint({ identity, address, port }: IkeSaStatus["remote"]): string {
+  const socketAddress = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+  return identity === address ? socketAddress : `${printable(identity)} at ${socketAddress}`;
+}
+
+function childLines(child: ChildSaStatus, paint: Paint): readonly string[] {
+  const { local, remote, proposal, establishedMs, inboundSpi, outboundSpi, inbound, outbound } = child;
+  const packets = [inbound.packets, outbound.packets].map((count) => `${formatCount(count)} packets`);
+  const octets = [inbound.octets, outbound.octets].map(formatOctets);
+  const [packetWidth, octetWidth] = [packets, octets].map((column) =>
+    Math.max(...column.map((cell) => cell.length)),
+  );
+  const traffic = [inbound, outbound].map((direction, index) => {
+    const cells = `${packets[index]?.padStart(packetWidth ?? 0)}  ${octets[index]?.padStart(octetWidth ?? 0)}`;
+    return `${index === 0 ? "in " : "out"}  ${cells}${dropsOf(direction, paint)}`;
+  });
+  return [
+    `${local.join(", ")} <-> ${remote.join(", ")}`,
+    `${proposal}, for ${formatDuration(establishedMs)}, ${paint(`SPIs in ${inboundSpi} out ${outboundSpi}`, DIM)}`,
+    ...traffic,
+  ];
+}
+
+function dropsOf({ drops }: TrafficStatus, paint: Paint): string {
+  const text = dropText(drops);
+  return text === "" ? "" : paint(`  drops: ${text}`, YELLOW);
+}
+
+function dataPlaneBlock({ dataPlane }: EngineStatus): readonly string[] {
+  const text = dropText(dataPlane.drops);
+  return text === "" ? [] : [`packets of no SA: ${text}`];
+}
+
+/** "3 replayed, 12 integrityFailed": the counters' own names, so that they can be looked up. */
+function dropText(drops: Readonly<Record<string, number>>): string {
+  return Object.entries(drops)
+    .filter(([, count]) => count > 0)
+    .map(([cause, count]) => `${formatCount(count)} ${cause}`)
+    .join(", ");
+}

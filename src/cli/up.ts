@@ -1,0 +1,163 @@
+import type { Config } from "../config/config.ts";
+import { loadConfig } from "../config/load.ts";
+import { version } from "../engine/version.ts";
+import { formatHuman, formatJson } from "../log/format.ts";
+import { Logger } from "../log/logger.ts";
+import type { LogRecord } from "../log/record.ts";
+import { RunningDaemon, type StartEngine, warning } from "./daemon.ts";
+import { ExitCode } from "./exit-code.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** How often the log tells what its rate limit has left out. */
+const FLUSH_INTERVAL_MS = 10_000;
+/** Deletes are answered or given up long before; then we end without what is left. */
+const STOP_LIMIT_MS = 15_000;
+
+export interface UpOptions {
+  readonly configFile: string;
+  readonly terminal: Terminal;
+  readonly startEngine: StartEngine;
+}
+
+/**
+ * Runs the daemon in the foreground until SIGTERM, SIGINT or a stop through the socket; SIGHUP reloads. A second SIGTERM or SIGINT
+ * ends the process at once. Throws what keeps it from starting.
+ */
+export async function runUp({ configFile, terminal, startEngine }: UpOptions): Promise<ExitCode> {
+  const config = loadConfig(configFile);
+  const logger = startLogger(config, terminal);
+  const stop = new StopRequest();
+  terminal.outliveReader();
+  const flushing = setInterval(() => logger.flush(), FLUSH_INTERVAL_MS);
+  flushing.unref();
+  stop.listenToSignals();
+  try {
+    announceStart(config, logger);
+    const daemon = await RunningDaemon.start({
+      config,
+      logger,
+      startEngine,
+      onStopRequest: () => stop.request({ reason: "asked through the control socket", code: ExitCode.DONE }),
+    });
+    const reload = () => void daemon.reload();
+    process.on("SIGHUP", reload);
+    announceReady(config, logger);
+    const { reason, code } = await stop.requested;
+    logger.log({
+      name: "stopping",
+      level: "info",
+      connection: undefined,
+      message: `stopping: ${reason}`,
+      facts: {},
+    });
+    const isClean = await stopWithin(daemon, STOP_LIMIT_MS, logger);
+    process.off("SIGHUP", reload);
+    return isClean ? code : ExitCode.WRONG_USE;
+  } finally {
+    stop.ignoreSignals();
+    clearInterval(flushing);
+    logger.flush();
+  }
+}
+
+function startLogger(config: Config, terminal: Terminal): Logger {
+  const logger = new Logger({ level: config.log.level });
+  const format = (record: LogRecord) =>
+    config.log.format === "json"
+      ? formatJson(record)
+      : formatHuman(record, { colour: terminal.outHasColour });
+  logger.subscribe((record) => terminal.out(`${format(record)}\n`));
+  return logger;
+}
+
+function announceStart(config: Config, logger: Logger): void {
+  logger.log({
+    name: "starting",
+    level: "info",
+    connection: undefined,
+    message: `ikebana ${version()} is starting with ${config.file}`,
+    facts: { version: version(), file: config.file, pid: process.pid },
+  });
+  for (const message of config.warnings) logger.log(warning(message));
+}
+
+function announceReady(config: Config, logger: Logger): void {
+  const names = config.connections.map(({ name }) => name);
+  logger.log({
+    name: "ready",
+    level: "info",
+    connection: undefined,
+    message: `ready: ${names.length === 1 ? "connection" : "connections"} ${names.join(", ")}`,
+    facts: { socket: config.socket },
+  });
+}
+
+async function stopWithin(daemon: RunningDaemon, limitMs: number, logger: Logger): Promise<boolean> {
+  const failed = (message: string) => {
+    logger.log({ name: "stop-failed", level: "error", connection: undefined, message, facts: {} });
+    return false;
+  };
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(
+      () => resolve(failed(`stopping took longer than ${limitMs / 1000} s; giving up`)),
+      limitMs,
+    );
+  });
+  const stopped = daemon.stop().then(
+    () => true,
+    (error: unknown) => failed(`stopping failed: ${error instanceof Error ? error.message : String(error)}`),
+  );
+  try {
+    return await Promise.race([stopped, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Why and with what the daemon ends: the first request counts. */
+class StopRequest {
+  readonly requested: Promise<StopReason>;
+  #resolve: (reason: StopReason) => void = () => {};
+  #signalCount = 0;
+
+  constructor() {
+    this.requested = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  request(reason: StopReason): void {
+    this.#resolve(reason);
+  }
+
+  listenToSignals(): void {
+    for (const signal of STOP_SIGNALS) process.on(signal, this.#onSignal);
+    process.on("uncaughtException", this.#onUncaught);
+  }
+
+  ignoreSignals(): void {
+    for (const signal of STOP_SIGNALS) process.off(signal, this.#onSignal);
+    process.off("uncaughtException", this.#onUncaught);
+  }
+
+  readonly #onSignal = (signal: NodeJS.Signals) => {
+    this.#signalCount += 1;
+    // The shell's convention: 128 and the signal's number.
+    if (this.#signalCount > 1) process.exit(signal === "SIGINT" ? 130 : 143);
+    this.request({ reason: signal, code: ExitCode.DONE });
+  };
+
+  /** A fault of ours: end tidily rather than leave routes and devices behind. */
+  readonly #onUncaught = (error: Error) => {
+    process.stderr.write(`ikebana: internal error: ${error.stack ?? error.message}\n`);
+    this.request({ reason: "an internal error", code: ExitCode.WRONG_USE });
+  };
+}
+
+interface StopReason {
+  readonly reason: string;
+  readonly code: ExitCode;
+}
+
+const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;

@@ -1,0 +1,135 @@
+import { describe, expect, test } from "vitest";
+import { exitCodeOf, exitCodeOfError } from "../../src/cli/exit-code.ts";
+import { formatStatus } from "../../src/cli/format-status.ts";
+import { formatCount, formatDuration, formatOctets } from "../../src/cli/quantities.ts";
+import type { EngineStatus } from "../../src/engine/status.ts";
+import { PlatformError, PolicyError } from "../../src/errors/index.ts";
+
+const STATUS: EngineStatus = {
+  version: "0.1.0",
+  uptimeMs: 7_400_000,
+  tun: { name: "ikebana0", mtu: 1400 },
+  listen: ["0.0.0.0:500", "0.0.0.0:4500"],
+  connections: [
+    {
+      name: "office",
+      state: "established",
+      lastError: undefined,
+      ikeSa: {
+        role: "initiator",
+        initiatorSpi: "7d24a0fc61be9033",
+        responderSpi: "02c1d57a9e880f41",
+        proposal: "aes256gcm16-prfsha384-x25519",
+        local: { identity: "a.example.org", address: "192.0.2.1", port: 4500 },
+        remote: { identity: "2001:db8::2", address: "2001:db8::2", port: 4500 },
+        establishedMs: 724_000,
+        negotiationMs: 14.2,
+        children: [
+          {
+            name: "lan",
+            inboundSpi: "c0010001",
+            outboundSpi: "c8d20f3a",
+            proposal: "aes256gcm16",
+            local: ["10.1.0.0/16", "fd00::/64"],
+            remote: ["10.2.0.0/16"],
+            establishedMs: 724_000,
+            inbound: { packets: 1204, octets: 1_203_456, drops: { replayed: 3 } },
+            outbound: { packets: 12, octets: 999, drops: {} },
+          },
+        ],
+      },
+    },
+    { name: "branch", state: "down", lastError: "192.0.2.9 does not answer", ikeSa: undefined },
+  ],
+  dataPlane: { drops: { noSa: 12 } },
+};
+
+describe("the status for people", () => {
+  test("has connections, peers, proposals, selectors, ages, counters and drops", () => {
+    expect(formatStatus(STATUS, { colour: false })).toBe(
+      `ikebana 0.1.0, running for 2h 3m, ikebana0 with MTU 1400, listening on 0.0.0.0:500, 0.0.0.0:4500
+
+office  established for 12m 4s as initiator
+  peer   [2001:db8::2]:4500
+  local  a.example.org at 192.0.2.1:4500
+  IKE    aes256gcm16-prfsha384-x25519, negotiated in 14ms, SPIs 7d24a0fc61be9033 and 02c1d57a9e880f41
+  lan    10.1.0.0/16, fd00::/64 <-> 10.2.0.0/16
+         aes256gcm16, for 12m 4s, SPIs in c0010001 out c8d20f3a
+         in   1,204 packets  1.2 MB  drops: 3 replayed
+         out     12 packets   999 B
+
+branch  down
+  error  192.0.2.9 does not answer
+
+packets of no SA: 12 noSa
+`,
+    );
+  });
+
+  test("lets no peer steer the terminal", () => {
+    const [office] = STATUS.connections;
+    const ikeSa = {
+      ...office!.ikeSa!,
+      remote: { identity: "\x1b[2J\nroot", address: "192.0.2.2", port: 4500 },
+    };
+    const text = formatStatus({ ...STATUS, connections: [{ ...office!, ikeSa }] }, { colour: false });
+    expect(text).not.toContain("\x1b");
+    expect(text).toContain("\\u{1b}[2J\\u{a}root at 192.0.2.2:4500");
+  });
+
+  test("is coloured only when asked", () => {
+    expect(formatStatus(STATUS, { colour: true })).toContain("\x1b[32mestablished\x1b[0m");
+  });
+});
+
+test.each([
+  [0, "0ms"],
+  [999, "999ms"],
+  [1000, "1s"],
+  [59_999, "59s"],
+  [60_000, "1m"],
+  [3_725_000, "1h 2m"],
+  [86_400_000, "1d"],
+  [90_061_000, "1d 1h"],
+  [86_405_000, "1d"],
+])("%i ms read as %s", (ms, text) => expect(formatDuration(ms)).toBe(text));
+
+test.each([
+  [0, "0 B"],
+  [999, "999 B"],
+  [1000, "1.0 kB"],
+  [999_949, "999.9 kB"],
+  [999_950, "1.0 MB"],
+  [1_234_567_890, "1.2 GB"],
+])("%i octets read as %s", (octets, text) => expect(formatOctets(octets)).toBe(text));
+
+test.each([
+  [0, "0"],
+  [999, "999"],
+  [1000, "1,000"],
+  [1_234_567, "1,234,567"],
+])("%i reads as %s", (count, text) => expect(formatCount(count)).toBe(text));
+
+test.each([
+  ["unknown-connection", 1],
+  ["not-established", 1],
+  ["configuration", 2],
+  ["authentication-failed", 4],
+  ["no-proposal-chosen", 5],
+  ["timeout", 6],
+  ["permission", 8],
+  ["other", 1],
+] as const)("a failure for %s ends with %i", (reason, code) => {
+  expect(exitCodeOf({ kind: "failed", reason, message: "" })).toBe(code);
+});
+
+test.each([
+  [new PolicyError("", { code: "CONFIG" }), 2],
+  [new PolicyError(""), 1],
+  [new PlatformError("", { code: "NOT_RUNNING" }), 3],
+  [new PlatformError("", { code: "ETIMEDOUT" }), 6],
+  [new PlatformError("", { code: "EPERM" }), 8],
+  [new PlatformError("", { code: "EACCES" }), 8],
+  [new PlatformError("", { code: "EADDRINUSE" }), 1],
+  [new TypeError(""), 1],
+])("%o ends with %i", (error, code) => expect(exitCodeOfError(error)).toBe(code));
