@@ -1,8 +1,14 @@
 import { createHmac } from "node:crypto";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { pskAuth, verifyPskAuth } from "../../src/auth/psk.ts";
 import { identificationBody, signedOctets } from "../../src/auth/signed-octets.ts";
+import * as constantTime from "../../src/bytes/constant-time.ts";
 import { toHex } from "../../src/bytes/hex.ts";
+
+vi.mock(import("../../src/bytes/constant-time.ts"), async (original) => {
+  const { equal } = await original();
+  return { equal: vi.fn(equal) };
+});
 
 const message = Buffer.from("the whole IKE_SA_INIT message");
 const peerNonce = Buffer.alloc(32, 0x5a);
@@ -49,4 +55,12 @@ test("verification accepts the right key alone", () => {
     forged[bit >>> 3]! ^= 1 << (bit & 7);
     expect(verifyPskAuth({ ...claim, authentication: forged })).toBe(false);
   }
+});
+
+test("verification compares in constant time", () => {
+  const authentication = new Uint8Array(32);
+  vi.mocked(constantTime.equal).mockClear();
+  verifyPskAuth({ prfId: 5, psk, signedOctets: octets, authentication });
+  expect(constantTime.equal).toHaveBeenCalledOnce();
+  expect(vi.mocked(constantTime.equal).mock.calls[0]).toContain(authentication);
 });

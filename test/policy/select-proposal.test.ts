@@ -127,6 +127,24 @@ describe("the responder", () => {
     }
   });
 
+  test("keeps cipher and integrity fitting where a proposal mixes both kinds of cipher", () => {
+    const [combined] = ike("aes256gcm16-prfsha256-x25519");
+    const mixed = [
+      withTransforms(combined!, { type: 1, id: 12, keyLength: 256 }, { type: 3, id: 12 }, { type: 3, id: 0 }),
+    ];
+    const withoutNone = [withTransforms(combined!, { type: 1, id: 12, keyLength: 256 }, { type: 3, id: 12 })];
+    expect(chosen(selectProposal({ offered: withoutNone, allowed: mixed }))).toBe("1:aes256-sha256-x25519");
+    expect(chosen(selectProposal({ offered: mixed, allowed: mixed }))).toBe("1:aes256gcm16-prfsha256-x25519");
+  });
+
+  test("never agrees on IKE without a key exchange, even if both sides name NONE", () => {
+    const [offer] = ike("aes256-sha256-x25519");
+    const none = [
+      { ...offer!, transforms: offer!.transforms.map((t) => (t.type === 4 ? { type: 4, id: 0 } : t)) },
+    ];
+    expect(selectProposal({ offered: none, allowed: none }).kind).toBe("refused");
+  });
+
   test("wants a sequence number transform in ESP", () => {
     const [offer] = esp("aes256gcm16-esn");
     expect(selectProposal({ offered: [offer!], allowed: esp("aes256gcm16") }).kind).toBe("refused");

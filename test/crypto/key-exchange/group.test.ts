@@ -197,6 +197,18 @@ describe.each([
   });
 });
 
+test("a MODP public value that begins with zeros keeps them", () => {
+  const prime = 2n ** 2048n - 2n ** 1984n - 1n + 2n ** 64n * (scaledPi(1918) + 124_476n);
+  let seen = 0;
+  for (let i = 0; i < 3000 && seen === 0; i++) {
+    const { publicValue, secret } = group(14).generate();
+    if (publicValue[0] !== 0 && publicValue[255] !== 0) continue;
+    expect(toBigInt(publicValue)).toBe(power(2n, toBigInt(secret as Uint8Array), prime));
+    if (publicValue[0] === 0) seen++;
+  }
+  expect(seen).toBe(1);
+});
+
 /** [2^bits * pi], by Machin's formula. */
 function scaledPi(bits: number): bigint {
   const one = 1n << BigInt(bits + 32);

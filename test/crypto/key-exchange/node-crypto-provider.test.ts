@@ -90,6 +90,17 @@ test("slow groups leave the calling thread free", async () => {
   expect(order).toEqual(["CURVE25519", "MODP_8192"]);
 });
 
+test("a job that waits keeps the public value that it was given", async () => {
+  provider = new NodeCryptoProvider({ workerCount: 1 });
+  const [a, b] = [await keyPair(14), await keyPair(14)];
+  const expected = await agree(14, b.privateKey, a.publicValue);
+  const ahead = keyPair(18);
+  const waiting = agree(14, a.privateKey, b.publicValue);
+  b.publicValue.fill(0); // the datagram's buffer is used again
+  await ahead;
+  expect(await waiting).toEqual(expected);
+});
+
 test("closing fails what waits and what comes later", async () => {
   provider = new NodeCryptoProvider({ workerCount: 1 });
   const waiting = [keyPair(18), keyPair(18)].map((pair) => pair.catch((error: Error) => error.message));
