@@ -7,13 +7,15 @@ import type { Group } from "./group.ts";
 
 /**
  * The ECP groups of RFC 5903: a public value is x | y without the octet 4 that others put in front (section 7), a shared
- * secret is x alone. Milliseconds, medians on one core with Node 20.20 (OpenSSL 3.0), generate and agree:
+ * secret is x alone. Milliseconds, medians on one core, generate and agree:
  *
- *   group          19           20           21
- *   ECDH     0.03  0.10   0.7   1.9    2.2   5.6
- *   key objects 0.16 0.21 0.9   1.3    2.0   3.0
+ *   group                19           20           21
+ *   ECDH objects   0.02  0.12   0.8   6.7    3.9  13.6   Node 20.20 (OpenSSL 3.0)
+ *                  0.03  0.11   0.8   5.2    3.9  11.7   Node 24.21 (OpenSSL 3.5)
+ *   key objects    0.17  0.22   0.9   1.5    3.1   6.9   Node 20
+ *                  0.08  0.10   0.8   0.8    4.1   4.0   Node 24
  *
- * ECDH objects check their own key at every agreement, which is cheap for P-256 alone.
+ * ECDH objects check their own key when it is set and at every agreement, which is cheap for P-256 alone.
  */
 export const ECP_GROUPS: readonly Group[] = [
   throughEcdh(KeyExchangeMethod.ECP_256, "prime256v1", 32),

@@ -63,6 +63,8 @@ function attempt(group: Group, secret: GroupSecret, peerPublicValue: Uint8Array)
   try {
     return group.agree(secret, peerPublicValue);
   } catch (cause) {
+    // With a range check behind it, the value is not to blame.
+    if (group.checkRange !== undefined) throw cause;
     throw new RangeError("the public value is not a point of the curve, or one of small order", { cause });
   }
 }

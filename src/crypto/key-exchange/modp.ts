@@ -1,16 +1,19 @@
-import { createDiffieHellman, getDiffieHellman } from "node:crypto";
+import { DiffieHellman, type DiffieHellmanGroup, getDiffieHellman } from "node:crypto";
 import { wipe } from "../../bytes/wipe.ts";
 import { KeyExchangeMethod } from "../../iana/ikev2-parameters.ts";
 import { movedOctets } from "../plain-octets.ts";
 import type { Group } from "./group.ts";
 
 /**
- * The MODP groups of RFC 3526, through DiffieHellman objects: `crypto.diffieHellman` with key objects checks the group again
- * at every agreement. Milliseconds, medians on one core with Node 20.20 (OpenSSL 3.0), generate and agree:
+ * The MODP groups of RFC 3526, through the groups that node:crypto knows by name. Milliseconds, medians on one core:
  *
- *   group                 14           15           16           17           18
- *   DiffieHellman   0.28  0.29   1.0   0.7    1.8   1.9    3.5   3.4    6.7   6.6
- *   key objects     0.31  2.9    0.7   7.0    1.8  17      3.5  58      6.8 112
+ *                                       group 14          15          16          17          18
+ *   named group, generate and agree   0.28  0.29   1.0   0.7   1.8   1.9   3.5   3.4   6.7   6.6   Node 20.20 (OpenSSL 3.0)
+ *                                     0.29  0.31   0.7   0.7                                       Node 24.21 (OpenSSL 3.5)
+ *   key objects, agree                      2.9          7.0        17          58         112     Node 20
+ *                                           0.29         0.74                                      Node 24
+ *   createDiffieHellman(prime), agree       0.28         0.8         1.5         2.3         6.6   Node 20
+ *                                         562         4400                                         Node 24: tests the prime
  *
  * OpenSSL chooses private exponents of twice the strength of the group (225 bits for 14, 400 for 18), as RFC 7919 section
  * 5.2 advises; an exponent as long as the prime would cost ten times as much and add nothing.
@@ -23,7 +26,9 @@ export const MODP_GROUPS: readonly Group[] = [
   modp(KeyExchangeMethod.MODP_8192, "modp18", 1024),
 ];
 
-const GENERATOR = 2;
+/** A named group has no setter of its own, but takes that of its sibling: the key may have been made on another thread. */
+const setPrivateKey: (this: DiffieHellmanGroup, privateKey: Uint8Array) => void =
+  DiffieHellman.prototype.setPrivateKey;
 
 function modp(id: number, name: string, length: number): Group {
   let prime: Uint8Array | undefined;
@@ -46,8 +51,8 @@ function modp(id: number, name: string, length: number): Group {
     },
 
     agree(secret, peerPublicValue) {
-      const diffieHellman = createDiffieHellman(primeOctets(), GENERATOR);
-      diffieHellman.setPrivateKey(secret as Uint8Array);
+      const diffieHellman = getDiffieHellman(name);
+      setPrivateKey.call(diffieHellman, secret as Uint8Array);
       const sharedSecret = diffieHellman.computeSecret(peerPublicValue);
       const padded = leftPadded(sharedSecret, length);
       wipe(sharedSecret);
