@@ -14,9 +14,9 @@ export const PLANES_SIZE: u32 = 128;
  * Runs rounds over `count` groups of eight blocks in planes. Group n starts from
  * planes(from + n * fromStep) ^ planes(add + n * addStep), which is AddRoundKey where `add` is a round key.
  *
- * The rounds use the round keys from `key` on. The round that uses `lastKey` is the cipher's last one, without
- * MixColumns, and leaves the octets in the order of a block (column by column); a run that comes to `endKey` first ends there, between two
- * rounds.
+ * The rounds use the round keys from `key` on. The round with `lastKey` is the cipher's last one: it has no MixColumns,
+ * and it leaves the octets in the order of a block, column by column. A run that comes to `endKey` first ends before the
+ * round with that key.
  */
 export function runRounds(
   key: usize,
