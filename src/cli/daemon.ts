@@ -78,7 +78,7 @@ export class RunningDaemon {
 
   async #reload(): Promise<Outcome> {
     const outcome = await this.#tryReload();
-    this.#logger.log({
+    this.#logger.announce({
       name: outcome.kind === "done" ? "configuration-reloaded" : "configuration-refused",
       level: outcome.kind === "done" ? "info" : "error",
       connection: undefined,
@@ -92,7 +92,7 @@ export class RunningDaemon {
   async #tryReload(): Promise<Outcome> {
     try {
       const config = loadConfig(this.#config.file);
-      for (const message of config.warnings) this.#logger.log(warning(message));
+      for (const message of config.warnings) this.#logger.announce(warning(message));
       const fixed = fixedKeys(this.#config, config);
       if (fixed.length > 0) {
         const message = `${fixed.join(", ")} cannot change while ikebana runs; the old configuration stays`;

@@ -43,7 +43,7 @@ export async function runUp({ configFile, terminal, startEngine }: UpOptions): P
     process.on("SIGHUP", reload);
     announceReady(config, logger);
     const { reason, code } = await stop.requested;
-    logger.log({
+    logger.announce({
       name: "stopping",
       level: "info",
       connection: undefined,
@@ -71,19 +71,19 @@ function startLogger(config: Config, terminal: Terminal): Logger {
 }
 
 function announceStart(config: Config, logger: Logger): void {
-  logger.log({
+  logger.announce({
     name: "starting",
     level: "info",
     connection: undefined,
     message: `ikebana ${version()} is starting with ${config.file}`,
     facts: { version: version(), file: config.file, pid: process.pid },
   });
-  for (const message of config.warnings) logger.log(warning(message));
+  for (const message of config.warnings) logger.announce(warning(message));
 }
 
 function announceReady(config: Config, logger: Logger): void {
   const names = config.connections.map(({ name }) => name);
-  logger.log({
+  logger.announce({
     name: "ready",
     level: "info",
     connection: undefined,
@@ -94,7 +94,7 @@ function announceReady(config: Config, logger: Logger): void {
 
 async function stopWithin(daemon: RunningDaemon, limitMs: number, logger: Logger): Promise<boolean> {
   const failed = (message: string) => {
-    logger.log({ name: "stop-failed", level: "error", connection: undefined, message, facts: {} });
+    logger.announce({ name: "stop-failed", level: "error", connection: undefined, message, facts: {} });
     return false;
   };
   let timer: NodeJS.Timeout | undefined;

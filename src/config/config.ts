@@ -1,4 +1,5 @@
 import type { EngineConfig } from "../engine/engine-config.ts";
+import type { LogLevel } from "../log/record.ts";
 
 /** A configuration file that has been read, checked and understood: nothing in it is missing, in another unit, or relative. */
 export interface Config extends EngineConfig {
@@ -11,12 +12,8 @@ export interface Config extends EngineConfig {
   readonly warnings: readonly string[];
 }
 
-export interface LogConfig {
+interface LogConfig {
   readonly level: LogLevel;
-  readonly format: LogFormat;
+  /** "human": a line for people. "json": one object per line. */
+  readonly format: "human" | "json";
 }
-
-export type LogLevel = "debug" | "info" | "warning" | "error";
-
-/** "human": a line for people. "json": one object per line. */
-export type LogFormat = "human" | "json";

@@ -48,7 +48,7 @@ export function named<Schema extends v.GenericSchema>(what: string, schema: Sche
   );
 }
 
-export const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 /** One item or a list of them; a list must not be empty. */
 export function oneOrMore<Schema extends v.GenericSchema>(schema: Schema) {
@@ -65,7 +65,7 @@ export function text<Value>(parse: (text: string) => Value) {
   return v.pipe(plainText, transformed(parse));
 }
 
-export function transformed<Input, Value>(parse: (input: Input) => Value) {
+function transformed<Input, Value>(parse: (input: Input) => Value) {
   return v.rawTransform<Input, Value>(({ dataset, addIssue, NEVER }) => {
     try {
       return parse(dataset.value);
@@ -83,7 +83,7 @@ const MOST_UNKNOWN_KEYS = 20;
 /** No value of ours is longer; what looks for near misses takes its time with long ones. */
 const LONGEST_TEXT = 1024;
 
-export const plainText = v.pipe(
+const plainText = v.pipe(
   v.string((issue) => `expected text, found ${describe(issue.input)}`),
   v.maxLength(LONGEST_TEXT, `a text here has at most ${LONGEST_TEXT} characters`),
 );

@@ -18,7 +18,7 @@ export type Outcome = { readonly kind: "done"; readonly message: string } | Fail
 
 export type LivenessOutcome = { readonly kind: "alive"; readonly rttMs: number } | Failure;
 
-export interface Failure {
+interface Failure {
   readonly kind: "failed";
   readonly reason: FailureReason;
   /** A whole sentence. */

@@ -32,6 +32,11 @@ export class Logger {
     this.#publish(event);
   }
 
+  /** Logs what we did ourselves and nobody outside can provoke, such as warnings about the configuration: without the rate limit. */
+  announce(event: LogEvent): void {
+    if (isAtLeast(event.level, this.#level)) this.#publish(event);
+  }
+
   /** Tells how many lines the rate limit has left out since the last call. */
   flush(): void {
     for (const [name, count] of this.#limit.takeSuppressed()) {
@@ -87,6 +92,11 @@ const systemClock: LogClock = { monotonicMs: () => performance.now(), wallMs: ()
 /** Who caused the event: a peer's address where there is one. Its port does not count, since it costs nothing to change. */
 function sourceOf(event: LogEvent): string {
   const { source, remote, peer } = event.facts;
-  const address = [source, remote, peer].find((fact) => typeof fact === "string");
-  return address ?? event.connection ?? "";
+  const end = [source, remote, peer].find((fact) => typeof fact === "string");
+  return end === undefined ? (event.connection ?? "") : withoutPort(end);
+}
+
+/** "192.0.2.1:500" and "[2001:db8::1]:500" without their port. */
+function withoutPort(end: string): string {
+  return /^([^:]*|\[.*\]):\d+$/.exec(end)?.[1] ?? end;
 }

@@ -2,7 +2,7 @@
  * Keeps a hostile sender from filling the log: a burst of lines for each event name and source, then one a second; and for each
  * event name over all sources ten times that, since a source address costs nothing to forge. What is left out is counted and told.
  */
-export interface RateLimitSettings {
+interface RateLimitSettings {
   /** Lines at once from one source. */
   readonly sourceBurst: number;
   /** Lines a second from one source, afterwards. */
@@ -14,7 +14,7 @@ export interface RateLimitSettings {
   readonly sourceCount: number;
 }
 
-export const DEFAULT_RATE_LIMIT: RateLimitSettings = {
+const DEFAULT_RATE_LIMIT: RateLimitSettings = {
   sourceBurst: 10,
   sourcePerSecond: 1,
   nameBurst: 100,
