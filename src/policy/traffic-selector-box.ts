@@ -16,7 +16,7 @@ export interface Box {
   readonly ports: Interval;
 }
 
-export interface Interval {
+interface Interval {
   readonly from: bigint;
   readonly to: bigint;
 }

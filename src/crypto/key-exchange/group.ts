@@ -8,7 +8,7 @@ import { MONTGOMERY_GROUPS } from "./montgomery.ts";
 /** What a group keeps to itself between generating and agreeing. Both kinds can be posted to a worker. */
 export type GroupSecret = Uint8Array | KeyObject;
 
-export interface KeyPair {
+interface KeyPair {
   /** Key Exchange Data as it goes on the wire. */
   readonly publicValue: Uint8Array;
   readonly secret: GroupSecret;
