@@ -91,6 +91,7 @@ export interface DataPlane {
 }
 
 interface CommonFacts {
+  /** From `createSharedMemory`, and not used by another data plane before. */
   readonly memory: WebAssembly.Memory;
   readonly random: Random;
   /** Called with each IKE datagram, in order, marker stripped; never from within another call into the data plane. */

@@ -77,7 +77,7 @@ export class Sad {
   readonly #selectors: SelectorTable;
   readonly #quiescence: Quiescence;
   readonly #octets: Uint8Array;
-  /** The slot that has been free for longest comes first. */
+  /** The last comes next: a slot that was in use has its pages already, and the others stay untouched. */
   readonly #free: SaSlot[];
   /** The last SPI of each slot. */
   readonly #previousSpis = new Uint32Array(SA_SLOT_COUNT);
@@ -99,7 +99,10 @@ export class Sad {
     this.#selectors = facts.selectors;
     this.#quiescence = facts.quiescence;
     this.#octets = new Uint8Array(facts.memory.buffer);
-    this.#free = Array.from({ length: SA_SLOT_COUNT }, (_, number) => new SaSlot(facts.memory, number));
+    this.#free = Array.from(
+      { length: SA_SLOT_COUNT },
+      (_, i) => new SaSlot(facts.memory, SA_SLOT_COUNT - 1 - i),
+    );
   }
 
   /** Reserves room for a child SA and returns its inbound SPI, or undefined when all slots are in use. */
@@ -187,7 +190,7 @@ export class Sad {
   }
 
   #reserve(): SaSlot {
-    const slot = this.#free.shift()!;
+    const slot = this.#free.pop()!;
     slot.raiseGeneration();
     slot.state = SA_RESERVED;
     return slot;
@@ -235,7 +238,7 @@ export class Sad {
   }
 
   #reclaim({ inbound, outbound }: ChildSaSlots): void {
-    for (const slot of [inbound, outbound]) {
+    for (const slot of [outbound, inbound]) {
       this.#kernel.espWipeSa(slot.number);
       slot.state = SA_FREE;
       this.#free.push(slot);

@@ -45,12 +45,10 @@ describe("SPIs", () => {
     bed.random.octets = (length) => (calls++ < 2 ? new Uint8Array(length).fill(0x42) : sameAgain(length));
     const first = bed.sad.allocateSpi()!;
     bed.sad.releaseSpi(first);
-    const others = Array.from({ length: SA_SLOT_COUNT / 2 - 1 }, () => bed.sad.allocateSpi()!);
     calls = 1;
     const again = bed.sad.allocateSpi()!;
     expect(again % SA_SLOT_COUNT).toBe(first % SA_SLOT_COUNT);
     expect(again).not.toBe(first);
-    expect(others).not.toContain(first);
   });
 
   test("are released once, and not when installed", () => {
