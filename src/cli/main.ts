@@ -1,5 +1,15 @@
 #!/usr/bin/env node
+import type { StartEngine } from "./daemon.ts";
 import { runProgram } from "./program.ts";
 import { processTerminal } from "./terminal.ts";
 
-process.exit(await runProgram(process.argv.slice(2), { terminal: processTerminal() }));
+// The engine brings the kernel, system calls and key exchanges along: only who runs one waits for them.
+const startEngine: StartEngine = async ({ config, onEvent }) => {
+  const [{ Engine }, { createLinuxHost }] = await Promise.all([
+    import("../engine/engine.ts"),
+    import("../engine/linux-host.ts"),
+  ]);
+  return Engine.start({ config, host: createLinuxHost(), onEvent });
+};
+
+process.exit(await runProgram(process.argv.slice(2), { terminal: processTerminal(), startEngine }));
