@@ -1,7 +1,7 @@
 // The public door: an engine, the machines it runs on, and its configuration.
 
 export { loadConfig } from "./config/load.ts";
-export type { EngineControl, Failure, LivenessOutcome, Outcome } from "./engine/control-surface.ts";
+export type { EngineControl, LivenessOutcome, Outcome } from "./engine/control-surface.ts";
 export { Engine } from "./engine/engine.ts";
 export type { EngineConfig } from "./engine/engine-config.ts";
 export type { Host, OpenHost } from "./engine/host.ts";
