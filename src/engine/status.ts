@@ -52,7 +52,7 @@ export interface TrafficStatus {
   readonly drops: Readonly<Record<string, number>>;
 }
 
-export interface DataPlaneStatus {
+interface DataPlaneStatus {
   /** Packets that belong to no SA, by cause: { noSa: 12 }. */
   readonly drops: Readonly<Record<string, number>>;
 }
