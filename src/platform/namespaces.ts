@@ -94,16 +94,30 @@ export interface CableEnd {
   readonly prefixes: readonly string[];
 }
 
-/** Joins the namespaces of two processes by a veth pair: links and loopback up, addresses set. It ends with either of them. */
+/**
+ * Joins the namespaces of two processes by a veth pair: links and loopback up, addresses set. It ends with either of them.
+ * Returns when packets get through, some milliseconds later.
+ */
 export function joinNamespaces(systemCalls: SystemCalls, left: CableEnd, right: CableEnd): void {
+  // The kernel notices at once that a link was plugged in when its index and that of its peer differ, and otherwise
+  // within a second; in two fresh namespaces they would be the same.
+  const index = nextLinkIndex;
+  nextLinkIndex += 2;
   const network = new LinuxNetwork(systemCalls);
   try {
-    network.createVethPair({ name: left.link, pid: left.pid }, { name: right.link, pid: right.pid });
+    network.createVethPair(
+      { name: left.link, pid: left.pid, index },
+      { name: right.link, pid: right.pid, index: index + 1 },
+    );
   } finally {
     network.close();
   }
   for (const end of [left, right]) withNamespaceOf(systemCalls, end.pid, () => raise(systemCalls, end));
+  for (const end of [left, right]) awaitCarrier(systemCalls, end);
 }
+
+/** Above the few that a namespace comes with. */
+let nextLinkIndex = 100;
 
 function raise(systemCalls: SystemCalls, { link, prefixes }: CableEnd): void {
   const network = new LinuxNetwork(systemCalls);
@@ -111,6 +125,20 @@ function raise(systemCalls: SystemCalls, { link, prefixes }: CableEnd): void {
     network.setLinkUp("lo");
     network.setLinkUp(link);
     for (const prefix of prefixes) network.addAddress(link, prefix);
+  } finally {
+    network.close();
+  }
+}
+
+/** The end that was up before the other is switched on by the kernel's own work, and drops packets until then. */
+function awaitCarrier(systemCalls: SystemCalls, { pid, link }: CableEnd): void {
+  const network = withNamespaceOf(systemCalls, pid, () => new LinuxNetwork(systemCalls));
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  try {
+    for (const end = performance.now() + 5000; performance.now() < end; Atomics.wait(pause, 0, 0, 1)) {
+      if (network.hasCarrier(link)) return;
+    }
+    throw new PlatformError(`link ${link} is up and carries nothing after 5 s`, { code: "ETIMEDOUT" });
   } finally {
     network.close();
   }

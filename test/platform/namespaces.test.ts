@@ -40,6 +40,7 @@ describe.skipIf(!mayRun)("network namespaces", () => {
       { name: "lo", isUp: true },
       { name: "cable0", isUp: true },
     ]);
+    expect([network.hasCarrier("cable0"), network.hasCarrier("lo")]).toEqual([true, false]);
     const ours = new LinuxNetwork(systemCalls);
     expect(ours.linkIndex("cable0")).toBeUndefined();
     ours.close();

@@ -20,6 +20,7 @@ import {
   RTM_NEWRULE,
 } from "./netlink/constants.ts";
 import {
+  decodeHasCarrier,
   decodeLink,
   encodeLinkChange,
   encodeLinkQuery,
@@ -82,6 +83,12 @@ export class LinuxNetwork implements Network {
     this.#change(`create veth pair ${left.name}, ${right.name}`, RTM_NEWLINK, encodeVethPair(left, right), {
       flags: NEW,
     });
+  }
+
+  /** Whether a veth or Ethernet link is up, plugged in, and switched through by the kernel. */
+  hasCarrier(link: string): boolean {
+    const messages = this.#netlink.list("list links", RTM_GETLINK, encodeLinkQuery());
+    return messages.some(({ body }) => decodeLink(body)?.name === link && decodeHasCarrier(body));
   }
 
   /** Moves a link into the network namespace of a process. It arrives down and without addresses. */

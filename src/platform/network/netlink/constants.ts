@@ -30,8 +30,10 @@ export const RTM_DELRULE = 33;
 export const RTM_GETRULE = 34;
 
 export const IFF_UP = 1;
+export const IF_OPER_UP = 6;
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
+export const IFLA_OPERSTATE = 16;
 export const IFLA_LINKINFO = 18;
 export const IFLA_NET_NS_PID = 19;
 export const IFLA_EXT_MASK = 29;

@@ -1,6 +1,7 @@
 import { concat } from "../../../bytes/concat.ts";
 import type { Link } from "../network.ts";
 import {
+  IF_OPER_UP,
   IFF_UP,
   IFLA_EXT_MASK,
   IFLA_IFNAME,
@@ -9,6 +10,7 @@ import {
   IFLA_LINKINFO,
   IFLA_MTU,
   IFLA_NET_NS_PID,
+  IFLA_OPERSTATE,
   RTEXT_FILTER_SKIP_STATS,
   VETH_INFO_PEER,
 } from "./constants.ts";
@@ -17,10 +19,11 @@ import { attribute, decodeAttributes, readText, readU32, viewOf } from "./messag
 /** ifi_family (1) | pad (1) | ifi_type (2) | ifi_index (4) | ifi_flags (4) | ifi_change (4) */
 const IFINFOMSG_SIZE = 16;
 
-/** One end of a veth pair; `pid` puts it into that process's network namespace. */
+/** One end of a veth pair; `pid` puts it into that process's network namespace. If both or neither name an `index`, the kernel takes it. */
 export interface VethEnd {
   readonly name: string;
   readonly pid?: number;
+  readonly index?: number;
 }
 
 /** Body of a question for every link. */
@@ -60,9 +63,15 @@ export function decodeLink(body: Uint8Array): Link | undefined {
   };
 }
 
-function vethEnd({ name, pid }: VethEnd): Uint8Array {
+/** Whether the kernel has seen the link's carrier and lets packets through (RFC 2863, ifOperStatus). Links without a carrier never say so. */
+export function decodeHasCarrier(body: Uint8Array): boolean {
+  const attributes = decodeAttributes(body.subarray(IFINFOMSG_SIZE));
+  return attributes.get(IFLA_OPERSTATE)?.[0] === IF_OPER_UP;
+}
+
+function vethEnd({ name, pid, index = 0 }: VethEnd): Uint8Array {
   const place = pid === undefined ? [] : [attribute(IFLA_NET_NS_PID, pid)];
-  return concat(ifinfomsg({}), attribute(IFLA_IFNAME, name), ...place);
+  return concat(ifinfomsg({ index }), attribute(IFLA_IFNAME, name), ...place);
 }
 
 function ifinfomsg({ index = 0, isUp }: { readonly index?: number; readonly isUp?: boolean }): Uint8Array {
