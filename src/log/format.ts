@@ -26,7 +26,7 @@ export function formatJson(record: LogRecord): string {
 /**
  * A record as one line for people:
  *
- *   14:32:33.120 warning office  peer 192.0.2.2 does not answer (retransmission 3 of 5)  messageId=1
+ *   2026-01-02 14:32:33.120 warning office: peer 192.0.2.2 does not answer (retransmission 3 of 5)  messageId=1
  *
  * Facts that the message already says are left out.
  */
@@ -34,13 +34,20 @@ export function formatHuman(record: LogRecord, options: { readonly colour: boole
   const paint = (text: string, style: string) => (options.colour ? `${style}${text}${RESET}` : text);
   const message = printable(record.message);
   const words = [
-    paint(record.time.slice(11, 23), DIM),
+    paint(localTime(record.time), DIM),
     paint(record.level.padEnd(7), COLOUR[record.level]),
     ...(record.connection === undefined ? [] : [`${printable(record.connection)}:`]),
     message,
   ];
   const facts = unsaidFacts(record, message);
   return facts === "" ? words.join(" ") : `${words.join(" ")}  ${paint(facts, DIM)}`;
+}
+
+/** Date and time where the reader is; records and JSON lines keep UTC. */
+function localTime(time: string): string {
+  const moment = new Date(time);
+  const local = new Date(moment.getTime() - moment.getTimezoneOffset() * 60_000);
+  return local.toISOString().slice(0, 23).replace("T", " ");
 }
 
 function unsaidFacts(record: LogRecord, message: string): string {

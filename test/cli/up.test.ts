@@ -189,7 +189,7 @@ describe("commands to a daemon", () => {
   test("logs, the last lines and those to come", async () => {
     const daemon = await up();
     const last = await ask("logs", "-n", "1");
-    expect(last.out).toMatch(/^\S+ info {4}ready: .*\n$/);
+    expect(last.out).toMatch(/^\S+ \S+ info {4}ready: .*\n$/);
     const following = startFakeIkebana(["logs", "-f", "--json", "-n", "1", "--socket", socket]);
     children.push(following);
     await until(() => following.out().includes('"ready"'));

@@ -1,8 +1,17 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { formatHuman, formatJson } from "../../src/log/format.ts";
 import type { LogRecord } from "../../src/log/record.ts";
 import { presentable, printable } from "../../src/log/redact.ts";
+
+const zoneBefore = process.env.TZ;
+beforeAll(() => {
+  process.env.TZ = "UTC";
+});
+afterAll(() => {
+  if (zoneBefore === undefined) delete process.env.TZ;
+  else process.env.TZ = zoneBefore;
+});
 
 function record(changes: Partial<LogRecord> = {}): LogRecord {
   return {
@@ -19,7 +28,7 @@ function record(changes: Partial<LogRecord> = {}): LogRecord {
 describe("a line for people", () => {
   test("has time, level, connection and message", () => {
     expect(formatHuman(record(), { colour: false })).toBe(
-      "03:04:05.678 info    office: IKE SA with b.example.org established",
+      "2026-01-02 03:04:05.678 info    office: IKE SA with b.example.org established",
     );
   });
 
@@ -31,7 +40,7 @@ describe("a line for people", () => {
       selectors: ["10.1.0.0/16", "fd00::/64"],
     };
     expect(formatHuman(record({ facts }), { colour: false })).toBe(
-      "03:04:05.678 info    office: IKE SA with b.example.org established  remote=192.0.2.2 rekeyed=false selectors=10.1.0.0/16,fd00::/64",
+      "2026-01-02 03:04:05.678 info    office: IKE SA with b.example.org established  remote=192.0.2.2 rekeyed=false selectors=10.1.0.0/16,fd00::/64",
     );
   });
 
@@ -56,9 +65,16 @@ describe("a line for people", () => {
     expect(formatHuman(record({ level: "error" }), { colour: true })).toContain("\x1b[31merror");
   });
 
+  test("tells the time where the reader is", () => {
+    process.env.TZ = "Asia/Kolkata";
+    const line = formatHuman(record(), { colour: false });
+    process.env.TZ = "UTC";
+    expect(line.slice(0, 23)).toBe("2026-01-02 08:34:05.678");
+  });
+
   test("leaves out a connection that there is none of", () => {
     expect(formatHuman(record({ connection: undefined }), { colour: false })).toBe(
-      "03:04:05.678 info    IKE SA with b.example.org established",
+      "2026-01-02 03:04:05.678 info    IKE SA with b.example.org established",
     );
   });
 });
