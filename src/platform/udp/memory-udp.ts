@@ -5,6 +5,7 @@ import {
   WORKER_RECEIVE_OFFSET,
   WORKER_SIZE,
 } from "../../../assembly/layout.ts";
+import { PlatformError } from "../../errors/index.ts";
 import type { SocketAddress } from "../address.ts";
 import { decodePacketInfo, decodeSocketAddress, familyOf } from "../socket-address.ts";
 import type { SharedMemory } from "../system-calls/system-calls.ts";
@@ -87,7 +88,7 @@ export class MemoryHost implements DatagramSender {
   ): MemoryUdpSocket {
     for (const address of this.#ofFamily(options.family)) {
       if (this.wire.isTaken({ address, port: options.port })) {
-        throw new RangeError(`UDP port ${options.port} on ${address} is taken`);
+        throw new PlatformError(`UDP port ${options.port} on ${address}: EADDRINUSE`, { code: "EADDRINUSE" });
       }
     }
     return new MemoryUdpSocket(this, memory, options);
