@@ -27,11 +27,12 @@ export function describeMachine(): Machine {
   };
 }
 
-/** The commit that is checked out, with "+" when files differ from it; "unknown" outside of a repository. */
+/** The commit that is checked out, with "+" when files other than results differ from it; "unknown" outside of a repository. */
 export function describeCommit(directory: URL): string {
   try {
     const git = (...args: string[]) => execFileSync("git", args, { cwd: directory, encoding: "utf8" }).trim();
-    return git("rev-parse", "--short=10", "HEAD") + (git("status", "--porcelain") === "" ? "" : "+");
+    const changes = git("status", "--porcelain", "--", ":/", ":!/bench/results");
+    return git("rev-parse", "--short=10", "HEAD") + (changes === "" ? "" : "+");
   } catch {
     return "unknown";
   }
