@@ -10,6 +10,17 @@ const COLOUR: Readonly<Record<LogLevel, string>> = {
 const DIM = "\x1b[2m";
 const RESET = "\x1b[0m";
 
+/** Facts that a line for people does without. */
+const FOR_PROGRAMS: ReadonlySet<string> = new Set([
+  "role",
+  "initiatorSpi",
+  "responderSpi",
+  "inboundSpi",
+  "outboundSpi",
+  "local",
+  "localIdentity",
+]);
+
 /** A record as one JSON object on one line, without the line break. */
 export function formatJson(record: LogRecord): string {
   const { time, level, name, connection, message, facts } = record;
@@ -28,7 +39,7 @@ export function formatJson(record: LogRecord): string {
  *
  *   2026-01-02 14:32:33.120 warning office: peer 192.0.2.2 does not answer (retransmission 3 of 5)  messageId=1
  *
- * Facts that the message already says are left out.
+ * Facts that the message already says are left out, and those that tell one SA from another: they are in the JSON lines and in status.
  */
 export function formatHuman(record: LogRecord, options: { readonly colour: boolean }): string {
   const paint = (text: string, style: string) => (options.colour ? `${style}${text}${RESET}` : text);
@@ -53,7 +64,9 @@ function localTime(time: string): string {
 function unsaidFacts(record: LogRecord, message: string): string {
   return Object.entries(presentable(record.facts) as Record<string, unknown>)
     .map(([name, value]) => ({ name, text: factText(value) }))
-    .filter(({ text }) => text !== "" && !says(message, text))
+    .filter(
+      ({ name, text }) => text !== "" && text !== "false" && !FOR_PROGRAMS.has(name) && !says(message, text),
+    )
     .map(({ name, text }) => `${name}=${/[\s"=]/.test(text) ? JSON.stringify(text) : text}`)
     .join(" ");
 }

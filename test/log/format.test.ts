@@ -36,11 +36,11 @@ describe("a line for people", () => {
     const facts = {
       remote: "192.0.2.2",
       identity: "b.example.org",
-      rekeyed: false,
+      rekeyed: true,
       selectors: ["10.1.0.0/16", "fd00::/64"],
     };
     expect(formatHuman(record({ facts }), { colour: false })).toBe(
-      "2026-01-02 03:04:05.678 info    office: IKE SA with b.example.org established  remote=192.0.2.2 rekeyed=false selectors=10.1.0.0/16,fd00::/64",
+      "2026-01-02 03:04:05.678 info    office: IKE SA with b.example.org established  remote=192.0.2.2 rekeyed=true selectors=10.1.0.0/16,fd00::/64",
     );
   });
 
@@ -52,6 +52,17 @@ describe("a line for people", () => {
       },
     );
     expect(line).toMatch(/sent to 192\.0\.2\.1\. {2}messageId=1$/);
+  });
+
+  test("leaves to programs what tells one SA from another", () => {
+    const facts = {
+      initiatorSpi: "7d24a0fc61be9033",
+      inboundSpi: "c0010001",
+      role: "initiator",
+      isBehindNat: false,
+    };
+    expect(formatHuman(record({ facts }), { colour: false })).toMatch(/established$/);
+    expect(JSON.parse(formatJson(record({ facts }))).facts).toEqual(facts);
   });
 
   test("quotes a fact that has spaces", () => {
