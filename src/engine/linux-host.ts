@@ -37,6 +37,8 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
     const sockets = openSockets(systemCalls, config, descriptors);
     const tun: OpenTun = openTun(systemCalls, config.tun);
     descriptors.push(tun.descriptor);
+    // The kernel's own solicitations would match no policy and look like traffic that was dropped.
+    network.withholdLinkLocal(tun.name);
     network.setLinkUp(tun.name);
     const dataPlane: DataPlane = await startDataPlane({
       memory,

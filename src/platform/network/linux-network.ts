@@ -24,6 +24,7 @@ import {
   decodeLink,
   encodeLinkChange,
   encodeLinkQuery,
+  encodeNoLinkLocal,
   encodeVethPair,
   type VethEnd,
 } from "./netlink/link.ts";
@@ -63,6 +64,17 @@ export class LinuxNetwork implements Network {
     const index = this.#indexOf(link, what);
     const body = encodeLinkChange({ index, isUp: true, ...(mtu !== undefined && { mtu }) });
     this.#change(what, RTM_NEWLINK, body);
+  }
+
+  /**
+   * From now on the link makes itself no link-local address when it comes up, and so has nothing to say on its own: no
+   * solicitations, no listener reports. Does nothing where there is no IPv6.
+   */
+  withholdLinkLocal(link: string): void {
+    const what = `withhold the link-local address of link ${link}`;
+    this.#change(what, RTM_NEWLINK, encodeNoLinkLocal(this.#indexOf(link, what)), {
+      harmless: [Errno.EAFNOSUPPORT, Errno.EOPNOTSUPP],
+    });
   }
 
   setLinkDown(link: string): void {

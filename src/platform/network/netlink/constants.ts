@@ -36,10 +36,13 @@ export const IFLA_MTU = 4;
 export const IFLA_OPERSTATE = 16;
 export const IFLA_LINKINFO = 18;
 export const IFLA_NET_NS_PID = 19;
+export const IFLA_AF_SPEC = 26;
 export const IFLA_EXT_MASK = 29;
 export const RTEXT_FILTER_SKIP_STATS = 8;
 export const IFLA_INFO_KIND = 1;
 export const IFLA_INFO_DATA = 2;
+export const IFLA_INET6_ADDR_GEN_MODE = 8;
+export const IN6_ADDR_GEN_MODE_NONE = 1;
 export const VETH_INFO_PEER = 1;
 
 export const IFA_ADDRESS = 1;

@@ -1,16 +1,20 @@
 import { concat } from "../../../bytes/concat.ts";
+import { AF_INET6 } from "../../system-calls/constants.ts";
 import type { Link } from "../network.ts";
 import {
   IF_OPER_UP,
   IFF_UP,
+  IFLA_AF_SPEC,
   IFLA_EXT_MASK,
   IFLA_IFNAME,
+  IFLA_INET6_ADDR_GEN_MODE,
   IFLA_INFO_DATA,
   IFLA_INFO_KIND,
   IFLA_LINKINFO,
   IFLA_MTU,
   IFLA_NET_NS_PID,
   IFLA_OPERSTATE,
+  IN6_ADDR_GEN_MODE_NONE,
   RTEXT_FILTER_SKIP_STATS,
   VETH_INFO_PEER,
 } from "./constants.ts";
@@ -41,6 +45,12 @@ export function encodeLinkChange(change: {
   if (change.mtu !== undefined) parts.push(attribute(IFLA_MTU, change.mtu));
   if (change.pid !== undefined) parts.push(attribute(IFLA_NET_NS_PID, change.pid));
   return concat(...parts);
+}
+
+/** The link makes itself no IPv6 address when it comes up. */
+export function encodeNoLinkLocal(index: number): Uint8Array {
+  const mode = attribute(IFLA_INET6_ADDR_GEN_MODE, Uint8Array.of(IN6_ADDR_GEN_MODE_NONE));
+  return concat(ifinfomsg({ index }), attribute(IFLA_AF_SPEC, [attribute(AF_INET6, [mode])]));
 }
 
 export function encodeVethPair(left: VethEnd, right: VethEnd): Uint8Array {
