@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import type { StartEngine } from "./daemon.ts";
-import { runProgram } from "./program.ts";
+import { type RunDemo, runProgram } from "./program.ts";
 import { processTerminal } from "./terminal.ts";
 
 // The engine brings the kernel, system calls and key exchanges along: only who runs one waits for them.
@@ -11,5 +11,6 @@ const startEngine: StartEngine = async ({ config, onEvent }) => {
   ]);
   return Engine.start({ config, host: createLinuxHost(), onEvent });
 };
+const runDemo: RunDemo = async (options) => (await import("../demo/run.ts")).runDemo(options);
 
-process.exit(await runProgram(process.argv.slice(2), { terminal: processTerminal(), startEngine }));
+process.exit(await runProgram(process.argv.slice(2), { terminal: processTerminal(), startEngine, runDemo }));

@@ -3,6 +3,7 @@ import { DEFAULT_CONFIG_FILE, DEFAULT_SOCKET } from "../config/defaults.ts";
 import { ConfigError } from "../config/problem.ts";
 import { parseDuration } from "../config/units.ts";
 import { ControlClient } from "../control/client.ts";
+import { DEMO_MODES, type DemoMode } from "../demo/story.ts";
 import { version } from "../engine/version.ts";
 import { PlatformError, PolicyError } from "../errors/index.ts";
 import { runConnectionDown, runConnectionUp, runReload, runStop } from "./commands.ts";
@@ -18,10 +19,12 @@ export interface ProgramOptions {
   /** Behind `up`; without it there is no such command. */
   readonly startEngine?: StartEngine;
   /** Behind `demo`, likewise. */
-  readonly runDemo?: (options: { readonly json: boolean }) => Promise<number>;
+  readonly runDemo?: RunDemo;
 }
 
 // What reads the configuration is imported where it is needed: the thin commands start in two thirds of the time without it.
+
+export type RunDemo = (options: { readonly json: boolean; readonly mode?: DemoMode }) => Promise<number>;
 
 /** Runs one command line (without node and script) and returns the exit code. Never throws. */
 export async function runProgram(words: readonly string[], options: ProgramOptions): Promise<number> {
@@ -170,8 +173,16 @@ function addDemo(
     .command("demo")
     .description("join two network namespaces of this machine with a tunnel and send real packets through it")
     .option("--json", "print one JSON object instead of the show")
+    .addOption(
+      new Option(
+        "--mode <mode>",
+        "root: network namespaces; user: the same in a user namespace; memory: one process. Left out: the first that works",
+      ).choices(DEMO_MODES),
+    )
     .addHelpText("after", examples("ikebana demo", "ikebana demo --json | jq"))
-    .action(async ({ json }: { json?: boolean }) => done(await runDemo({ json: json === true })));
+    .action(async ({ json, mode }: { json?: boolean; mode?: DemoMode }) =>
+      done(await runDemo({ json: json === true, ...(mode !== undefined && { mode }) })),
+    );
 }
 
 function addUp(
