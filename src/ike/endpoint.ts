@@ -52,7 +52,7 @@ export class IkeEndpoint {
    */
   handle(input: IkeInput, now: number): void {
     const machine = this.#machine;
-    machine.fireTimers(now);
+    machine.timers.fireDue(now);
     switch (input.kind) {
       case "datagram":
         machine.receive(input.octets, input.path, now);
@@ -239,12 +239,6 @@ class EndpointMachine implements Machine {
     const then = this.#jobs.get(id);
     this.#jobs.delete(id);
     then?.(result, now);
-  }
-
-  fireTimers(now: number): void {
-    for (let timer = this.timers.takeDue(now); timer !== undefined; timer = this.timers.takeDue(now)) {
-      timer.fire(now);
-    }
   }
 
   #connection(name: string): ConnectionPolicy {

@@ -575,14 +575,14 @@ export class IkeSa {
   }
 
   #watchLiveness(now: number): void {
-    const silence = now - this.#lastHeardAt;
     const { livenessMs } = this.machine.limits;
-    if (silence >= livenessMs && this.requests.outstanding === undefined) {
+    // Compared as a time, not as a difference: a fraction lost in rounding must not make the timer due for ever.
+    const due = this.#lastHeardAt + livenessMs;
+    if (now >= due && this.requests.outstanding === undefined) {
       this.checkLiveness({ isCommanded: false, now });
     }
     if (this.state.name !== "established") return;
-    const at = silence >= livenessMs ? now + livenessMs : this.#lastHeardAt + livenessMs;
-    this.#setTimer("liveness", at, (then) => this.#watchLiveness(then));
+    this.#setTimer("liveness", now >= due ? now + livenessMs : due, (then) => this.#watchLiveness(then));
   }
 
   /** A responder that does not get as far as IKE_AUTH is forgotten. */

@@ -39,12 +39,14 @@ export class Timers {
     return this.#heap[0];
   }
 
-  /** Takes out and returns the first timer that is due, or undefined. */
-  takeDue(now: number): Timer | undefined {
-    const first = this.#heap[0];
-    if (first === undefined || first.at > now) return undefined;
-    this.cancel(first);
-    return first;
+  /** Fires all that is due. A timer that is set meanwhile waits for the next time, so that this comes to an end. */
+  fireDue(now: number): void {
+    const end = this.#order;
+    for (let first = this.#heap[0]; first !== undefined; first = this.#heap[0]) {
+      if (first.at > now || first.order >= end) return;
+      this.cancel(first);
+      first.fire(now);
+    }
   }
 
   get size(): number {
