@@ -139,7 +139,8 @@ export class Link {
   /** Delivers and waits, in the order of time, until `until` or until `isDone` holds. */
   run(facts: { readonly until: number; readonly isDone?: () => boolean }): void {
     const { until, isDone = () => false } = facts;
-    while (!isDone()) {
+    for (let steps = 0; !isDone(); steps++) {
+      if (steps === MOST_STEPS) throw new Error(`no rest after ${steps} steps at ${this.now} ms`);
       const arrival = this.inFlight[0]?.at ?? Number.POSITIVE_INFINITY;
       const deadline = this.#nearestDeadline() ?? Number.POSITIVE_INFINITY;
       const next = Math.min(arrival, deadline);
@@ -163,6 +164,9 @@ export class Link {
     return times.length === 0 ? undefined : Math.min(...times);
   }
 }
+
+/** A run that takes more is a loop. */
+const MOST_STEPS = 100_000;
 
 function keyOf({ address, port }: SocketAddress): string {
   return `${address} ${port}`;
