@@ -100,9 +100,7 @@ function toPorts({ startPort, endPort }: TrafficSelector): Interval | undefined 
 }
 
 function overlap(a: Interval, b: Interval): Interval | undefined {
-  // biome-ignore lint/complexity/useMathMinMax: Math.max takes no bigint
   const from = a.from > b.from ? a.from : b.from;
-  // biome-ignore lint/complexity/useMathMinMax: Math.min takes no bigint
   const to = a.to < b.to ? a.to : b.to;
   return from <= to ? { from, to } : undefined;
 }
