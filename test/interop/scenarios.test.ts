@@ -1,0 +1,113 @@
+import { describe, expect, test } from "vitest";
+import { type IkebanaDaemon, startIkebana } from "../support/ikebana.ts";
+import { requireRoot } from "../support/namespace.ts";
+import { requireStrongswan, type Strongswan, startStrongswan } from "../support/strongswan.ts";
+import { until } from "../support/waiting.ts";
+import { measureLoad } from "./iperf.ts";
+import { firstMissing, loadScenarios, type Scenario } from "./scenario.ts";
+import { createSites, LEFT_INSIDE, PING_PATTERN, pingBothWays, RIGHT_INSIDE, type Sites } from "./sites.ts";
+
+const WHAT = "interoperability with strongSwan";
+
+describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("with strongSwan", () => {
+  for (const scenario of loadScenarios()) {
+    test(`${scenario.name}: ${scenario.title}`, () => run(scenario));
+  }
+});
+
+async function run(scenario: Scenario): Promise<void> {
+  const { plan } = scenario;
+  const sites = await createSites();
+  let strongswan: Strongswan | undefined;
+  let ikebana: IkebanaDaemon | undefined;
+  let sawPlaintext = 0;
+  const capture = sites.watch((frame) => {
+    if (Buffer.from(frame.buffer, frame.byteOffset, frame.length).includes(PING_PATTERN)) sawPlaintext++;
+  });
+  try {
+    const { swanctl, settings } = scenario;
+    strongswan = await startStrongswan(sites.right, { configuration: swanctl, settings });
+    ikebana = await startIkebana(sites.left, scenario.ikebana);
+    if (plan.initiator === "strongswan") {
+      const { code } = await strongswan.initiate("lan");
+      expect(code === 0, strongswan.log).toBe(plan.outcome === "established");
+    }
+    await bothSaid(scenario, { ikebana, strongswan });
+    if (plan.outcome === "established") await useTunnel(scenario, { sites, ikebana, strongswan });
+    else await showNoTunnel({ ikebana, strongswan });
+
+    capture.poll();
+    const { ike, other, fragment, esp } = capture.counts;
+    expect({ other, fragment, esp, sawPlaintext, missed: capture.missed }).toEqual({
+      ...{ other: 0, fragment: 0, esp: 0, sawPlaintext: 0, missed: 0 },
+    });
+    expect(ike).toBeGreaterThan(0);
+    if (plan.outcome === "established") expect(capture.counts["esp-in-udp"]).toBeGreaterThan(0);
+
+    expect(await ikebana.stop()).toEqual({ code: 0, signal: null });
+    await until("strongSwan has no SA any more", async () => (await strongswan!.listSas()) === "");
+    expect(sites.leftLinks()).not.toContain("ikebana0");
+    expect(sites.leftRoutes("ikebana0")).toEqual([]);
+  } finally {
+    capture.close();
+    await ikebana?.stop("SIGKILL");
+    await strongswan?.stop();
+    await sites.close();
+  }
+}
+
+interface Gateways {
+  readonly ikebana: IkebanaDaemon;
+  readonly strongswan: Strongswan;
+}
+
+/** Both logs hold the lines that the scenario expects, in their order. */
+async function bothSaid({ expected }: Scenario, { ikebana, strongswan }: Gateways): Promise<void> {
+  const missing = () => ({
+    ikebana: firstMissing(ikebana.log, expected.ikebana),
+    strongswan: firstMissing(strongswan.log, expected.strongswan),
+  });
+  const isAll = (): boolean => missing().ikebana === undefined && missing().strongswan === undefined;
+  await until("both sides say what is expected of them", isAll, {
+    describe: () => `${JSON.stringify(missing())}\n\n${ikebana.log}\n${strongswan.log}`,
+  });
+}
+
+async function useTunnel(
+  { plan, name }: Scenario,
+  { sites, ikebana, strongswan }: Gateways & { readonly sites: Sites },
+): Promise<void> {
+  const { ikeSa, state } = await ikebana.connection();
+  expect(state).toBe("established");
+  const [child] = ikeSa!.children;
+  if (plan.selectors !== undefined) {
+    expect({ local: child!.local, remote: child!.remote }).toEqual(plan.selectors);
+  }
+  if (plan.routes !== undefined) {
+    expect(plan.routes.filter((route) => !sites.leftRoutes("ikebana0").includes(route))).toEqual([]);
+  }
+
+  expect(await pingBothWays(sites, plan.pings)).toEqual([]);
+  if (plan.load === true) {
+    const results = await measureLoad(
+      { host: sites.left, address: LEFT_INSIDE[0] },
+      { host: sites.right, address: RIGHT_INSIDE[0] },
+    );
+    for (const { what, megabitsPerSecond, lost, received } of results) {
+      console.log(`${name}: ${what}: ${megabitsPerSecond} Mbit/s, ${lost} lost`);
+      expect(received, what).toBeGreaterThan(0);
+    }
+  }
+  const after = await ikebana.connection();
+  const used = after.ikeSa!.children[0]!;
+  expect(used.inbound.packets).toBeGreaterThan(0);
+  expect({ in: used.inbound.drops, out: used.outbound.drops }).toEqual({ in: {}, out: {} });
+  expect(ikebana.log).not.toMatch(/ (warning|error) /);
+  expect(await strongswan.listSas()).toContain("INSTALLED, TUNNEL");
+}
+
+async function showNoTunnel({ ikebana, strongswan }: Gateways): Promise<void> {
+  const { ikeSa } = await ikebana.connection();
+  expect(ikeSa?.children ?? []).toEqual([]);
+  expect(await strongswan.listSas()).not.toContain("INSTALLED");
+}

@@ -1,0 +1,124 @@
+import { LinuxNetwork } from "../../src/platform/network/linux-network.ts";
+import { PacketCapture } from "../../src/platform/packet-capture.ts";
+import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
+import { runOn } from "../support/host-process.ts";
+import { createJoinedHosts, type TestHost } from "../support/namespace.ts";
+
+// Two sites and the wire between them. Ikebana is the left gateway, strongSwan the right one. Each gateway is the only host of
+// its site: the addresses inside are on its loopback link.
+//
+//   10.1.0.1  [ left ] 192.0.2.1 ====== wire0 ====== 192.0.2.2 [ right ]  10.2.0.1
+//   fd01::1            2001:db8::1               2001:db8::2              fd02::1
+//
+// Each has the other as its default gateway, so that a packet which escapes from the tunnel is seen on the wire.
+
+export const LEFT_INSIDE = ["10.1.0.1", "fd01::1"] as const;
+export const RIGHT_INSIDE = ["10.2.0.1", "fd02::1"] as const;
+
+export interface Sites {
+  readonly left: TestHost;
+  readonly right: TestHost;
+  /** Watches the wire from now on. */
+  watch(onOctets?: (frame: Uint8Array) => void): PacketCapture;
+  /** The routes of the left site through the link, as "10.2.0.0/24". */
+  leftRoutes(link: string): readonly string[];
+  leftLinks(): readonly string[];
+  close(): Promise<void>;
+}
+
+export async function createSites(): Promise<Sites> {
+  const hosts = await createJoinedHosts({
+    left: ["192.0.2.1/24", "2001:db8::1/64"],
+    right: ["192.0.2.2/24", "2001:db8::2/64"],
+  });
+  const { left, right } = hosts;
+  furnish(left, { inside: LEFT_INSIDE, gateways: ["192.0.2.2", "2001:db8::2"] });
+  furnish(right, { inside: RIGHT_INSIDE, gateways: ["192.0.2.1", "2001:db8::1"] });
+  const network = left.inside(() => new LinuxNetwork(createLinuxSystemCalls()));
+  return {
+    left,
+    right,
+    watch: (onOctets) =>
+      left.inside(
+        () =>
+          new PacketCapture({
+            link: network.linkIndex("wire0")!,
+            snapLength: 2048,
+            ...(onOctets && { onPacket: ({ octets }) => onOctets(octets) }),
+          }),
+      ),
+    leftRoutes: (link) =>
+      network
+        .routes()
+        .filter((route) => route.link === link)
+        .map(({ destination }) => destination),
+    leftLinks: () => network.links().map(({ name }) => name),
+    close: async () => {
+      network.close();
+      await hosts.close();
+    },
+  };
+}
+
+function furnish(
+  host: TestHost,
+  { inside, gateways }: { readonly inside: readonly string[]; readonly gateways: readonly string[] },
+): void {
+  host.inside(() => {
+    const network = new LinuxNetwork(createLinuxSystemCalls());
+    for (const address of inside) network.addAddress("lo", `${address}/${address.includes(":") ? 128 : 32}`);
+    for (const gateway of gateways) {
+      network.addRoute({ destination: gateway.includes(":") ? "::/0" : "0.0.0.0/0", gateway, link: "wire0" });
+    }
+    network.close();
+  });
+}
+
+/** What the pings carry, again and again: whoever finds it on the wire has seen plaintext. */
+export const PING_PATTERN = Buffer.from("696b6562616e612d70696e672121", "hex");
+
+export interface PingResult {
+  readonly sent: number;
+  readonly received: number;
+  readonly averageMs: number | undefined;
+}
+
+/** Pings from one address to another, a hundred in a second. Each waits two seconds for its answer at most. */
+export async function ping(
+  host: TestHost,
+  { from, to, count = 20 }: { readonly from: string; readonly to: string; readonly count?: number },
+): Promise<PingResult> {
+  const { out, error } = await runOn(host, [
+    "ping",
+    ...["-q", "-i", "0.01", "-W", "2", "-c", String(count), "-s", "200"],
+    ...["-p", PING_PATTERN.toString("hex"), "-I", from, to],
+  ]);
+  const counts = /(\d+) packets transmitted, (\d+) received/.exec(out);
+  if (counts === null) throw new Error(`ping ${from} to ${to}: ${out}${error}`);
+  const average = /= [\d.]+\/([\d.]+)\//.exec(out)?.[1];
+  return {
+    sent: Number(counts[1]),
+    received: Number(counts[2]),
+    averageMs: average === undefined ? undefined : Number(average),
+  };
+}
+
+/** Pings both ways at once, for each pair of inner addresses. Says what was lost, as sentences: none when all is well. */
+export async function pingBothWays(
+  { left, right }: Sites,
+  pairs: readonly (readonly [string, string])[] = [
+    [LEFT_INSIDE[0], RIGHT_INSIDE[0]],
+    [LEFT_INSIDE[1], RIGHT_INSIDE[1]],
+  ],
+  count = 20,
+): Promise<readonly string[]> {
+  const results = await Promise.all(
+    pairs.flatMap(([a, b]) => [
+      ping(left, { from: a, to: b, count }).then((result) => ({ way: `${a} to ${b}`, ...result })),
+      ping(right, { from: b, to: a, count }).then((result) => ({ way: `${b} to ${a}`, ...result })),
+    ]),
+  );
+  return results
+    .filter(({ sent, received }) => sent !== count || received !== count)
+    .map(({ way, sent, received }) => `${way}: ${received} of ${sent} answered`);
+}

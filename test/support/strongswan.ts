@@ -1,0 +1,146 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type CommandResult, HostProcess, runOn } from "./host-process.ts";
+import type { TestHost } from "./namespace.ts";
+import { until } from "./waiting.ts";
+
+const CHARON = "/usr/sbin/charon-systemd";
+const SWANCTL = "/usr/sbin/swanctl";
+const PLUGINS = "/usr/lib/ipsec/plugins";
+const NEEDED = [
+  CHARON,
+  SWANCTL,
+  `${PLUGINS}/libstrongswan-kernel-libipsec.so`,
+  `${PLUGINS}/libstrongswan-chapoly.so`,
+  "/usr/bin/iperf3",
+  "/usr/bin/ping",
+];
+const PACKAGES =
+  "charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins libstrongswan-standard-plugins iperf3 iputils-ping";
+
+/**
+ * Whether there is a strongSwan to talk to. When there is none, says so in one line, or fails where IKEBANA_REQUIRE_INTEROP=1
+ * promises that nothing is skipped.
+ */
+export function requireStrongswan(what: string): boolean {
+  const missing = NEEDED.filter((file) => !existsSync(file));
+  if (missing.length === 0) return true;
+  const message = `${what} (${missing.join(", ")} missing: apt-get install ${PACKAGES})`;
+  if (process.env.IKEBANA_REQUIRE_INTEROP === "1") throw new Error(message);
+  console.log(`skipped: ${message}`);
+  return false;
+}
+
+/** A strongSwan with user-space ESP on a test host, in a directory of its own. */
+export interface Strongswan {
+  readonly pid: number;
+  /** The log of the IKE daemon. */
+  readonly log: string;
+  /** Waits until the log holds the text. */
+  logged(text: string, timeoutMs?: number): Promise<void>;
+  initiate(child: string): Promise<CommandResult>;
+  /** `{ child: "lan" }` deletes a child SA, `{ ike: "ikebana" }` an IKE SA with all that it has. */
+  terminate(what: { readonly child: string } | { readonly ike: string }): Promise<CommandResult>;
+  /** `swanctl --list-sas`: empty when there is none. */
+  listSas(): Promise<string>;
+  signal(signal: NodeJS.Signals): void;
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+/** `settings`: a strongswan.conf that is read behind ours. */
+export async function startStrongswan(
+  host: TestHost,
+  { configuration, settings = "" }: { readonly configuration: string; readonly settings?: string },
+): Promise<Strongswan> {
+  const directory = mkdtempSync(join(tmpdir(), "strongswan-"));
+  const vici = join(directory, "charon.vici");
+  const logFile = join(directory, "charon.log");
+  const swanctlConf = join(directory, "swanctl.conf");
+  const strongswanConf = join(directory, "strongswan.conf");
+  writeFileSync(strongswanConf, `${strongswanSettings(vici, logFile)}\n${settings}`);
+  writeFileSync(swanctlConf, configuration, { mode: 0o600 });
+
+  const process = new HostProcess(host, [CHARON], { STRONGSWAN_CONF: strongswanConf });
+  const readLog = (): string => (existsSync(logFile) ? readFileSync(logFile, "utf8") : "");
+  const describe = (): string => `${readLog()}${process.out}${process.error}`;
+  const swanctl = (...words: readonly string[]): Promise<CommandResult> =>
+    runOn(host, [SWANCTL, ...words, "--uri", `unix://${vici}`]);
+
+  const strongswan: Strongswan = {
+    pid: process.pid,
+    get log() {
+      return readLog();
+    },
+    logged: (text, timeoutMs) =>
+      until(`strongSwan logs "${text}"`, () => readLog().includes(text), {
+        ...(timeoutMs !== undefined && { timeoutMs }),
+        describe,
+      }),
+    initiate: (child) => swanctl("--initiate", "--child", child, "--timeout", "20"),
+    terminate: (what) =>
+      "child" in what
+        ? swanctl("--terminate", "--child", what.child, "--timeout", "20")
+        : swanctl("--terminate", "--ike", what.ike, "--timeout", "20"),
+    listSas: async () => (await swanctl("--list-sas")).out,
+    signal: (signal) => process.signal(signal),
+    stop: async (signal = "SIGTERM") => {
+      try {
+        if (process.ending === undefined) await process.stop(signal);
+      } finally {
+        rmSync(directory, { recursive: true, force: true });
+      }
+    },
+  };
+  try {
+    await until("strongSwan is ready", () => existsSync(vici) || process.ending !== undefined, { describe });
+    let loaded: CommandResult = { code: 1, out: "", error: "" };
+    await until(
+      "strongSwan takes its configuration",
+      async () => {
+        loaded = await swanctl("--load-all", "--file", swanctlConf);
+        return loaded.code === 0;
+      },
+      { describe: () => `${loaded.out}${loaded.error}${describe()}` },
+    );
+    return strongswan;
+  } catch (error) {
+    await strongswan.stop("SIGKILL");
+    throw error;
+  }
+}
+
+/**
+ * User-space ESP takes what it shall protect through a TUN device and a routing table of its own; the mark keeps the daemon's
+ * own datagrams out of it.
+ */
+function strongswanSettings(vici: string, logFile: string): string {
+  return `charon-systemd {
+  load = random nonce aes aesni sha1 sha2 hmac kdf gcm openssl curve25519 chapoly gmp pem pkcs1 x509 kernel-libipsec kernel-netlink socket-default vici updown
+  install_routes = yes
+  filelog {
+    log {
+      path = ${logFile}
+      default = 1
+      ike = 2
+      cfg = 2
+      flush_line = yes
+    }
+  }
+  plugins {
+    vici {
+      socket = unix://${vici}
+    }
+    kernel-netlink {
+      fwmark = !0x42
+    }
+    socket-default {
+      fwmark = 0x42
+    }
+    kernel-libipsec {
+      allow_peer_ts = yes
+    }
+  }
+}
+`;
+}
