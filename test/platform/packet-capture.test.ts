@@ -112,4 +112,23 @@ describe.skipIf(!mayRun)("on a link of a fresh network namespace", () => {
     expect(seen[0]!.length).toBe(14 + 20 + 8 + 1400);
     expect(seen[0]!.copy).toHaveLength(256);
   });
+
+  test("counts what finds no room in the ring as missed, and goes on with what comes after", () => {
+    const socket = openUdpSocket(systemCalls, { address: "127.0.0.1", port: 4500 });
+    const sender = new LinuxDatagramSender(systemCalls, [socket]);
+    const here = { address: "127.0.0.1", port: 4500 };
+    const send = (count: number): void => {
+      for (let i = 0; i < count; i++)
+        sender.send({ octets: new Uint8Array(20).fill(1), from: here, to: here });
+    };
+    send(20_000); // 40,000 frames; there is room for 32,768
+    capture.poll();
+    expect(capture.counts["esp-in-udp"]).toBe(32_768);
+    expect(capture.missed).toBe(40_000 - 32_768);
+    send(10_000);
+    capture.close();
+    systemCalls.close(socket.descriptor);
+    expect(capture.counts["esp-in-udp"]).toBe(32_768 + 20_000);
+    expect(capture.missed).toBe(40_000 - 32_768);
+  });
 });

@@ -50,8 +50,15 @@ export const SIOCSIFMTU = 0x8922;
 
 // linux/if_packet.h, linux/if_ether.h
 export const SOL_PACKET = 263;
+export const PACKET_RX_RING = 5;
 export const PACKET_STATISTICS = 6;
+export const PACKET_VERSION = 10;
+export const TPACKET_V2 = 1;
 export const ETH_P_ALL = 3;
+
+// sys/mman.h
+export const PROT_READ_WRITE = 3;
+export const MAP_SHARED = 1;
 
 // sched.h, time.h
 export const CLONE_NEWNET = 0x40000000;

@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import { PlatformError } from "../../errors/index.ts";
-import { SYSTEM_CALL_NUMBERS } from "./constants.ts";
+import { MAP_SHARED, PROT_READ_WRITE, SYSTEM_CALL_NUMBERS } from "./constants.ts";
 import type { SharedMemory, SystemCalls } from "./system-calls.ts";
 
 /**
@@ -43,6 +43,9 @@ export function createLinuxSystemCalls(
     ioctl: (descriptor, request, argument) => settle(libc.ioctl(descriptor, request, argument)),
     send: (descriptor, data, flags) => settle(libc.send(descriptor, data, data.length, flags)),
     recv: (descriptor, data, flags) => settle(libc.recv(descriptor, data, data.length, flags)),
+    mmap: (descriptor, length) => settle(libc.mmap(0, length, PROT_READ_WRITE, MAP_SHARED, descriptor, 0)),
+    munmap: (address, length) => settle(libc.munmap(address, length)),
+    octetsAt: (address, length) => libc.octetsAt(address, length),
     eventfd: (initial, flags) => settle(libc.eventfd(initial, flags)),
     setns: (descriptor, kind) => settle(libc.setns(descriptor, kind)),
     unshare: (flags) => settle(libc.unshare(flags)),
@@ -76,17 +79,19 @@ const PROTOTYPES = {
   ioctl: ["int", "uintptr_t", "void *"],
   send: ["int", "void *", "int", "int"],
   recv: ["int", "void *", "int", "int"],
+  munmap: ["intptr_t", "size_t"],
   eventfd: ["uint", "int"],
   setns: ["int", "int"],
   unshare: ["int"],
   clock_gettime: ["int", "void *"],
 } as const satisfies Record<string, readonly string[]>;
 
-interface Libc extends Readonly<Record<keyof typeof PROTOTYPES | "syscall", Call>> {
+interface Libc extends Readonly<Record<keyof typeof PROTOTYPES | "syscall" | "mmap", Call>> {
   readonly numbers: (typeof SYSTEM_CALL_NUMBERS)[keyof typeof SYSTEM_CALL_NUMBERS];
   /** errno of this thread, in place. */
   readonly errno: Int32Array;
   addressOf(octets: Uint8Array): number;
+  octetsAt(address: number, length: number): ArrayBuffer;
 }
 
 let loaded: Libc | undefined;
@@ -108,14 +113,16 @@ function loadLibc(): Libc {
     const errnoLocation = library.func("__errno_location", "intptr_t", []) as () => number;
     const calls: Partial<Record<string, Call>> = {
       syscall: library.func("syscall", "long", ["long", "int", "intptr_t", "int", "int", "intptr_t"]),
+      mmap: library.func("mmap", "intptr_t", ["intptr_t", "size_t", "int", "int", "int", "long"]),
     };
     for (const [name, types] of Object.entries(PROTOTYPES)) {
       calls[name] = library.func(name, "int", [...types]);
     }
     loaded = {
-      ...(calls as Record<keyof typeof PROTOTYPES | "syscall", Call>),
+      ...(calls as Record<keyof typeof PROTOTYPES | "syscall" | "mmap", Call>),
       numbers,
       errno: new Int32Array(koffi.view(BigInt(errnoLocation()), 4)),
+      octetsAt: (address, length) => koffi.view(BigInt(address), length),
       addressOf: (octets) => Number(koffi.address(Buffer.from(octets.buffer))),
     };
     return loaded;

@@ -34,6 +34,11 @@ export interface SystemCalls {
   ioctl(descriptor: number, request: number, argument: Uint8Array): number;
   send(descriptor: number, octets: Uint8Array, flags: number): number;
   recv(descriptor: number, octets: Uint8Array, flags: number): number;
+  /** Maps the beginning of what a descriptor stands for, to read and write together with the kernel. The result is an address in this process. */
+  mmap(descriptor: number, length: number): number;
+  munmap(processAddress: number, length: number): number;
+  /** The octets at an address in this process. They must not be touched once they are unmapped. */
+  octetsAt(processAddress: number, length: number): ArrayBuffer;
   eventfd(initial: number, flags: number): number;
   /** Moves the calling thread. */
   setns(descriptor: number, kind: number): number;
