@@ -45,7 +45,7 @@ export const MACHINES: Readonly<Record<Role, Machine>> = {
 
 /** The veth in each namespace; the TUN device is there too. */
 export const OUTER_LINK = "wan0";
-export const TUN_NAME = "ikebana0";
+const TUN_NAME = "ikebana0";
 
 /** IPv4, UDP and ESP with the longest trailer around it stay below the 1500 octets of an Ethernet. */
 export const INNER_MTU = 1400;
@@ -54,7 +54,7 @@ export const PING_COUNT = 20;
 export const PING_INTERVAL_MS = 40;
 export const TRANSFER_MS = 4000;
 
-export function otherThan(role: Role): Role {
+function otherThan(role: Role): Role {
   return role === "client" ? "gateway" : "client";
 }
 

@@ -3,7 +3,7 @@ import type { PlaintextDetector } from "./plaintext-detector.ts";
 import type { WireFacts } from "./story.ts";
 
 /** A veth frame fits whole: what is not kept cannot be searched. */
-const SNAP_LENGTH = 2048;
+const SNAP_LENGTH = 1920;
 
 /** Stands between the two machines, looks at every frame as a whole and counts what it is. */
 export class WireWatch {
