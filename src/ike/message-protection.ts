@@ -2,7 +2,13 @@ import { wipe } from "../bytes/wipe.ts";
 import type { IkeKeys } from "../crypto/keymat.ts";
 import { createMessageCipher, type MessageCipher } from "../crypto/message-cipher.ts";
 import type { Random } from "../platform/random.ts";
-import { encodePayloads, encodeProtectedEnvelope, type HeaderFields } from "../wire/message.ts";
+import {
+  encodePayloads,
+  encodeProtectedEnvelope,
+  type HeaderFields,
+  type PayloadChain,
+  type ProtectedEnvelope,
+} from "../wire/message.ts";
 import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import { suiteOf } from "./proposals.ts";
@@ -35,10 +41,18 @@ export class MessageProtection {
 
   /** One datagram, or as many as the message needs. */
   seal(header: HeaderFields, payloads: readonly Payload[]): readonly Uint8Array[] {
-    const { firstType, octets: plaintext } = encodePayloads(payloads);
+    return this.sealChain(header, encodePayloads(payloads));
+  }
+
+  /** The same for payloads that are laid out already. Overwrites them. */
+  sealChain(header: HeaderFields, { firstType, octets: plaintext }: PayloadChain): readonly Uint8Array[] {
     const whole = this.#envelope({ header, firstType, plaintextLength: plaintext.length });
     const limit = this.#fragmentLength;
-    if (limit === undefined || whole.octets.length <= limit) return [this.#fill(whole, plaintext)];
+    if (limit === undefined || whole.octets.length <= limit) {
+      this.#fill(whole, plaintext);
+      wipe(plaintext);
+      return [whole.octets];
+    }
 
     const share = this.#plaintextOfFragment(header, limit);
     const total = Math.ceil(plaintext.length / share);
@@ -47,7 +61,8 @@ export class MessageProtection {
       const part = plaintext.subarray((number - 1) * share, number * share);
       const fragment = { number, total };
       const envelope = this.#envelope({ header, firstType, plaintextLength: part.length, fragment });
-      datagrams.push(this.#fill(envelope, part));
+      this.#fill(envelope, part);
+      datagrams.push(envelope.octets);
     }
     wipe(plaintext);
     return datagrams;
@@ -68,20 +83,15 @@ export class MessageProtection {
     readonly firstType: number;
     readonly plaintextLength: number;
     readonly fragment?: { readonly number: number; readonly total: number };
-  }) {
+  }): ProtectedEnvelope {
     const { header, firstType, plaintextLength, ...rest } = message;
     const bodyLength = this.#outbound.bodyLength(plaintextLength);
     return encodeProtectedEnvelope({ ...header, firstType, bodyLength, ...rest });
   }
 
-  #fill(
-    envelope: { readonly octets: Uint8Array; readonly aadLength: number; readonly bodyOffset: number },
-    plaintext: Uint8Array,
-  ): Uint8Array {
-    const { octets, aadLength, bodyOffset } = envelope;
+  #fill({ octets, aadLength, bodyOffset }: ProtectedEnvelope, plaintext: Uint8Array): void {
     const iv = this.#outbound.nextIv(this.#random);
     octets.set(this.#outbound.seal({ aad: octets.subarray(0, aadLength), plaintext, iv }), bodyOffset);
-    return octets;
   }
 
   /** The most plaintext that a fragment of `limit` octets holds, whatever the padding of the cipher. */
