@@ -1,17 +1,24 @@
 import { describe, expect, test } from "vitest";
 import { ExchangeType, NotifyType } from "../../src/iana/ikev2-parameters.ts";
-import { findNotify, notify } from "../../src/ike/payloads.ts";
+import { deleteChildSas, findNotify, notify } from "../../src/ike/payloads.ts";
 import type { Path } from "../../src/platform/address.ts";
 import { decodeMessage } from "../../src/wire/message.ts";
-import { expectEstablished } from "../support/simulator/expectations.ts";
+import type { Payload } from "../../src/wire/payloads/payload.ts";
+import { expectClean, expectEstablished } from "../support/simulator/expectations.ts";
 import {
   establishedPair,
   initiatorPolicy,
   type Pair,
   pair,
+  type RawPayload,
+  raw,
+  responderPolicy,
   ScriptedPeer,
   SeededRandom,
   type SimulatedMachine,
+  scriptedEstablished,
+  scriptedInitiator,
+  scriptedResponder,
 } from "../support/simulator/index.ts";
 
 // Datagrams from whoever can send one. They may cost a counter, and nothing else.
@@ -221,6 +228,96 @@ describe("garbage", () => {
     expect(responder.events.length - length).toBeLessThanOrEqual(10);
     expect(responder.events.slice(length).every(({ level }) => level === "debug")).toBe(true);
     expect(responder.endpoint.counters.wrongVersion + responder.endpoint.counters.malformed).toBe(5_000);
+  });
+});
+
+describe("a peer with the right keys", () => {
+  /** One body changed, shortened or lengthened; now and then a payload left out or sent twice. */
+  const spoil = (random: SeededRandom, payloads: readonly RawPayload[]): RawPayload[] => {
+    const at = random.below(payloads.length);
+    const { type, body } = payloads[at]!;
+    const changed = body.slice();
+    switch (random.below(6)) {
+      case 0:
+        return payloads.toSpliced(at, 1);
+      case 1:
+        return payloads.toSpliced(at, 0, payloads[at]!);
+      case 2:
+        return payloads.toSpliced(at, 1, { type, body: body.subarray(0, random.below(body.length + 1)) });
+      case 3:
+        return payloads.toSpliced(at, 1, { type, body: new Uint8Array([...body, ...random.bytes(9)]) });
+      case 4:
+        return payloads.toSpliced(at, 1, { type: 33 + random.below(22), body });
+      default:
+        for (let i = random.below(4); i >= 0; i--) {
+          if (body.length > 0) changed[random.below(body.length)] = random.below(256);
+        }
+        return payloads.toSpliced(at, 1, { type, body: changed });
+    }
+  };
+
+  test("and a spoilt IKE_AUTH request breaks nothing, and leaves nothing", () => {
+    const random = new SeededRandom(11);
+    for (let i = 0; i < RUNS / 100; i++) {
+      const { peer, machine, link } = scriptedInitiator({ seed: i % 20 });
+      const payloads = spoil(random, raw(peer.authPayloads()));
+      peer.send(machine, peer.sealRaw({ exchangeType: ExchangeType.IKE_AUTH, messageId: 1, payloads }));
+      expect(machine.endpoint.counters.internalErrors).toBe(0);
+      expect(link.inFlight.length).toBeGreaterThan(0);
+      link.fate = () => [];
+      link.advanceBy(300_000);
+      expectClean(machine);
+    }
+  });
+
+  test("and a spoilt IKE_AUTH answer breaks nothing, and leaves nothing", () => {
+    const random = new SeededRandom(12);
+    for (let i = 0; i < RUNS / 100; i++) {
+      const { peer, machine, link } = scriptedResponder({ seed: i % 20 });
+      const payloads = spoil(random, raw(peer.authPayloads()));
+      peer.send(
+        machine,
+        peer.sealRaw({ exchangeType: ExchangeType.IKE_AUTH, messageId: 1, payloads, isResponse: true }),
+      );
+      expect(machine.endpoint.counters.internalErrors).toBe(0);
+      link.fate = () => [];
+      link.advanceBy(300_000);
+      expectClean(machine);
+    }
+  });
+
+  test("and a spoilt IKE_SA_INIT breaks nothing", () => {
+    const random = new SeededRandom(13);
+    for (let i = 0; i < RUNS / 50; i++) {
+      const { responder, initiator, link } = pair({ seed: i % 20 });
+      const asking = new ScriptedPeer({ role: "initiator", policy: initiatorPolicy(), seed: 5_000 + i });
+      asking.send(responder, asking.initRaw(spoil(random, raw(asking.initPayloads()))));
+      const answering = new ScriptedPeer({ role: "responder", policy: responderPolicy(), seed: 5_000 + i });
+      initiator.connect();
+      answering.agree(link.transmitted.at(-1)!.octets);
+      answering.send(initiator, answering.initRaw(spoil(random, raw(answering.initPayloads()))));
+      expect(responder.endpoint.counters.internalErrors).toBe(0);
+      expect(initiator.endpoint.counters.internalErrors).toBe(0);
+    }
+  });
+
+  test("and nonsense in later exchanges breaks nothing", () => {
+    const random = new SeededRandom(14);
+    for (let i = 0; i < RUNS / 100; i++) {
+      const { peer, machine, link } = scriptedEstablished({ seed: i % 20 });
+      const things: Payload[] = [
+        deleteChildSas([1, 2, 3]),
+        notify(NotifyType.INVALID_SPI, new Uint8Array(8)),
+        ...peer.authPayloads(),
+      ];
+      for (let messageId = 2; messageId < 8 && machine.state === "established"; messageId++) {
+        const exchangeType = [35, 36, 37, 37, 37, 43, 200][random.below(7)]!;
+        peer.send(machine, peer.sealRaw({ exchangeType, messageId, payloads: spoil(random, raw(things)) }));
+        expect(peer.open(link.take().octets).header).toMatchObject({ messageId, isResponse: true });
+        link.inFlight.length = 0;
+      }
+      expect(machine.endpoint.counters.internalErrors).toBe(0);
+    }
   });
 });
 

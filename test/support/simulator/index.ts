@@ -15,7 +15,7 @@ import { SimulatedMachine } from "./simulated-machine.ts";
 export type { Fate, InFlight } from "./link.ts";
 export { Link } from "./link.ts";
 export * from "./policies.ts";
-export { ScriptedPeer } from "./scripted-peer.ts";
+export { type RawPayload, raw, ScriptedPeer } from "./scripted-peer.ts";
 export { SeededRandom } from "./seeded-random.ts";
 export { SimulatedMachine } from "./simulated-machine.ts";
 

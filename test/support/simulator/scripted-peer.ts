@@ -1,5 +1,6 @@
 import { pskAuth } from "../../../src/auth/psk.ts";
 import { identificationBody, signedOctets } from "../../../src/auth/signed-octets.ts";
+import { concat } from "../../../src/bytes/concat.ts";
 import type { ComputeResult } from "../../../src/crypto/jobs.ts";
 import { SeededCryptoProvider } from "../../../src/crypto/key-exchange/seeded-crypto-provider.ts";
 import { deriveIkeKeys, type IkeKeys } from "../../../src/crypto/keymat.ts";
@@ -11,7 +12,14 @@ import { suiteOf } from "../../../src/ike/proposals.ts";
 import type { Path } from "../../../src/platform/address.ts";
 import type { ConnectionPolicy } from "../../../src/policy/connection.ts";
 import { numberProposals, offeredGroups } from "../../../src/policy/transforms.ts";
-import { decodeMessage, decodePayloads, encodeMessage, type Header } from "../../../src/wire/message.ts";
+import {
+  decodeMessage,
+  decodePayloads,
+  encodeMessage,
+  encodePayloads,
+  type Header,
+  type PayloadChain,
+} from "../../../src/wire/message.ts";
 import type { Payload } from "../../../src/wire/payloads/payload.ts";
 import type { Proposal } from "../../../src/wire/payloads/proposal.ts";
 import { SeededRandom } from "./seeded-random.ts";
@@ -197,6 +205,29 @@ export class ScriptedPeer {
     return { kind, critical: false, idType: type, data };
   }
 
+  /** `seal` for what has no encoding. */
+  sealRaw(facts: {
+    exchangeType: number;
+    messageId: number;
+    payloads: readonly RawPayload[];
+    isResponse?: boolean;
+  }): Uint8Array {
+    const { exchangeType, messageId, payloads, isResponse = false } = facts;
+    const { initiatorSpi, responderSpi } = this;
+    const isInitiator = this.role === "initiator";
+    const header = { initiatorSpi, responderSpi, exchangeType, isInitiator, isResponse, messageId };
+    return this.protection!.sealChain(header, chainOf(payloads))[0]!;
+  }
+
+  /** `init` for what has no encoding. */
+  initRaw(payloads: readonly RawPayload[]): Uint8Array {
+    const { firstType, octets } = chainOf(payloads);
+    const message = concat(this.init({ payloads: [] }), octets);
+    message[16] = firstType;
+    new DataView(message.buffer).setUint32(24, message.length);
+    return message;
+  }
+
   /** What IKE_AUTH holds when nothing is wrong with it. For a responder the answer takes the first proposal offered. */
   authPayloads(): Payload[] {
     const child = this.policy.children[0]!;
@@ -218,4 +249,26 @@ export class ScriptedPeer {
       },
     ];
   }
+}
+
+/** A payload that may be anything. */
+export interface RawPayload {
+  readonly type: number;
+  readonly body: Uint8Array;
+}
+
+/** Payloads as mere octets, for a test to spoil. */
+export function raw(payloads: readonly Payload[]): RawPayload[] {
+  return payloads.map((payload) => {
+    const { firstType, octets } = encodePayloads([payload]);
+    return { type: firstType, body: octets.slice(4) };
+  });
+}
+
+function chainOf(payloads: readonly RawPayload[]): PayloadChain {
+  const parts = payloads.map(({ body }, i) => {
+    const length = body.length + 4;
+    return concat(Uint8Array.of(payloads[i + 1]?.type ?? 0, 0, length >>> 8, length), body);
+  });
+  return { firstType: payloads[0]?.type ?? 0, octets: concat(...parts) };
 }

@@ -70,6 +70,13 @@ export class SimulatedMachine {
     }
   }
 
+  /** The provider cannot do what it was asked. */
+  failJobs(reason: string): void {
+    for (const { id } of this.#heldJobs.splice(0)) {
+      this.handle({ kind: "computed", id, result: { kind: "failed", reason } });
+    }
+  }
+
   get heldJobs(): number {
     return this.#heldJobs.length;
   }
