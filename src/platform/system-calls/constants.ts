@@ -29,7 +29,6 @@ export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const SO_TIMESTAMPNS = 35;
 export const SO_MARK = 36;
-export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
 
 // netinet/in.h
