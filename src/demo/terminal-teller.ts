@@ -21,6 +21,8 @@ import { dropsOf } from "./verdict.ts";
 
 const LABEL_LENGTH = 11;
 
+type Lengthy = Extract<News, { kind: "progress" }>["what"];
+
 const SETTINGS: Readonly<Record<DemoMode, string>> = {
   root: "two network namespaces of this machine, joined by a veth",
   user: "two network namespaces inside a user namespace, joined by a veth",
@@ -32,7 +34,9 @@ export class TerminalTeller implements Teller {
   readonly #write: (text: string) => void;
   readonly #style: Style;
   readonly #progress: ProgressLine;
+  readonly #begun = new Set<Lengthy>();
   #chapter = 0;
+  #isInMemory = false;
 
   constructor({
     write,
@@ -51,11 +55,13 @@ export class TerminalTeller implements Teller {
 
   hear(news: News): void {
     if (news.kind === "progress") {
+      this.#begin(news.what);
       this.#progress.draw(news);
       return;
     }
     this.#progress.clear();
     if (news.kind === "mode") {
+      this.#isInMemory = news.mode === "memory";
       this.#line();
       this.#entry("mode", `${news.mode}: ${SETTINGS[news.mode]}`);
       this.#entry("why", news.reason);
@@ -109,7 +115,7 @@ export class TerminalTeller implements Teller {
   }
 
   #tellPings(pings: readonly PingFacts[]): void {
-    this.#title("Ping, from TUN to TUN");
+    this.#begin("ping");
     for (const { family, destination, sent, received, rttMs } of pings) {
       const answered = `${received} of ${sent} answered`;
       const mark = received === sent ? this.#style.good(answered) : this.#style.bad(answered);
@@ -121,8 +127,7 @@ export class TerminalTeller implements Teller {
   }
 
   #tellTransfer(facts: TransferFacts): void {
-    const isTcp = facts.protocol === "tcp";
-    this.#title(isTcp ? "A TCP transfer" : "Numbered datagrams (in memory there is no TCP)");
+    this.#begin("transfer");
     const seconds = (facts.ms / 1000).toFixed(2);
     this.#entry(
       "received",
@@ -187,6 +192,14 @@ export class TerminalTeller implements Teller {
 
   #tally(count: number): string {
     return count === 0 ? this.#style.good("0") : this.#style.bad(formatCount(count));
+  }
+
+  /** The title of what takes a while stands before it, once. */
+  #begin(what: Lengthy): void {
+    if (this.#begun.has(what)) return;
+    this.#begun.add(what);
+    if (what === "ping") this.#title("Ping, from TUN to TUN");
+    else this.#title(this.#isInMemory ? "Numbered datagrams (in memory there is no TCP)" : "A TCP transfer");
   }
 
   #title(text: string): void {

@@ -23,11 +23,11 @@ const REPORT: DemoReport = {
 const PROGRESS: News = { kind: "progress", what: "transfer", share: 0.5, octets: 123_456_789, ms: 2000 };
 
 describe("on a terminal", () => {
-  test("the progress bar is drawn in colour and wiped before the next chapter", () => {
+  test("the progress bar is drawn in colour and wiped before the result takes its place", () => {
     const text = toldOn(TERMINAL, UTF8);
     expect(text).toContain("\u2588".repeat(15));
     expect(text).toContain("494 Mbit/s");
-    expect(text).toContain("\r\x1b[K\n");
+    expect(text).toContain("\r\x1b[K   received");
     expect(text).toContain("\x1b[32m");
   });
 

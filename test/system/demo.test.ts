@@ -43,7 +43,7 @@ for (const { mode, title, isAllowed } of [
     for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
       test(`leaves nothing behind when ${signal} ends it during the transfer`, async () => {
         const run = start(["--mode", mode]);
-        await run.said("Ping");
+        await run.said("A TCP transfer");
         expect(run.namespaces().length).toBeGreaterThanOrEqual(2);
         run.child.kill(signal);
         const { code, out } = await run.end();
@@ -69,6 +69,33 @@ describe.skipIf(!nobodyMay)("the demo as an unprivileged user", () => {
   });
 });
 
+// Root of a user namespace that forbids itself more network namespaces: neither kind of namespace can be had.
+const WITHOUT_NAMESPACES = [
+  ...["unshare", "-Ur", "sh", "-c"],
+  'echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"',
+  "sh",
+];
+const mayForbid = allows("the demo where namespaces are forbidden", works([...WITHOUT_NAMESPACES, "true"]));
+
+describe.skipIf(!mayForbid)("the demo where namespaces are forbidden", () => {
+  test("says so and runs in one process", async () => {
+    const ended = await start(["--json"], WITHOUT_NAMESPACES).end();
+    const report = readReport(ended);
+    expectGood(report, "memory");
+    expect(report.modeReason).toContain("neither network nor user namespaces");
+  });
+
+  test("fails with a reason when it is told to use them", async () => {
+    const run = start(["--json", "--mode", "user"], WITHOUT_NAMESPACES);
+    const { code, out } = await run.end();
+    expect(code).toBe(1);
+    const report: DemoReport = JSON.parse(out);
+    expect(report.isGood).toBe(false);
+    expect(report.problems).toEqual([expect.stringMatching(/^cannot run the demo in mode user: .*unshare/)]);
+    await run.expectNothingLeft();
+  });
+});
+
 describe("the demo in one process", () => {
   test("does the same over devices in memory, with datagrams in place of TCP", async () => {
     const run = start(["--json", "--mode", "memory"]);
@@ -81,7 +108,7 @@ describe("the demo in one process", () => {
 
   test("is left at once by SIGINT", async () => {
     const run = start(["--mode", "memory"]);
-    await run.said("Ping");
+    await run.said("Numbered datagrams");
     run.child.kill("SIGINT");
     const { code, out } = await run.end();
     expect(code).toBe(130);
