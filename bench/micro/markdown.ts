@@ -28,6 +28,23 @@ function ratioTable(records: readonly MicroRecord[]): string {
   ].join("\n");
 }
 
+/** What the README shows: how many times faster than node:crypto the kernels seal, one row for each cipher and run. */
+export function toHeadline(records: readonly MicroRecord[]): string {
+  const sizes = ["64 B", "256 B", "1400 B", "9000 B"];
+  const ciphers = ["AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305"];
+  const rows = records.flatMap(({ machine, subjects }) =>
+    ciphers.map((cipher) => [
+      `${cipher}, Node ${machine.node.split(".")[0]}`,
+      ...sizes.map((size) => {
+        const [ours, theirs] =
+          subjects.find(({ name }) => name === `${cipher} seal ${size}`)?.contenders ?? [];
+        return ours === undefined || theirs === undefined ? NOTHING : ratio(theirs, ours);
+      }),
+    ]),
+  );
+  return table(["", ...sizes], rows).join("\n");
+}
+
 function runSection({ machine, date, commit, command, subjects }: MicroRecord): string {
   const groups = new Map<string, SubjectRecord[]>();
   for (const subject of subjects) groups.set(subject.group, [...(groups.get(subject.group) ?? []), subject]);
