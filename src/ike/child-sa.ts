@@ -4,11 +4,12 @@ import { EsnTransform, NotifyType, ProtocolId, TransformType } from "../iana/ike
 import type { ChildPolicy, ConnectionPolicy } from "../policy/connection.ts";
 import { isSubset, narrow } from "../policy/narrow.ts";
 import { checkChosen, selectProposal } from "../policy/select-proposal.ts";
+import { formatTrafficSelectors } from "../policy/traffic-selectors.ts";
 import { findTransform, numberProposals, withoutKeyExchange } from "../policy/transforms.ts";
 import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
-import { childSaEstablished, childSaFailed, formatProposals, formatSelectors } from "./events.ts";
+import { childSaEstablished, childSaFailed, formatProposals } from "./events.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import type { Keyed } from "./ike-sa-state.ts";
 import { decodeSpi, encodeSpi, find, findError, notify, notifyName } from "./payloads.ts";
@@ -308,7 +309,7 @@ function formatPairs(
   local: readonly TrafficSelector[],
   remote: readonly TrafficSelector[],
 ): readonly string[] {
-  return [`${formatSelectors(local).join(" ")} === ${formatSelectors(remote).join(" ")}`];
+  return [`${formatTrafficSelectors(local)} === ${formatTrafficSelectors(remote)}`];
 }
 
 /** RFC 4303 section 2.1: 0 to 255 are reserved. */

@@ -1,7 +1,7 @@
 import type { SocketAddress } from "../platform/address.ts";
 import { formatIdentity } from "../policy/identity.ts";
 import { formatProposal } from "../policy/keywords.ts";
-import { formatTrafficSelector } from "../policy/traffic-selectors.ts";
+import { formatTrafficSelector, formatTrafficSelectors } from "../policy/traffic-selectors.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
 import type { ChildSa } from "./child-sa.ts";
@@ -23,7 +23,7 @@ export function formatIkeSpi(spi: bigint): string {
 }
 
 /** 8 hex digits. */
-export function formatEspSpi(spi: number): string {
+function formatEspSpi(spi: number): string {
   return spi.toString(16).padStart(8, "0");
 }
 
@@ -96,15 +96,21 @@ export function ikeSaDeleted(ikeSa: IkeSa, closing: Closing): IkeEvent {
 }
 
 export function childSaEstablished(ikeSa: IkeSa, childSa: ChildSa): IkeEvent {
-  const local = formatSelectors(childSa.local);
-  const remote = formatSelectors(childSa.remote);
+  const { name, local, remote } = childSa;
   const proposal = formatProposal(childSa.proposal);
+  const pair = `${formatTrafficSelectors(local)} === ${formatTrafficSelectors(remote)}`;
   return {
     ...about(ikeSa),
     name: "child-sa-established",
     level: "info",
-    message: `child SA ${childSa.name} established: ${local.join(", ")} === ${remote.join(", ")}, ${proposal}`,
-    facts: { ...factsOfChild(childSa), proposal, local, remote, path: formatEnd(ikeSa.path.remote) },
+    message: `child SA ${name} established: ${pair}, ${proposal}`,
+    facts: {
+      ...factsOfChild(childSa),
+      proposal,
+      local: formatSelectors(local),
+      remote: formatSelectors(remote),
+      path: formatEnd(ikeSa.path.remote),
+    },
   };
 }
 

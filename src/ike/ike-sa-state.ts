@@ -37,12 +37,12 @@ export interface Initiating {
 }
 
 /** Responder: the key exchange of an accepted IKE_SA_INIT is being computed. */
-export interface Responding {
+interface Responding {
   readonly name: "responding";
 }
 
 /** Initiator: the answer was accepted, the shared secret is being computed. */
-export interface Agreeing {
+interface Agreeing {
   readonly name: "agreeing";
 }
 
@@ -66,13 +66,13 @@ export interface Established extends Keyed {
 }
 
 /** We have asked for the deletion of the SA; it carries nothing any more. */
-export interface Deleting extends Keyed {
+interface Deleting extends Keyed {
   readonly name: "deleting";
   readonly establishedAt: number;
 }
 
 /** Nothing is left but the last answer, for a peer that did not hear it. */
-export interface Closed {
+interface Closed {
   readonly name: "closed";
   readonly lastMessageId: number;
   readonly lastAnswer: readonly Uint8Array[];

@@ -1,8 +1,12 @@
 import { createHash } from "node:crypto";
+import { equal } from "../bytes/constant-time.ts";
 import { parseAddress } from "../bytes/ip-address.ts";
 import { Writer } from "../bytes/writer.ts";
-import type { SocketAddress } from "../platform/address.ts";
+import { NotifyType } from "../iana/ikev2-parameters.ts";
+import type { Path, SocketAddress } from "../platform/address.ts";
 import type { Random } from "../platform/random.ts";
+import type { Payload } from "../wire/payloads/payload.ts";
+import { findNotifies } from "./payloads.ts";
 
 /** Data of a NAT_DETECTION notification (RFC 7296 section 2.23): SHA-1 of SPIi | SPIr | address | port. */
 export function natDetectionHash(facts: {
@@ -24,6 +28,28 @@ export function natDetectionHash(facts: {
  */
 export function forcedNatDetectionSource(random: Random): Uint8Array {
   return random.bytes(SHA1_LENGTH);
+}
+
+interface Nat {
+  readonly isBehindNat: boolean;
+  readonly isPeerBehindNat: boolean;
+}
+
+/** What the peer's NAT_DETECTION notifications say (RFC 7296 section 2.23); undefined when it does no NAT traversal. */
+export function detectNat(
+  payloads: readonly Payload[],
+  facts: { readonly initiatorSpi: bigint; readonly responderSpi: bigint; readonly path: Path },
+): Nat | undefined {
+  const sources = findNotifies(payloads, NotifyType.NAT_DETECTION_SOURCE_IP);
+  const destinations = findNotifies(payloads, NotifyType.NAT_DETECTION_DESTINATION_IP);
+  if (sources.length === 0 || destinations.length === 0) return undefined;
+  const { path, ...spis } = facts;
+  const remote = natDetectionHash({ ...spis, end: path.remote });
+  const local = natDetectionHash({ ...spis, end: path.local });
+  return {
+    isBehindNat: !destinations.some(({ data }) => equal(data, local)),
+    isPeerBehindNat: !sources.some(({ data }) => equal(data, remote)),
+  };
 }
 
 const SHA1_LENGTH = 20;

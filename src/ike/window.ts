@@ -2,7 +2,7 @@ import type { Payload } from "../wire/payloads/payload.ts";
 import { RFC_LIMITS } from "./limits.ts";
 
 /** Why a request was sent, and so what its answer means. */
-export type RequestPurpose =
+type RequestPurpose =
   | { readonly kind: "init" }
   | { readonly kind: "auth" }
   | { readonly kind: "liveness"; readonly isCommanded: boolean }

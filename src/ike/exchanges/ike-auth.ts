@@ -35,7 +35,7 @@ interface AuthMessage {
  * What became of one step of proving who the peer is. "need-more" is for methods that take several round trips; the SA
  * stays as it is until the next IKE_AUTH message.
  */
-export type AuthenticationStep =
+type AuthenticationStep =
   | { readonly kind: "done"; readonly connection: ConnectionPolicy; readonly identity: Identity }
   | { readonly kind: "need-more"; readonly payloads: readonly Payload[] }
   | { readonly kind: "refuse"; readonly notify: PayloadOf<"notify">; readonly closing: Closing };

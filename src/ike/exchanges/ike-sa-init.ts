@@ -20,11 +20,10 @@ import type { Initiating, KeyPair } from "../ike-sa-state.ts";
 import { RFC_LIMITS } from "../limits.ts";
 import type { Machine } from "../machine.ts";
 import { MessageProtection } from "../message-protection.ts";
-import { forcedNatDetectionSource, natDetectionHash } from "../nat-detection.ts";
+import { detectNat, forcedNatDetectionSource, natDetectionHash } from "../nat-detection.ts";
 import {
   find,
   findError,
-  findNotifies,
   findNotify,
   findUnknownCritical,
   notify,
@@ -173,7 +172,10 @@ function obeyCookie(ikeSa: IkeSa, data: Uint8Array, { path, now }: InitResponse)
     ikeSa.drop("unexpected", "cookie that is not needed", path, now);
     return;
   }
-  sendInitRequest(ikeSa, { ...state, cookie: data.slice(), restarts: state.restarts + 1 }, now);
+  // Who asks for a cookie has not refused.
+  ikeSa.ignoreHint();
+  const restarts = state.restarts + 1;
+  sendInitRequest(ikeSa, { ...state, cookie: data.slice(), hint: undefined, restarts }, now);
 }
 
 /** RFC 7296 section 1.3: the same offer once more, with a key exchange of the group that the responder wants, if we offered it. */
@@ -193,8 +195,10 @@ function obeyInvalidKe(ikeSa: IkeSa, data: Uint8Array, { path, now }: InitRespon
     return;
   }
   ikeSa.stopRetransmitting();
+  ikeSa.ignoreHint();
   ikeSa.state = {
     ...state,
+    hint: undefined,
     group,
     keyPair: undefined,
     request: undefined,
@@ -602,7 +606,7 @@ function authenticate(ikeSa: IkeSa, init: InitResult, sharedSecret: Uint8Array):
   const keys = deriveIkeKeys({ prfId, ni, nr, sharedSecret, initiatorSpi, responderSpi, lengths });
   const fragmentLength = ikeSa.supportsFragmentation ? machine.limits.fragmentLength : undefined;
   const protection = new MessageProtection({ proposal, keys, role, random: machine.random, fragmentLength });
-  ikeSa.lowestNonce = Buffer.compare(ni, nr) < 0 ? ni : nr;
+  ikeSa.lowestNonce = (Buffer.compare(ni, nr) < 0 ? ni : nr).slice();
   ikeSa.state = {
     name: "authenticating",
     keys,
@@ -610,28 +614,6 @@ function authenticate(ikeSa: IkeSa, init: InitResult, sharedSecret: Uint8Array):
     ...init,
     offer: undefined,
     sentInitialContact: false,
-  };
-}
-
-interface Nat {
-  readonly isBehindNat: boolean;
-  readonly isPeerBehindNat: boolean;
-}
-
-/** What the peer's NAT_DETECTION notifications say (RFC 7296 section 2.23); undefined when it does no NAT traversal. */
-function detectNat(
-  payloads: readonly Payload[],
-  facts: { readonly initiatorSpi: bigint; readonly responderSpi: bigint; readonly path: Path },
-): Nat | undefined {
-  const sources = findNotifies(payloads, NotifyType.NAT_DETECTION_SOURCE_IP);
-  const destinations = findNotifies(payloads, NotifyType.NAT_DETECTION_DESTINATION_IP);
-  if (sources.length === 0 || destinations.length === 0) return undefined;
-  const { path, ...spis } = facts;
-  const remote = natDetectionHash({ ...spis, end: path.remote });
-  const local = natDetectionHash({ ...spis, end: path.local });
-  return {
-    isBehindNat: !destinations.some(({ data }) => equal(data, local)),
-    isPeerBehindNat: !sources.some(({ data }) => equal(data, remote)),
   };
 }
 
