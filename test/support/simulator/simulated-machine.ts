@@ -18,6 +18,8 @@ export class SimulatedMachine {
   readonly reserved = new Set<number>();
   /** Whether jobs wait until `finishJobs`. */
   holdsJobs = false;
+  /** Whether the data plane has inbound SPIs to give. */
+  hasSpis = true;
 
   readonly #transmit: (octets: Uint8Array, path: Path) => void;
   readonly #provider: SeededCryptoProvider;
@@ -142,7 +144,8 @@ export class SimulatedMachine {
     this.installed.set(childSa.inboundSpi, childSa);
   }
 
-  #allocateSpi(): number {
+  #allocateSpi(): number | undefined {
+    if (!this.hasSpis) return undefined;
     const spi = this.#nextSpi++;
     this.reserved.add(spi);
     return spi;
