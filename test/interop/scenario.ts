@@ -31,6 +31,8 @@ interface Plan {
   readonly load?: boolean;
   /** Traffic selectors of the child SA as our status shows them. */
   readonly selectors?: { readonly local: readonly string[]; readonly remote: readonly string[] };
+  /** Further inner addresses of the gateways. */
+  readonly addresses?: { readonly left: readonly string[]; readonly right: readonly string[] };
   /** Routes into our TUN device. */
   readonly routes?: readonly string[];
 }

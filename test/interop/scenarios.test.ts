@@ -17,7 +17,7 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("with strongSwan
 
 async function run(scenario: Scenario): Promise<void> {
   const { plan } = scenario;
-  const sites = await createSites();
+  const sites = await createSites(plan.addresses);
   let strongswan: Strongswan | undefined;
   let ikebana: IkebanaDaemon | undefined;
   let sawPlaintext = 0;

@@ -26,14 +26,20 @@ export interface Sites {
   close(): Promise<void>;
 }
 
-export async function createSites(): Promise<Sites> {
+/** `addresses`: further ones inside each site. */
+export async function createSites(
+  addresses: { readonly left: readonly string[]; readonly right: readonly string[] } = {
+    left: [],
+    right: [],
+  },
+): Promise<Sites> {
   const hosts = await createJoinedHosts({
     left: ["192.0.2.1/24", "2001:db8::1/64"],
     right: ["192.0.2.2/24", "2001:db8::2/64"],
   });
   const { left, right } = hosts;
-  furnish(left, { inside: LEFT_INSIDE, gateways: ["192.0.2.2", "2001:db8::2"] });
-  furnish(right, { inside: RIGHT_INSIDE, gateways: ["192.0.2.1", "2001:db8::1"] });
+  furnish(left, { inside: [...LEFT_INSIDE, ...addresses.left], gateways: ["192.0.2.2", "2001:db8::2"] });
+  furnish(right, { inside: [...RIGHT_INSIDE, ...addresses.right], gateways: ["192.0.2.1", "2001:db8::1"] });
   const network = left.inside(() => new LinuxNetwork(createLinuxSystemCalls()));
   return {
     left,
@@ -77,7 +83,7 @@ function furnish(
 /** What the pings carry, again and again: whoever finds it on the wire has seen plaintext. */
 export const PING_PATTERN = Buffer.from("696b6562616e612d70696e672121", "hex");
 
-export interface PingResult {
+interface PingResult {
   readonly sent: number;
   readonly received: number;
   readonly averageMs: number | undefined;
