@@ -37,14 +37,23 @@ interface Plan {
   readonly routes?: readonly string[];
 }
 
-const FOLDER = new URL("scenarios/", import.meta.url);
+/** Those that one runner plays, all in the same way. */
+const PLAYED = new URL("scenarios/", import.meta.url);
+/** Those whose steps are a test of their own. */
+const STEPS = new URL("steps/", import.meta.url);
 
 export function loadScenarios(): readonly Scenario[] {
-  return readdirSync(FOLDER).sort().map(loadScenario);
+  return readdirSync(PLAYED)
+    .sort()
+    .map((name) => load(name, PLAYED));
 }
 
-export function loadScenario(name: string): Scenario {
-  const folder = new URL(`${name}/`, FOLDER);
+export function loadSteps(name: string): Scenario {
+  return load(name, STEPS);
+}
+
+function load(name: string, room: URL): Scenario {
+  const folder = new URL(`${name}/`, room);
   const read = (file: string): string => readFileSync(new URL(file, folder), "utf8");
   const lines = (file: string): readonly string[] =>
     read(file)

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { type IkebanaDaemon, startIkebana } from "../support/ikebana.ts";
+import type { PacketCapture } from "../../src/platform/packet-capture.ts";
 import { requireRoot } from "../support/namespace.ts";
-import { requireStrongswan, type Strongswan, startStrongswan } from "../support/strongswan.ts";
+import { requireStrongswan } from "../support/strongswan.ts";
 import { until } from "../support/waiting.ts";
+import { bothSaid, type Gateways, withGateways } from "./gateways.ts";
 import { measureLoad } from "./iperf.ts";
-import { firstMissing, loadScenarios, type Scenario } from "./scenario.ts";
-import { createSites, LEFT_INSIDE, PING_PATTERN, pingBothWays, RIGHT_INSIDE, type Sites } from "./sites.ts";
+import { loadScenarios, type Scenario } from "./scenario.ts";
+import { LEFT_INSIDE, PING_PATTERN, pingBothWays, RIGHT_INSIDE, type Sites } from "./sites.ts";
 
 const WHAT = "interoperability with strongSwan";
 
@@ -17,66 +18,44 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("with strongSwan
 
 async function run(scenario: Scenario): Promise<void> {
   const { plan } = scenario;
-  const sites = await createSites(plan.addresses);
-  let strongswan: Strongswan | undefined;
-  let ikebana: IkebanaDaemon | undefined;
   let sawPlaintext = 0;
-  const capture = sites.watch((frame) => {
-    if (Buffer.from(frame.buffer, frame.byteOffset, frame.length).includes(PING_PATTERN)) sawPlaintext++;
-  });
-  try {
-    const { swanctl, settings } = scenario;
-    strongswan = await startStrongswan(sites.right, { configuration: swanctl, settings });
-    ikebana = await startIkebana(sites.left, scenario.ikebana);
+  let capture: PacketCapture | undefined;
+  const watch = (sites: Sites): void => {
+    capture = sites.watch((frame) => {
+      if (Buffer.from(frame.buffer, frame.byteOffset, frame.length).includes(PING_PATTERN)) sawPlaintext++;
+    });
+  };
+  const play = async (gateways: Gateways): Promise<void> => {
+    const { sites, ikebana, strongswan } = gateways;
     if (plan.initiator === "strongswan") {
       const { code } = await strongswan.initiate("lan");
       expect(code === 0, strongswan.log).toBe(plan.outcome === "established");
     }
-    await bothSaid(scenario, { ikebana, strongswan });
-    if (plan.outcome === "established") await useTunnel(scenario, { sites, ikebana, strongswan });
-    else await showNoTunnel({ ikebana, strongswan });
+    await bothSaid(scenario, gateways);
+    if (plan.outcome === "established") await useTunnel(scenario, gateways);
+    else await showNoTunnel(gateways);
 
-    capture.poll();
-    const { ike, other, fragment, esp } = capture.counts;
-    expect({ other, fragment, esp, sawPlaintext, missed: capture.missed }).toEqual({
+    capture!.poll();
+    const { ike, other, fragment, esp } = capture!.counts;
+    expect({ other, fragment, esp, sawPlaintext, missed: capture!.missed }).toEqual({
       ...{ other: 0, fragment: 0, esp: 0, sawPlaintext: 0, missed: 0 },
     });
     expect(ike).toBeGreaterThan(0);
-    if (plan.outcome === "established") expect(capture.counts["esp-in-udp"]).toBeGreaterThan(0);
+    if (plan.outcome === "established") expect(capture!.counts["esp-in-udp"]).toBeGreaterThan(0);
 
     expect(await ikebana.stop()).toEqual({ code: 0, signal: null });
-    await until("strongSwan has no SA any more", async () => (await strongswan!.listSas()) === "");
+    await until("strongSwan has no SA any more", async () => (await strongswan.listSas()) === "");
     expect(sites.leftLinks()).not.toContain("ikebana0");
     expect(sites.leftRoutes("ikebana0")).toEqual([]);
+  };
+  try {
+    await withGateways(scenario, play, watch);
   } finally {
-    capture.close();
-    await ikebana?.stop("SIGKILL");
-    await strongswan?.stop();
-    await sites.close();
+    capture?.close();
   }
 }
 
-interface Gateways {
-  readonly ikebana: IkebanaDaemon;
-  readonly strongswan: Strongswan;
-}
-
-/** Both logs hold the lines that the scenario expects, in their order. */
-async function bothSaid({ expected }: Scenario, { ikebana, strongswan }: Gateways): Promise<void> {
-  const missing = () => ({
-    ikebana: firstMissing(ikebana.log, expected.ikebana),
-    strongswan: firstMissing(strongswan.log, expected.strongswan),
-  });
-  const isAll = (): boolean => missing().ikebana === undefined && missing().strongswan === undefined;
-  await until("both sides say what is expected of them", isAll, {
-    describe: () => `${JSON.stringify(missing())}\n\n${ikebana.log}\n${strongswan.log}`,
-  });
-}
-
-async function useTunnel(
-  { plan, name }: Scenario,
-  { sites, ikebana, strongswan }: Gateways & { readonly sites: Sites },
-): Promise<void> {
+async function useTunnel({ plan, name }: Scenario, { sites, ikebana, strongswan }: Gateways): Promise<void> {
   const { ikeSa, state } = await ikebana.connection();
   expect(state).toBe("established");
   const [child] = ikeSa!.children;

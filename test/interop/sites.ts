@@ -89,14 +89,19 @@ interface PingResult {
   readonly averageMs: number | undefined;
 }
 
-/** Pings from one address to another, a hundred in a second. Each waits two seconds for its answer at most. */
+/** Pings from one address to another, a hundred in a second. The last waits `waitS` seconds for its answer at most. */
 export async function ping(
   host: TestHost,
-  { from, to, count = 20 }: { readonly from: string; readonly to: string; readonly count?: number },
+  {
+    from,
+    to,
+    count = 20,
+    waitS = 2,
+  }: { readonly from: string; readonly to: string; readonly count?: number; readonly waitS?: number },
 ): Promise<PingResult> {
   const { out, error } = await runOn(host, [
     "ping",
-    ...["-q", "-i", "0.01", "-W", "2", "-c", String(count), "-s", "200"],
+    ...["-q", "-i", "0.01", "-W", String(waitS), "-c", String(count), "-s", "200"],
     ...["-p", PING_PATTERN.toString("hex"), "-I", from, to],
   ]);
   const counts = /(\d+) packets transmitted, (\d+) received/.exec(out);

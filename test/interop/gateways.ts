@@ -1,0 +1,83 @@
+import { type IkebanaDaemon, startIkebana } from "../support/ikebana.ts";
+import { type Strongswan, startStrongswan } from "../support/strongswan.ts";
+import { until } from "../support/waiting.ts";
+import { firstMissing, type Scenario } from "./scenario.ts";
+import { createSites, type Sites } from "./sites.ts";
+
+/** The two sites of a scenario with their gateways running. */
+export interface Gateways {
+  readonly sites: Sites;
+  readonly ikebana: IkebanaDaemon;
+  readonly strongswan: Strongswan;
+}
+
+/** Starts the gateways of a scenario, strongSwan first, runs the action and takes everything away. `prepare` sees the sites before. */
+export async function withGateways(
+  scenario: Scenario,
+  action: (gateways: Gateways) => Promise<void>,
+  prepare: (sites: Sites) => void = () => {},
+): Promise<void> {
+  const sites = await createSites(scenario.plan.addresses);
+  let strongswan: Strongswan | undefined;
+  let ikebana: IkebanaDaemon | undefined;
+  try {
+    prepare(sites);
+    const { swanctl, settings } = scenario;
+    strongswan = await startStrongswan(sites.right, { configuration: swanctl, settings });
+    ikebana = await startIkebana(sites.left, scenario.ikebana);
+    await action({ sites, ikebana, strongswan });
+  } finally {
+    await ikebana?.stop("SIGKILL");
+    await strongswan?.stop();
+    await sites.close();
+  }
+}
+
+/** As `withGateways`, with the tunnel up: whoever the plan calls the initiator has brought it up. */
+export async function withTunnel(
+  scenario: Scenario,
+  action: (gateways: Gateways) => Promise<void>,
+): Promise<void> {
+  await withGateways(scenario, async (gateways) => {
+    const { ikebana, strongswan } = gateways;
+    if (scenario.plan.initiator === "strongswan") await strongswan.initiate("lan");
+    await untilUp(gateways);
+    await action(gateways);
+    await bothSaid(scenario, { ikebana, strongswan });
+  });
+}
+
+export async function untilUp({ ikebana, strongswan }: Gateways): Promise<void> {
+  await until(
+    "both sides have a child SA",
+    async () => {
+      const { ikeSa } = await ikebana.connection();
+      return ikeSa?.children.length === 1 && (await strongswan.listSas()).includes("INSTALLED, TUNNEL");
+    },
+    { describe: () => `${ikebana.log}\n${strongswan.log}` },
+  );
+}
+
+/** No IKE SA and no child SA is left on either side. */
+export async function untilDown({ ikebana, strongswan }: Gateways): Promise<void> {
+  await until(
+    "neither side has an SA",
+    async () => (await ikebana.connection()).state === "down" && (await strongswan.listSas()) === "",
+    { describe: () => `${ikebana.log}\n${strongswan.log}` },
+  );
+}
+
+/** Both logs hold the lines that the scenario expects, in their order. */
+export async function bothSaid(
+  { expected }: Scenario,
+  { ikebana, strongswan }: Pick<Gateways, "ikebana" | "strongswan">,
+): Promise<void> {
+  const missing = () => ({
+    ikebana: firstMissing(ikebana.log, expected.ikebana),
+    strongswan: firstMissing(strongswan.log, expected.strongswan),
+  });
+  const isAll = (): boolean => missing().ikebana === undefined && missing().strongswan === undefined;
+  await until("both sides say what is expected of them", isAll, {
+    describe: () => `${JSON.stringify(missing())}\n\n${ikebana.log}\n${strongswan.log}`,
+  });
+}
