@@ -18,6 +18,12 @@ export function ikebana(...words: readonly string[]): Promise<Result> {
   return start(MAIN, words).ended;
 }
 
+/** The command without root's right to pass any door. */
+export function bounded(...words: readonly string[]): Promise<Result> {
+  if (process.getuid?.() !== 0) return ikebana(...words);
+  return start(MAIN, words, {}, ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]).ended;
+}
+
 export function fakeIkebana(...words: readonly string[]): Promise<Result> {
   return start(FAKE, words).ended;
 }
@@ -33,8 +39,14 @@ export interface Child {
   out(): string;
 }
 
-function start(script: string, words: readonly string[], environment: Environment = {}): Child {
-  const child = spawn(process.execPath, [script, ...words], {
+function start(
+  script: string,
+  words: readonly string[],
+  environment: Environment = {},
+  wrapper: readonly string[] = [],
+): Child {
+  const [program, ...args] = [...wrapper, process.execPath, script, ...words];
+  const child = spawn(program!, args, {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, IKEBANA_SOCKET: "/nonexistent/ikebana.sock", ...environment },
   });
