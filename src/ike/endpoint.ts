@@ -207,12 +207,12 @@ class EndpointMachine implements Machine {
 
   initiate(name: string, now: number): void {
     const connection = this.#connection(name);
-    const isUnderWay = this.ikeSas.some(
+    const underWay = this.ikeSas.filter(
       (ikeSa) =>
-        ikeSa.connection?.name === name &&
-        ["initiating", "agreeing", "authenticating", "established"].includes(ikeSa.state.name),
+        ikeSa.connection?.name === name && ikeSa.state.name !== "deleting" && ikeSa.state.name !== "closed",
     );
-    if (!isUnderWay) initiate(this, connection, now);
+    for (const ikeSa of underWay) ikeSa.want();
+    if (underWay.length === 0) initiate(this, connection, now);
   }
 
   terminate(facts: { readonly connection: string; readonly child?: string; readonly now: number }): void {

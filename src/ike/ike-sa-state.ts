@@ -75,7 +75,6 @@ interface Deleting extends Keyed {
 interface Closed {
   readonly name: "closed";
   readonly lastMessageId: number;
-  readonly lastAnswer: readonly Uint8Array[];
   answersLeft: number;
 }
 
@@ -83,4 +82,9 @@ export interface Keyed {
   readonly proposal: Proposal;
   readonly keys: IkeKeys;
   readonly protection: MessageProtection;
+}
+
+/** Whether the SA can protect messages. */
+export function isKeyed(state: IkeSaState): state is Authenticating | Established | Deleting {
+  return state.name === "authenticating" || state.name === "established" || state.name === "deleting";
 }

@@ -80,8 +80,46 @@ export class Timers {
   }
 }
 
+/** The timers of one SA: at most one of each reason. */
+export class NamedTimers {
+  readonly #timers: Timers;
+  readonly #handles = new Map<DeadlineReason, TimerHandle>();
+
+  constructor(timers: Timers) {
+    this.#timers = timers;
+  }
+
+  has(reason: DeadlineReason): boolean {
+    return this.#handles.has(reason);
+  }
+
+  /** Replaces the one that was set before. */
+  set(reason: DeadlineReason, at: number, fire: (now: number) => void): void {
+    this.cancel(reason);
+    const handle = this.#timers.set({
+      at,
+      reason,
+      fire: (now) => {
+        this.#handles.delete(reason);
+        fire(now);
+      },
+    });
+    this.#handles.set(reason, handle);
+  }
+
+  cancel(reason: DeadlineReason): void {
+    this.#timers.cancel(this.#handles.get(reason));
+    this.#handles.delete(reason);
+  }
+
+  clear(): void {
+    for (const handle of this.#handles.values()) this.#timers.cancel(handle);
+    this.#handles.clear();
+  }
+}
+
 declare const timerBrand: unique symbol;
-export interface TimerHandle {
+interface TimerHandle {
   readonly [timerBrand]?: true;
 }
 

@@ -232,6 +232,21 @@ describe("authentication", () => {
     expect(machine.endpoint.counters.unexpected).toBe(1);
   });
 
+  test("an IKE_AUTH answer with an unknown critical payload ends the SA, and the responder is told", () => {
+    const { peer, machine, link } = scriptedResponder({ seed: 15 });
+    link.take();
+    const critical: Payload = { kind: "unknown", critical: true, payloadType: 88, body: new Uint8Array(3) };
+    const payloads = [...peer.authPayloads(), critical];
+    peer.send(machine, peer.seal({ exchangeType: IKE_AUTH, messageId: 1, payloads, isResponse: true }));
+    const told = peer.open(link.take().octets);
+    expect(told.header).toMatchObject({ exchangeType: INFORMATIONAL, isResponse: false });
+    expect(findNotify(told.payloads, NotifyType.UNSUPPORTED_CRITICAL_PAYLOAD)!.data).toEqual(
+      Uint8Array.of(88),
+    );
+    expect(machine.event("ike-sa-failed")!.facts.reason).toBe("UNSUPPORTED_CRITICAL_PAYLOAD");
+    expect(machine.installed.size + machine.reserved.size).toBe(0);
+  });
+
   test("a second IKE_AUTH on an established SA ends it", () => {
     const { peer, machine, link } = scriptedEstablished({ seed: 14 });
     peer.send(machine, peer.seal({ exchangeType: IKE_AUTH, messageId: 2, payloads: peer.authPayloads() }));

@@ -5,7 +5,7 @@ import { deleteChildSas, deleteIkeSa, findNotify, notify } from "../../src/ike/p
 import { encodeMessage } from "../../src/wire/message.ts";
 import type { Payload } from "../../src/wire/payloads/payload.ts";
 import { expectClean, expectEstablished } from "../support/simulator/expectations.ts";
-import { establishedPair, scriptedEstablished } from "../support/simulator/index.ts";
+import { establishedPair, pair, scriptedEstablished } from "../support/simulator/index.ts";
 
 const { INFORMATIONAL, CREATE_CHILD_SA } = ExchangeType;
 
@@ -103,6 +103,17 @@ describe("deleting", () => {
     link.deliverAll();
     link.advanceBy(60_000);
     expectClean(initiator, responder);
+  });
+
+  test("a connection that is taken down and wanted again while IKE_AUTH is under way stays", () => {
+    const { initiator, responder, link } = pair({ seed: 8 });
+    initiator.connect();
+    link.deliver();
+    link.deliver();
+    initiator.disconnect();
+    initiator.connect();
+    link.deliverAll();
+    expectEstablished(initiator, responder);
   });
 
   test("a connection that is taken down before it is answered leaves nothing", () => {

@@ -62,7 +62,7 @@ export function sendAuthRequest(ikeSa: IkeSa, now: number): void {
     ...buildChildOffer(offer),
   ];
   const purpose = { kind: "auth" } as const;
-  ikeSa.request({ purpose, exchangeType: ExchangeType.IKE_AUTH, build: () => payloads }, now);
+  ikeSa.outbox.request({ purpose, exchangeType: ExchangeType.IKE_AUTH, build: () => payloads }, now);
   for (const { name } of connection.children.slice(1)) {
     machine.report(childSaFailed(ikeSa, { child: name, reason: "NOT_REQUESTED", message: ONE_CHILD }));
   }
@@ -86,7 +86,7 @@ export function processAuthResponse(ikeSa: IkeSa, { payloads, now }: AuthMessage
     return;
   }
   const step = authenticateResponder(ikeSa, { state, connection, payloads });
-  if (step.kind === "refuse") ikeSa.rejectPeer(step.closing, now);
+  if (step.kind === "refuse") ikeSa.breakOff({ ...step.closing, notify: step.notify }, now);
   if (step.kind !== "done") return;
 
   const { offer } = state;

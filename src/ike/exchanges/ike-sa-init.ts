@@ -94,7 +94,7 @@ function sendInitRequest(ikeSa: IkeSa, state: Initiating, now: number): void {
     payloads: buildInitRequest(ikeSa, state),
   });
   ikeSa.state = { ...state, request };
-  ikeSa.transmitRequest(
+  ikeSa.outbox.transmitRequest(
     { purpose: { kind: "init" }, exchangeType: ExchangeType.IKE_SA_INIT, messageId: 0, datagrams: [request] },
     now,
   );
@@ -136,7 +136,7 @@ export function processInitResponse(ikeSa: IkeSa, received: InitResponse): void 
   const { header, payloads } = message;
   const { state } = ikeSa;
   if (state.name !== "initiating") return;
-  const { outstanding } = ikeSa.requests;
+  const { outstanding } = ikeSa.outbox.requests;
   const isAnswer = header.messageId === 0 && !header.isInitiator && outstanding !== undefined;
   if (!isAnswer || state.keyPair === undefined || state.request === undefined) {
     ikeSa.drop("outsideWindow", "IKE_SA_INIT response that nobody asked for", path, now);
@@ -194,7 +194,7 @@ function obeyInvalidKe(ikeSa: IkeSa, data: Uint8Array, { path, now }: InitRespon
     ikeSa.drop("unexpected", `INVALID_KE_PAYLOAD for group ${group}`, path, now);
     return;
   }
-  ikeSa.stopRetransmitting();
+  ikeSa.outbox.stopRetransmitting();
   ikeSa.ignoreHint();
   ikeSa.state = {
     ...state,
@@ -275,7 +275,7 @@ function processAcceptance(
     return;
   }
 
-  ikeSa.stopRetransmitting();
+  ikeSa.outbox.stopRetransmitting();
   ikeSa.ignoreHint();
   ikeSa.peerSpi = header.responderSpi;
   ikeSa.isBehindNat = nat?.isBehindNat ?? false;
@@ -457,7 +457,7 @@ function respond(
       });
       authenticate(ikeSa, { proposal, ni, nr, initRequest: received.octets, initResponse }, shared);
       machine.reportUnverified(ikeSaNegotiated(ikeSa, { proposal, ms: then - ikeSa.createdAt }), then);
-      ikeSa.answerWith(0, [initResponse]);
+      ikeSa.outbox.answerWith(0, [initResponse]);
     });
   });
 }
@@ -492,7 +492,8 @@ function buildInitResponse(
 /** A repeated request gets the same octets for as long as IKE_AUTH has not come; behind that nobody waits for them. */
 function answerInitAgain(known: IkeSa, path: Path, now: number): void {
   const isUnanswered = known.state.name === "responding";
-  if (known.state.name === "authenticating" && known.responses.nextMessageId === 1) known.answerAgain(path);
+  if (known.state.name === "authenticating" && known.outbox.responses.nextMessageId === 1)
+    known.outbox.answerAgain(path);
   else if (!isUnanswered) known.drop("unexpected", "IKE_SA_INIT of an SA that is past it", path, now);
 }
 

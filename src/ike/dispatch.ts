@@ -1,0 +1,109 @@
+import { WireError } from "../errors/index.ts";
+import { ExchangeType, NotifyType, nameOf } from "../iana/ikev2-parameters.ts";
+import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
+import { peerAlive } from "./events.ts";
+import { processAuthRequest, processAuthResponse } from "./exchanges/ike-auth.ts";
+import { processInformationalRequest, processInformationalResponse } from "./exchanges/informational.ts";
+import type { Answer, IkeSa } from "./ike-sa.ts";
+import type { Incoming } from "./inbox.ts";
+import { findUnknownCritical, notify, unsupportedCriticalPayload } from "./payloads.ts";
+
+/** Every request gets one answer (RFC 7296 section 2.1), whatever is in it. */
+export function processRequest(ikeSa: IkeSa, { header, payloads }: Incoming, now: number): void {
+  const { exchangeType, messageId } = header;
+  const answer = answerTo(ikeSa, { exchangeType, payloads, now });
+  ikeSa.outbox.answer({ exchangeType, messageId, payloads: answer.payloads });
+  if (answer.closing !== undefined) ikeSa.close(answer.closing, now);
+  else if (exchangeType === ExchangeType.IKE_AUTH) ikeSa.settle(now);
+}
+
+function answerTo(
+  ikeSa: IkeSa,
+  request: {
+    readonly exchangeType: number;
+    readonly payloads: readonly Payload[] | WireError;
+    readonly now: number;
+  },
+): Answer {
+  const { exchangeType, payloads, now } = request;
+  if (payloads instanceof WireError) return invalidSyntax(payloads.message);
+  const critical = findUnknownCritical(payloads);
+  if (critical !== undefined) return refuseCritical(ikeSa, critical);
+  switch (exchangeType) {
+    case ExchangeType.IKE_AUTH:
+      if (ikeSa.state.name === "authenticating") return processAuthRequest(ikeSa, { payloads, now });
+      return invalidSyntax("IKE_AUTH for an SA that is authenticated");
+    case ExchangeType.INFORMATIONAL:
+      return processInformationalRequest(ikeSa, { payloads, now });
+    case ExchangeType.CREATE_CHILD_SA:
+      return refuseCreateChildSa(ikeSa);
+    default:
+      return invalidSyntax(`exchange type ${nameOf(ExchangeType, exchangeType)}`);
+  }
+}
+
+/** RFC 7296 section 1.3: who has no CREATE_CHILD_SA says NO_ADDITIONAL_SAS, and the peer makes a new IKE SA. Section 2.25.2 while we delete. */
+function refuseCreateChildSa({ state }: IkeSa): Answer {
+  const isDeleting = state.name === "deleting";
+  return { payloads: [notify(isDeleting ? NotifyType.TEMPORARY_FAILURE : NotifyType.NO_ADDITIONAL_SAS)] };
+}
+
+/** RFC 7296 section 2.21.2: in IKE_AUTH it ends the SA, later only the exchange. */
+function refuseCritical({ state }: IkeSa, critical: PayloadOf<"unknown">): Answer {
+  const payloads = [unsupportedCriticalPayload(critical)];
+  if (state.name !== "authenticating") return { payloads };
+  const message = `the peer demands payload type ${critical.payloadType}, which we do not know`;
+  return { payloads, closing: { reason: "UNSUPPORTED_CRITICAL_PAYLOAD", message } };
+}
+
+/** RFC 7296 section 2.21.3: who sends nonsense with the right keys loses the SA. */
+function invalidSyntax(why: string): Answer {
+  return {
+    payloads: [notify(NotifyType.INVALID_SYNTAX)],
+    closing: { reason: "INVALID_SYNTAX", message: `the peer's request makes no sense: ${why}` },
+  };
+}
+
+/** What an answer means depends on why we asked. */
+export function processResponse(ikeSa: IkeSa, { payloads }: Incoming, now: number): void {
+  const { outstanding } = ikeSa.outbox.requests;
+  if (outstanding === undefined) return;
+  ikeSa.outbox.stopRetransmitting();
+  const fault = faultOf(payloads);
+  if (fault !== undefined) ikeSa.breakOff(fault, now);
+  if (payloads instanceof WireError || fault !== undefined) return;
+
+  const { purpose, sentAt } = outstanding;
+  switch (purpose.kind) {
+    case "auth":
+      processAuthResponse(ikeSa, { payloads, now });
+      break;
+    case "liveness":
+      if (purpose.isCommanded) ikeSa.machine.report(peerAlive(ikeSa, now - sentAt));
+      processInformationalResponse(ikeSa, { payloads, now });
+      break;
+    case "delete-child-sas":
+      processInformationalResponse(ikeSa, { payloads, now });
+      break;
+    case "delete-ike-sa":
+    case "authentication-failed":
+      ikeSa.close({ reason: "terminated", message: "the peer has confirmed the deletion" }, now);
+      break;
+    case "init":
+      break;
+  }
+  ikeSa.outbox.sendNext(now);
+}
+
+/** Why no answer of ours can be made of it. */
+function faultOf(payloads: readonly Payload[] | WireError) {
+  if (payloads instanceof WireError) {
+    const message = `the peer's answer makes no sense: ${payloads.message}`;
+    return { reason: "INVALID_SYNTAX", message, notify: notify(NotifyType.INVALID_SYNTAX) };
+  }
+  const critical = findUnknownCritical(payloads);
+  if (critical === undefined) return undefined;
+  const message = `the peer's answer demands payload type ${critical.payloadType}, which we do not know`;
+  const reason = "UNSUPPORTED_CRITICAL_PAYLOAD";
+  return { reason, message, notify: unsupportedCriticalPayload(critical) };
+}

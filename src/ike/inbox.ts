@@ -1,0 +1,145 @@
+import { WireError } from "../errors/index.ts";
+import { ExchangeType, nameOf } from "../iana/ikev2-parameters.ts";
+import type { Path } from "../platform/address.ts";
+import { decodePayloads, type Header, type Message, type PayloadChain } from "../wire/message.ts";
+import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
+import type { IkeSa } from "./ike-sa.ts";
+import type { Keyed } from "./ike-sa-state.ts";
+import { Reassembly } from "./reassembly.ts";
+
+/** A whole message that is authentic and whose turn it is. What is inside of it may still make no sense. */
+export interface Incoming {
+  readonly header: Header;
+  readonly payloads: readonly Payload[] | WireError;
+}
+
+interface Received {
+  readonly header: Header;
+  readonly path: Path;
+  readonly now: number;
+}
+
+/** The receiving half of an IKE SA: window, integrity, repetition, fragments. */
+export class Inbox {
+  readonly #ikeSa: IkeSa;
+  readonly #requests: Reassembly;
+  readonly #responses: Reassembly;
+
+  constructor(ikeSa: IkeSa) {
+    this.#ikeSa = ikeSa;
+    const bounds = { limits: ikeSa.machine.limits, budget: ikeSa.machine.reassemblyBudget };
+    this.#requests = new Reassembly(bounds);
+    this.#responses = new Reassembly(bounds);
+  }
+
+  /** The message when there is one to process; else it was dropped, answered again, or kept as a fragment. */
+  open(
+    { protection }: Keyed,
+    { message, path, now }: { readonly message: Message; readonly path: Path; readonly now: number },
+  ): Incoming | undefined {
+    const ikeSa = this.#ikeSa;
+    const { header } = message;
+    const sealed = message.payloads.find(
+      (payload) => payload.kind === "encrypted" || payload.kind === "encrypted-fragment",
+    );
+    if (sealed === undefined) {
+      ikeSa.drop("unexpected", `${describe(header)} without protection`, path, now);
+      return undefined;
+    }
+    // The window is looked at first, since that costs nothing.
+    const place = this.#placeOf(header);
+    if (place === "outside") {
+      ikeSa.drop("outsideWindow", `message ID ${header.messageId} of ${describe(header)}`, path, now);
+      return undefined;
+    }
+    if (!this.#isAllowed(header)) {
+      ikeSa.drop("unexpected", `${describe(header)} before authentication`, path, now);
+      return undefined;
+    }
+    const plaintext = protection.open(sealed);
+    if (plaintext === undefined) {
+      ikeSa.drop("forged", `${describe(header)} fails the integrity check`, path, now);
+      return undefined;
+    }
+    ikeSa.heard(now);
+
+    if (place === "repeated") {
+      // RFC 7383 section 2.6.1: only the first fragment of a repeated request brings the answer out again.
+      if (sealed.kind === "encrypted" || sealed.fragmentNumber === 1) ikeSa.outbox.answerAgain(path);
+      return undefined;
+    }
+    const chain = this.#assemble(sealed, plaintext, { header, path, now });
+    return chain && { header, payloads: decodeInner(chain) };
+  }
+
+  /** Forgets fragments. */
+  clear(): void {
+    this.#requests.clear();
+    this.#responses.clear();
+  }
+
+  #placeOf(header: Header): "next" | "repeated" | "outside" {
+    const { requests, responses } = this.#ikeSa.outbox;
+    if (!header.isResponse) return responses.place(header.messageId);
+    const { outstanding } = requests;
+    const isAnswer =
+      outstanding?.messageId === header.messageId && outstanding.exchangeType === header.exchangeType;
+    return isAnswer ? "next" : "outside";
+  }
+
+  /** Before authentication the only request is IKE_AUTH, from the initiator. */
+  #isAllowed(header: Header): boolean {
+    const { state, role } = this.#ikeSa;
+    if (header.isResponse || state.name !== "authenticating") return true;
+    return role === "responder" && header.exchangeType === ExchangeType.IKE_AUTH;
+  }
+
+  #assemble(
+    sealed: PayloadOf<"encrypted"> | PayloadOf<"encrypted-fragment">,
+    plaintext: Uint8Array,
+    { header, path, now }: Received,
+  ): PayloadChain | undefined {
+    const ikeSa = this.#ikeSa;
+    const reassembly = header.isResponse ? this.#responses : this.#requests;
+    if (sealed.kind === "encrypted") {
+      reassembly.clear();
+      return { firstType: sealed.nextPayload, octets: plaintext };
+    }
+    if (!ikeSa.supportsFragmentation) {
+      ikeSa.drop("fragmentRefused", "fragments were not agreed on", path, now);
+      return undefined;
+    }
+    const result = reassembly.add({
+      messageId: header.messageId,
+      number: sealed.fragmentNumber,
+      total: sealed.totalFragments,
+      nextPayload: sealed.nextPayload,
+      plaintext,
+    });
+    switch (result.kind) {
+      case "whole":
+        return { firstType: result.nextPayload, octets: result.plaintext };
+      case "need-more":
+        ikeSa.timers.set("reassembly", now + ikeSa.machine.limits.reassemblyTimeoutMs, () => this.clear());
+        return undefined;
+      case "refused":
+        ikeSa.drop("fragmentRefused", result.reason, path, now);
+        return undefined;
+    }
+  }
+}
+
+/** "IKE_AUTH request 1" */
+export function describe(header: Header): string {
+  const exchange = nameOf(ExchangeType, header.exchangeType);
+  return `${exchange} ${header.isResponse ? "response" : "request"} ${header.messageId}`;
+}
+
+function decodeInner(chain: PayloadChain): readonly Payload[] | WireError {
+  try {
+    return decodePayloads(chain);
+  } catch (error) {
+    if (error instanceof WireError) return error;
+    throw error;
+  }
+}
