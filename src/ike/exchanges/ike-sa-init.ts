@@ -1,10 +1,6 @@
 import { equal } from "../../bytes/constant-time.ts";
 import { toHex } from "../../bytes/hex.ts";
-import { wipe } from "../../bytes/wipe.ts";
-import type { ComputeResult, PrivateKey } from "../../crypto/jobs.ts";
-import { deriveIkeKeys } from "../../crypto/keymat.ts";
 import { prfKeyLength } from "../../crypto/prf.ts";
-import { keyLengths } from "../../crypto/suites.ts";
 import { ExchangeType, NotifyType, TransformType } from "../../iana/ikev2-parameters.ts";
 import type { Path } from "../../platform/address.ts";
 import type { ConnectionPolicy } from "../../policy/connection.ts";
@@ -17,9 +13,9 @@ import type { Proposal } from "../../wire/payloads/proposal.ts";
 import { formatProposals, ikeSaNegotiated, refusalHeard, refused } from "../events.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import type { Initiating, KeyPair } from "../ike-sa-state.ts";
+import { agree, authenticate, type InitResult, reasonOf } from "../key-agreement.ts";
 import { RFC_LIMITS } from "../limits.ts";
 import type { Machine } from "../machine.ts";
-import { MessageProtection } from "../message-protection.ts";
 import { detectNat, forcedNatDetectionSource, natDetectionHash } from "../nat-detection.ts";
 import {
   find,
@@ -571,53 +567,6 @@ function initKeyOf(initiatorSpi: bigint, ni: Uint8Array, { remote }: Path): stri
 
 // ---- Both ---------------------------------------------------------------------------------------------------
 
-/** Both sides of IKE_SA_INIT as they went over the wire, and what was chosen. */
-interface InitResult {
-  readonly proposal: Proposal;
-  readonly ni: Uint8Array;
-  readonly nr: Uint8Array;
-  readonly initRequest: Uint8Array;
-  readonly initResponse: Uint8Array;
-}
-
-function agree(
-  ikeSa: IkeSa,
-  facts: { readonly group: number; readonly privateKey: PrivateKey; readonly peerPublicValue: Uint8Array },
-  then: (sharedSecret: Uint8Array, now: number) => void,
-): void {
-  const { name } = ikeSa.state;
-  ikeSa.machine.compute({ kind: "agree", ...facts }, (result, now) => {
-    if (result.kind === "shared-secret" && ikeSa.state.name === name) then(result.sharedSecret, now);
-    if (result.kind === "shared-secret") wipe(result.sharedSecret);
-    else if (ikeSa.state.name === name) {
-      ikeSa.close(
-        { reason: "protocol-error", message: `key exchange of group ${facts.group}: ${reasonOf(result)}` },
-        now,
-      );
-    }
-  });
-}
-
-/** From the shared secret to keys: the SA can now protect messages, and nobody knows with whom (RFC 7296 section 2.14). */
-function authenticate(ikeSa: IkeSa, init: InitResult, sharedSecret: Uint8Array): void {
-  const { proposal, ni, nr } = init;
-  const { initiatorSpi, responderSpi, role, machine } = ikeSa;
-  const { encryption, integrity, prfId } = suiteOf(proposal);
-  const lengths = keyLengths({ encryption, integrity });
-  const keys = deriveIkeKeys({ prfId, ni, nr, sharedSecret, initiatorSpi, responderSpi, lengths });
-  const fragmentLength = ikeSa.supportsFragmentation ? machine.limits.fragmentLength : undefined;
-  const protection = new MessageProtection({ proposal, keys, role, random: machine.random, fragmentLength });
-  ikeSa.lowestNonce = (Buffer.compare(ni, nr) < 0 ? ni : nr).slice();
-  ikeSa.state = {
-    name: "authenticating",
-    keys,
-    protection,
-    ...init,
-    offer: undefined,
-    sentInitialContact: false,
-  };
-}
-
 /** RFC 7296 section 2.10: 16 to 256 octets. */
 function hasNonceLength(nonce: Uint8Array): boolean {
   return nonce.length >= RFC_LIMITS.nonceLengthMin && nonce.length <= RFC_LIMITS.nonceLengthMax;
@@ -626,10 +575,6 @@ function hasNonceLength(nonce: Uint8Array): boolean {
 /** RFC 7296 section 2.10: and at least half the key of the PRF. */
 function isNonceFit(nonce: Uint8Array, proposal: Proposal): boolean {
   return hasNonceLength(nonce) && 2 * nonce.length >= prfKeyLength(suiteOf(proposal).prfId);
-}
-
-function reasonOf(result: ComputeResult): string {
-  return result.kind === "failed" ? result.reason : "the provider returned another result";
 }
 
 /** Half of the longest PRF key that we have, and more than half of every other. */
