@@ -2,9 +2,9 @@
 // runs the rounds, and nothing else looks at a key octet.
 
 import { PLANES_SIZE, runRounds } from "./aes";
+import { roundKey, setRounds } from "./aes-context";
 import { repeat, swapRowsAndColumns, transpose } from "./aes-planes";
-import { roundKey, setRounds } from "./gcm-context";
-import { keyWords, planes, zeros } from "./gcm-scratch";
+import { keyWords, planes, zeros } from "./aes-scratch";
 
 /** Expands a key of 16, 24 or 32 octets into the context. */
 export function expandRoundKeys(context: usize, key: usize, keyLength: u32): void {

@@ -10,9 +10,9 @@
 //   fill whole groups too.
 
 import { PLANES_SIZE, runRounds } from "./aes";
+import { counterRounds, roundKey, rounds } from "./aes-context";
 import { repeat, swapRowsAndColumns, transpose } from "./aes-planes";
-import { counterRounds, roundKey, rounds } from "./gcm-context";
-import { keyStream, planes, zeros } from "./gcm-scratch";
+import { keyStream, planes, zeros } from "./aes-scratch";
 
 /** Groups of eight counters that share one run of round 1. */
 export const GROUPS_PER_RUN: u32 = 32;

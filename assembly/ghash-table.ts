@@ -3,8 +3,8 @@
 // A block is a polynomial whose term x^0 is the most significant bit of octet 0. Table k holds b(x) * H^k for every octet
 // b in place 0, 256 entries of 16 octets. Constant time: entries are made by shifts and sums; nothing is looked up.
 
+import { rowsOfH } from "./aes-scratch";
 import { foldRows, setTable } from "./gcm-context";
-import { rowsOfH } from "./gcm-scratch";
 import { reduce } from "./ghash-reduce";
 
 const POWER_COUNT: u32 = 16;

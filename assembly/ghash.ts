@@ -3,8 +3,8 @@
 // Every X_i is public (AAD, ciphertext, lengths), so tables may be indexed by its octets. The sum is secret and never
 // becomes an address: it is folded in from registers (ghash-table.ts). Feed this no plaintext and no sum.
 
+import { chunk } from "./aes-scratch";
 import { foldRows, table as tableOf } from "./gcm-context";
-import { chunk } from "./gcm-scratch";
 import { reduce } from "./ghash-reduce";
 import { POWER_SIZE, rowProduct } from "./ghash-table";
 
@@ -19,6 +19,38 @@ export function ghash(
   aadLength: u32,
   text: usize,
   textLength: u32,
+): v128 {
+  return sumOf(context, powers, aad, aadLength, text, textLength, lengthsBlock(aadLength, textLength));
+}
+
+/** GHASH of AAD alone, in two pieces: a first one of whole blocks, and the rest. */
+export function ghashAad(
+  context: usize,
+  powers: u32,
+  first: usize,
+  firstLength: u32,
+  rest: usize,
+  restLength: u32,
+): v128 {
+  return sumOf(
+    context,
+    powers,
+    first,
+    firstLength,
+    rest,
+    restLength,
+    lengthsBlock(firstLength + restLength, 0),
+  );
+}
+
+function sumOf(
+  context: usize,
+  powers: u32,
+  aad: usize,
+  aadLength: u32,
+  text: usize,
+  textLength: u32,
+  lengths: v128,
 ): v128 {
   const textFirst = (aadLength + 15) / 16;
   const lengthsAt = textFirst + (textLength + 15) / 16;
@@ -36,7 +68,7 @@ export function ghash(
         let block: v128;
         if (i < textFirst) block = loadBlock(aad, aadLength, i);
         else if (i < lengthsAt) block = loadBlock(text, textLength, i - textFirst);
-        else block = lengthsBlock(aadLength, textLength);
+        else block = lengths;
         v128.store(to, block);
         to += 16;
       }

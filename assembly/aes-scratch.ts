@@ -1,4 +1,4 @@
-// Where AES-GCM works beside the packet: the first half of the instance's scratch. What lies here belongs to one call.
+// Where AES modes work beside the packet: the first half of the instance's scratch. What lies here belongs to one call.
 
 import { ORDER_COUNT, ORDER_WORK_SIZE } from "./job-order";
 import { WORKER_SCRATCH_SIZE } from "./layout";
@@ -18,9 +18,10 @@ const ROWS_OFFSET: u32 = CHUNK_OFFSET + 256;
 const KEY_WORDS_OFFSET: u32 = ROWS_OFFSET + 512;
 const ORDER_OFFSET: u32 = KEY_WORDS_OFFSET + 256;
 const ORDER_WORK_OFFSET: u32 = ORDER_OFFSET + 4 * ORDER_COUNT;
-const END_OFFSET: u32 = ORDER_WORK_OFFSET + ORDER_WORK_SIZE;
+/** What a mode works with beside that begins here. */
+export const AES_SCRATCH_END: u32 = ORDER_WORK_OFFSET + ORDER_WORK_SIZE;
 
-if (END_OFFSET > <u32>WORKER_SCRATCH_SIZE / 2) ERROR("AES-GCM wants more scratch than its half");
+if (AES_SCRATCH_END > <u32>WORKER_SCRATCH_SIZE / 2) ERROR("AES wants more scratch than its half");
 
 export function packedBlocks(): usize {
   return scratch();
