@@ -7,7 +7,7 @@ import { scratch } from "./scratch";
 /** Counter blocks of several packets side by side: whole groups of eight. */
 export const PACKED_BLOCK_COUNT: u32 = 320;
 /** One run of key stream: 32 groups of eight blocks. */
-export const KEY_STREAM_SIZE: u32 = 4096;
+const KEY_STREAM_SIZE: u32 = 4096;
 
 const PACKED_SIZE: u32 = 16 * PACKED_BLOCK_COUNT;
 const KEY_STREAM_OFFSET: u32 = PACKED_SIZE;

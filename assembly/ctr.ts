@@ -49,7 +49,7 @@ export function counterBlock(nonce: usize): v128 {
 }
 
 /** The same block with the given counter, below 65536. Places 11 and 15 hold the counter's last two octets. */
-export function withCounter(block: v128, counter: u32): v128 {
+function withCounter(block: v128, counter: u32): v128 {
   return v128.xor(block, i32x4(0, 0, (counter >> 8) << 24, counter << 24));
 }
 

@@ -10,7 +10,7 @@ import { reduce } from "./ghash-reduce";
 const POWER_COUNT: u32 = 16;
 export const POWER_SIZE: u32 = 4096;
 /** Octets of one factor as rows. */
-export const ROWS_SIZE: u32 = 512;
+const ROWS_SIZE: u32 = 512;
 
 /** Writes H^1 to H^16 as tables, and H^8 and H^16 as rows. */
 export function expandGhashTable(context: usize, table: usize, h: v128): void {

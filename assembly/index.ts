@@ -1,6 +1,14 @@
 export { chachaExpandKey, chachaOpenBatch, chachaSealBatch } from "./chacha20-poly1305";
 export { espDecapsulateBatch } from "./decapsulate";
 export { espEncapsulateBatch } from "./encapsulate";
+export {
+  etmExpandIvKey,
+  etmExpandKey,
+  etmOpenBatch,
+  etmSealBatch,
+  etmWriteIvs,
+} from "./encrypt-then-mac";
 export { gcmExpandKey, gcmOpenBatch, gcmSealBatch } from "./gcm";
+export { gmacOpenBatch, gmacSealBatch } from "./gmac";
 export { espPrepareSa, espReplayMark, espWipeSa } from "./sad";
 export { configure, wipeTraces } from "./scratch";

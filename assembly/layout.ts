@@ -10,7 +10,7 @@
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 3;
+export const LAYOUT_VERSION = 4;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -150,7 +150,7 @@ export const JOB_SOURCE_OFFSET = 12;
 export const JOB_DESTINATION_OFFSET = 16;
 /** u32: octets of plaintext, without the tag. */
 export const JOB_LENGTH_OFFSET = 20;
-/** u32: address of the 16-octet tag, written by seal, compared by open. */
+/** u32: address of the tag, written by seal, compared by open: 16 octets, or as many as the hash of the SA sends. */
 export const JOB_TAG_OFFSET = 24;
 /** u32, open: JOB_AUTHENTIC or JOB_FORGED. A forged packet's destination is zeroed. */
 export const JOB_VERDICT_OFFSET = 28;
@@ -160,10 +160,23 @@ export const JOB_NONCE_OFFSET = 32;
 export const JOB_TAG_ALONG_OFFSET = 44;
 /** 16 octets: free for the caller; ESP keeps here an AAD that is not found in the packet (RFC 4106 section 5). */
 export const JOB_AAD_ROOM_OFFSET = 48;
+/** Encrypt-then-MAC has the same room for the high half of an extended sequence number: u32 net, and u32 its octets, 4 or 0. */
+export const JOB_HIGH_HALF_OFFSET = 48;
+export const JOB_HIGH_HALF_LENGTH_OFFSET = 52;
 export const JOB_SIZE = 64;
 export const JOB_FORGED = 0;
 export const JOB_AUTHENTIC = 1;
 export const TAG_LENGTH = 16;
+
+// ---- Encrypt-then-MAC: a cipher, and HMAC over what it makes ------------------------------------------------------
+
+export const CIPHER_NULL = 0;
+export const CIPHER_AES_CBC = 1;
+export const CIPHER_AES_CTR = 2;
+export const HASH_SHA1 = 1;
+export const HASH_SHA2_256 = 2;
+export const HASH_SHA2_384 = 3;
+export const HASH_SHA2_512 = 4;
 
 // ---- Workers: region 0 belongs to the host's own instance, the others to data workers --------------------------
 
@@ -187,14 +200,16 @@ export const DESCRIPTOR_COUNT = 1024;
 /** The AEAD jobs of the current batch, one array for each kernel. */
 export const WORKER_GCM_JOBS_OFFSET = 69632;
 export const WORKER_CHACHA_JOBS_OFFSET = 135168;
+export const WORKER_ETM_JOBS_OFFSET = 200704;
+export const WORKER_GMAC_JOBS_OFFSET = 266240;
 /** What kernels need beside the packet; each instance has its own. */
-export const WORKER_SCRATCH_OFFSET = 200704;
+export const WORKER_SCRATCH_OFFSET = 331776;
 export const WORKER_SCRATCH_SIZE = 262144;
 /** msghdr, iovec, control and names of system calls: the platform's own record. */
-export const WORKER_IO_OFFSET = 462848;
+export const WORKER_IO_OFFSET = 593920;
 export const WORKER_IO_SIZE = 262144;
 /** IKE datagrams on their way to the host: a ring with one writer (the worker) and one reader (the host). */
-export const WORKER_MAILBOX_OFFSET = 724992;
+export const WORKER_MAILBOX_OFFSET = 856064;
 export const MAILBOX_SIZE = 1048576;
 /** u32, the worker, atomic: where in the records area the next record goes. */
 export const MAILBOX_TAIL_OFFSET = 0;
@@ -208,13 +223,13 @@ export const MAILBOX_RECORDS_OFFSET = 192;
 export const MAILBOX_RECORDS_SIZE = 1048384;
 export const MAILBOX_RECORD_HEADER_SIZE = 12;
 /** What the TUN device gave: packets behind one another, or super-packets. */
-export const WORKER_TUN_SLAB_OFFSET = 1773568;
+export const WORKER_TUN_SLAB_OFFSET = 1904640;
 export const TUN_SLAB_SIZE = 1310720;
 /** What goes to the sockets: datagrams back to back, so that equal ones can leave as one segmented message. */
-export const WORKER_SEND_SLAB_OFFSET = 3084288;
+export const WORKER_SEND_SLAB_OFFSET = 3215360;
 export const SEND_SLAB_SIZE = 1638400;
 /** Where datagrams arrive: room for one coalesced message each. */
-export const WORKER_RECEIVE_OFFSET = 4722688;
+export const WORKER_RECEIVE_OFFSET = 4853760;
 export const RECEIVE_SLOT_SIZE = 66560;
 export const RECEIVE_SLOT_COUNT = 64;
 

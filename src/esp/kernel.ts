@@ -13,6 +13,17 @@ export interface Kernel {
   chachaExpandKey(context: number, key: number): void;
   chachaSealBatch(jobs: number, count: number): void;
   chachaOpenBatch(jobs: number, count: number): void;
+  /** Keys from `gcmExpandKey`. */
+  gmacSealBatch(jobs: number, count: number): void;
+  gmacOpenBatch(jobs: number, count: number): void;
+  /** CIPHER_* and HASH_*; at `key` `keyLength` octets for the cipher, then the integrity key. */
+  etmExpandKey(context: number, cipher: number, hash: number, key: number, keyLength: number): void;
+  /** 16 octets at `key`: they make the IVs of a CBC context. */
+  etmExpandIvKey(context: number, key: number): void;
+  /** Writes IVs before the destinations of jobs in CBC, from the sequence numbers in their nonces. */
+  etmWriteIvs(jobs: number, count: number): void;
+  etmSealBatch(jobs: number, count: number): void;
+  etmOpenBatch(jobs: number, count: number): void;
   /** Descriptors of the worker's region; results lie in its send slab. */
   espEncapsulateBatch(first: number, count: number): void;
   /** Descriptors of the worker's region; results lie where the packets were. */

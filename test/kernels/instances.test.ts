@@ -21,16 +21,23 @@ import {
   WORKER_SIZE,
 } from "../../assembly/layout.ts";
 import { createSharedMemory, loadKernel } from "../../src/esp/kernel.ts";
+import { AES_GMAC, encryptThenMac } from "../support/encrypt-then-mac.ts";
 import { AES_GCM, CHACHA20_POLY1305, SeededRandom } from "../support/kernel.ts";
 
 const CANARY = 0x5c;
 const OTHERS = [0, 1, 3, 4];
 const OWN = 2;
-const KEY_LENGTH = 32;
 
 test.each([
   { name: "AES-GCM", aead: AES_GCM },
   { name: "ChaCha20-Poly1305", aead: CHACHA20_POLY1305 },
+  { name: "AES-GMAC", aead: AES_GMAC },
+  ...(["cbc", "ctr", "null"] as const).flatMap((cipher) =>
+    (["sha1", "sha512"] as const).map((hash) => ({
+      name: `AES-${cipher} with ${hash}`,
+      aead: encryptThenMac({ cipher, keyLength: cipher === "null" ? 0 : 32, hash }),
+    })),
+  ),
 ])("$name writes to the region of its own worker only, and leaves constants as they are", ({ aead }) => {
   const memory = createSharedMemory();
   const octets = new Uint8Array(memory.buffer);
@@ -43,19 +50,22 @@ test.each([
   const jobs = region + aead.jobsOffset;
   const arena = region + WORKER_RECEIVE_OFFSET;
   const context = SA_BASE + SA_AEAD_OFFSET;
-  octets.set(random.octets(KEY_LENGTH), arena);
-  aead.expandKey(kernel, { context, table: GHASH_BASE, key: arena, keyLength: KEY_LENGTH });
+  const keyOctets = random.octets(aead.keyLengths.at(-1)!);
+  octets.set(keyOctets, arena);
+  const places = { context, table: GHASH_BASE, key: arena, keyLength: keyOctets.length, keyOctets };
+  aead.expandKey(kernel, places);
   const count = 70;
   for (let i = 0; i < count; i++) {
     const job = jobs + i * JOB_SIZE;
     const packet = arena + i * 2048;
+    const length = i * 25 - ((i * 25) % aead.textUnit);
     view.setUint32(job + JOB_CONTEXT_OFFSET, context, true);
     view.setUint32(job + JOB_AAD_OFFSET, packet, true);
-    view.setUint32(job + JOB_AAD_LENGTH_OFFSET, 8, true);
+    view.setUint32(job + JOB_AAD_LENGTH_OFFSET, 16, true);
     view.setUint32(job + JOB_SOURCE_OFFSET, packet + 16, true);
     view.setUint32(job + JOB_DESTINATION_OFFSET, packet + 16, true);
-    view.setUint32(job + JOB_LENGTH_OFFSET, i * 25, true);
-    view.setUint32(job + JOB_TAG_OFFSET, packet + 16 + i * 25, true);
+    view.setUint32(job + JOB_LENGTH_OFFSET, length, true);
+    view.setUint32(job + JOB_TAG_OFFSET, packet + 16 + length, true);
     octets.set(random.octets(12), job + JOB_NONCE_OFFSET);
   }
 

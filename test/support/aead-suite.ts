@@ -15,7 +15,8 @@ export function describeAead(name: string, aead: AeadUnderTest): void {
     ({ keyLength }) => {
       test("agrees with node:crypto at every length from 0 to 2048, as copy and in place", () => {
         const { bed, random, packet } = setUp(aead, keyLength, 1);
-        const packets = Array.from({ length: 2049 }, (_, length) => packet({ length }));
+        const lengths = Array.from({ length: 2048 / aead.textUnit + 1 }, (_, i) => i * aead.textUnit);
+        const packets = lengths.map((length) => packet({ length }));
         for (let first = 0; first < packets.length; first += 61) {
           const batch = packets.slice(first, first + 61);
           const placements = batch.map(() => ({ inPlace: random.below(2) === 1 }));
@@ -50,10 +51,10 @@ export function describeAead(name: string, aead: AeadUnderTest): void {
           const count = 1 + random.below(run % 8 === 0 ? 200 : 20);
           const packets = Array.from({ length: count }, () => {
             const longest = [16, 80, 600, 3000][random.below(4)]!;
-            const aadLength = random.below(4) === 0 ? random.below(100) : 8 + 4 * random.below(2);
+            const more = random.below(4) === 0 ? random.below(100) : 8 + 4 * random.below(2);
             return packet({
               length: random.below(longest),
-              aadLength,
+              aadLength: aead.leastAad + more,
               key: keys[random.below(keys.length)]!,
             });
           });
@@ -74,7 +75,7 @@ export function describeAead(name: string, aead: AeadUnderTest): void {
         expectAgreement(bed, [
           packet({ length: 65535 }),
           packet({ length: 1 }),
-          packet({ length: 65520, aadLength: 5000 }),
+          packet({ length: 65520, aadLength: aead.leastAad + 5000 }),
         ]);
       });
 
@@ -86,10 +87,10 @@ export function describeAead(name: string, aead: AeadUnderTest): void {
 
       test("refuses a flipped bit anywhere, leaves zeros, and opens the neighbours", () => {
         const { bed, random, packet } = setUp(aead, keyLength, 6);
-        for (const length of [1, 16, 40, 100]) {
-          const sealed = bed.reference(packet({ length, aadLength: 12 }));
+        for (const length of [1, 16, 40, 100].map((wanted) => wholeUnits(aead, wanted))) {
+          const sealed = bed.reference(packet({ length, aadLength: aead.leastAad + 12 }));
           const good = bed.reference(packet({ length: length + random.below(300) }));
-          const forgeries = everyFlip(sealed);
+          const forgeries = everyFlip(aead, sealed);
           const batch = forgeries.flatMap((forged, i) => (i % 3 === 0 ? [forged, good] : [forged]));
           const places: readonly Placement[] = [{ inPlace: true }, {}];
           for (let first = 0; first < batch.length; first += 256) {
@@ -111,16 +112,26 @@ export function describeAead(name: string, aead: AeadUnderTest): void {
 
       test("refuses a length, an AAD length or a key that is not the sender's", () => {
         const { bed, packet, key } = setUp(aead, keyLength, 7);
-        const sealed = bed.reference(packet({ length: 100, aadLength: 16 }));
+        const unit = aead.textUnit;
+        const sealed = bed.reference(packet({ length: 96, aadLength: aead.leastAad + 16 }));
         const forgeries: readonly SealedPacket[] = [
-          { ...sealed, ciphertext: sealed.ciphertext.subarray(0, 99) },
-          { ...sealed, ciphertext: sealed.ciphertext.subarray(1) },
-          { ...sealed, ciphertext: Buffer.concat([sealed.ciphertext, Buffer.alloc(1)]) },
-          { ...sealed, aad: sealed.aad.subarray(0, 15) },
+          { ...sealed, ciphertext: sealed.ciphertext.subarray(0, -unit) },
+          { ...sealed, ciphertext: sealed.ciphertext.subarray(unit) },
+          { ...sealed, ciphertext: Buffer.concat([sealed.ciphertext, Buffer.alloc(unit)]) },
+          { ...sealed, aad: sealed.aad.subarray(0, -1) },
           { ...sealed, aad: Buffer.concat([sealed.aad, Buffer.alloc(1)]) },
-          { ...sealed, aad: new Uint8Array(0), ciphertext: Buffer.concat([sealed.aad, sealed.ciphertext]) },
           { ...sealed, key: key() },
-          { ...sealed, tag: new Uint8Array(16) },
+          { ...sealed, tag: new Uint8Array(sealed.tag.length) },
+          // Where the AAD is apart, the border between it and the text is authentic too.
+          ...(aead.aadApart > 0 && aead.leastAad === 0
+            ? [
+                {
+                  ...sealed,
+                  aad: new Uint8Array(0),
+                  ciphertext: Buffer.concat([sealed.aad, sealed.ciphertext]),
+                },
+              ]
+            : []),
         ];
         for (const result of bed.open(forgeries)) {
           expect(result.isAuthentic).toBe(false);
@@ -147,10 +158,15 @@ function setUp(aead: AeadUnderTest, keyLength: number, seed: number) {
   const packet = (wanted: Wanted): Packet => ({
     key: wanted.key ?? keys[random.below(keys.length)]!,
     nonce: random.octets(12),
-    aad: random.octets(wanted.aadLength ?? 8 + 4 * random.below(2)),
-    plaintext: random.octets(wanted.length),
+    aad: random.octets(wanted.aadLength ?? aead.leastAad + 8 + 4 * random.below(2)),
+    plaintext: random.octets(wholeUnits(aead, wanted.length)),
   });
   return { bed, random, key, packet };
+}
+
+/** The length, or the next shorter one that the cipher takes; at least one unit where it is not 0. */
+function wholeUnits({ textUnit }: AeadUnderTest, length: number): number {
+  return length === 0 ? 0 : Math.max(textUnit, length - (length % textUnit));
 }
 
 /** Seals the packets in one batch and opens them in another; both ways have to give what node:crypto gives. */
@@ -177,9 +193,10 @@ function describePacket(i: number, packets: readonly Packet[]): string {
   return `packet ${i} of ${packets.length} (${plaintext.length} octets, ${aad.length} of AAD)`;
 }
 
-/** The packet with one bit turned over: each bit of ciphertext, AAD, tag and nonce in turn. */
-function everyFlip(sealed: SealedPacket): readonly SealedPacket[] {
-  return (["ciphertext", "aad", "tag", "nonce"] as const).flatMap((field) =>
+/** The packet with one bit turned over: each bit of ciphertext, AAD, tag and nonce in turn, as far as the tag covers them. */
+function everyFlip({ hasAuthenticNonce }: AeadUnderTest, sealed: SealedPacket): readonly SealedPacket[] {
+  const fields = ["ciphertext", "aad", "tag", ...(hasAuthenticNonce ? (["nonce"] as const) : [])] as const;
+  return fields.flatMap((field) =>
     Array.from({ length: sealed[field].length * 8 }, (_, bit) => {
       const flipped = Uint8Array.from(sealed[field]);
       flipped[bit >> 3]! ^= 1 << (bit & 7);

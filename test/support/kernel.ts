@@ -9,6 +9,8 @@ import {
   JOB_CONTEXT_OFFSET,
   JOB_DESTINATION_OFFSET,
   JOB_FORGED,
+  JOB_HIGH_HALF_LENGTH_OFFSET,
+  JOB_HIGH_HALF_OFFSET,
   JOB_LENGTH_OFFSET,
   JOB_NONCE_OFFSET,
   JOB_SIZE,
@@ -28,19 +30,47 @@ import {
 } from "../../assembly/layout.ts";
 import { createSharedMemory, type Kernel, loadKernel } from "../../src/esp/kernel.ts";
 
-/** One AEAD of the kernel beside the node:crypto cipher that it has to agree with. */
+interface KeyPlaces {
+  readonly context: number;
+  readonly table: number;
+  readonly key: number;
+  readonly keyLength: number;
+  readonly keyOctets: Uint8Array;
+}
+
+/** One AEAD of the kernel, or a cipher and HMAC together, beside what node:crypto has to agree with. */
 export interface AeadUnderTest {
+  /** Octets of all keys together. */
   readonly keyLengths: readonly number[];
-  referenceCipher(keyLength: number): "aes-128-gcm" | "aes-192-gcm" | "aes-256-gcm" | "chacha20-poly1305";
-  expandKey(kernel: Kernel, places: { context: number; table: number; key: number; keyLength: number }): void;
+  tagLength(key: Uint8Array): number;
+  /** Texts are a multiple of so many octets. */
+  readonly textUnit: number;
+  /** Fewest octets of AAD. */
+  readonly leastAad: number;
+  /** How many octets of the AAD lie wherever the job says; the rest stands right before the text. */
+  readonly aadApart: number;
+  /** Whether the tag covers the nonce. */
+  readonly hasAuthenticNonce: boolean;
+  reference(packet: Packet): { readonly ciphertext: Uint8Array; readonly tag: Uint8Array };
+  /** Expands the key, whose octets are at `key` in memory too. */
+  expandKey(kernel: Kernel, places: KeyPlaces): void;
   sealBatch(kernel: Kernel, jobs: number, count: number): void;
   openBatch(kernel: Kernel, jobs: number, count: number): void;
   readonly jobsOffset: number;
 }
 
+const PLAIN_AEAD = {
+  tagLength: () => TAG_LENGTH,
+  textUnit: 1,
+  leastAad: 0,
+  aadApart: Number.POSITIVE_INFINITY,
+  hasAuthenticNonce: true,
+};
+
 export const AES_GCM: AeadUnderTest = {
+  ...PLAIN_AEAD,
   keyLengths: [16, 24, 32],
-  referenceCipher: (keyLength) => `aes-${keyLength * 8}-gcm` as "aes-128-gcm",
+  reference: (packet) => sealWith(`aes-${packet.key.length * 8}-gcm`, packet),
   expandKey: (kernel, { context, table, key, keyLength }) =>
     kernel.gcmExpandKey(context, table, key, keyLength),
   sealBatch: (kernel, jobs, count) => kernel.gcmSealBatch(jobs, count),
@@ -49,8 +79,9 @@ export const AES_GCM: AeadUnderTest = {
 };
 
 export const CHACHA20_POLY1305: AeadUnderTest = {
+  ...PLAIN_AEAD,
   keyLengths: [32],
-  referenceCipher: () => "chacha20-poly1305",
+  reference: (packet) => sealWith("chacha20-poly1305", packet),
   expandKey: (kernel, { context, key }) => kernel.chachaExpandKey(context, key),
   sealBatch: (kernel, jobs, count) => kernel.chachaSealBatch(jobs, count),
   openBatch: (kernel, jobs, count) => kernel.chachaOpenBatch(jobs, count),
@@ -63,6 +94,8 @@ export interface Packet {
   readonly nonce: Uint8Array;
   readonly aad: Uint8Array;
   readonly plaintext: Uint8Array;
+  /** Encrypt-then-MAC: what is authenticated behind the ciphertext, 0 or 4 octets. */
+  readonly highHalf?: Uint8Array;
 }
 
 export interface SealedPacket extends Packet {
@@ -126,7 +159,8 @@ export class KernelBed {
     const table = GHASH_BASE + slot * GHASH_TABLE_SIZE;
     const contextEnd = this.octets.slice(context + AEAD_CONTEXT_SIZE, context + AEAD_CONTEXT_SIZE + 64);
     this.octets.set(key, this.#arena);
-    this.#aead.expandKey(this.kernel, { context, table, key: this.#arena, keyLength: key.length });
+    const places = { context, table, key: this.#arena, keyLength: key.length, keyOctets: key };
+    this.#aead.expandKey(this.kernel, places);
     expectSame(contextEnd, this.octets.slice(context + AEAD_CONTEXT_SIZE, context + AEAD_CONTEXT_SIZE + 64));
     this.#contexts.set(name, context);
     return context;
@@ -164,19 +198,28 @@ export class KernelBed {
       return address;
     };
     const contexts = packets.map((packet) => this.contextOf(packet.key));
+    const { aadApart } = this.#aead;
     const placed = packets.map((packet) => {
       const { inPlace = false, misalignment = 0 } = packet.placement;
-      const aad = place(packet.aad.length, (misalignment * 7) % 16);
-      const source = place(packet.input.length, misalignment);
-      const destination = inPlace ? source : place(packet.input.length, (misalignment * 3) % 16);
-      const tag = place(TAG_LENGTH, (destination + packet.input.length) % 16);
-      return { aad, source, destination, tag };
+      const apart = Math.min(packet.aad.length, aadApart);
+      const before = packet.aad.length - apart;
+      const aad = place(apart, (misalignment * 7) % 16);
+      const source = place(before + packet.input.length, misalignment) + before;
+      const destination = inPlace
+        ? source
+        : place(before + packet.input.length, (misalignment * 3) % 16) + before;
+      const tagLength = this.#aead.tagLength(packet.key);
+      const tag = place(tagLength, (destination + packet.input.length) % 16);
+      return { aad, source, destination, tag, tagLength };
     });
     const end = next + 64;
     this.octets.fill(CANARY, this.#arena, end);
     for (const [i, packet] of packets.entries()) {
       const { aad, source, destination, tag } = placed[i]!;
-      this.octets.set(packet.aad, aad);
+      this.octets.set(packet.aad.subarray(0, aadApart), aad);
+      const before = packet.aad.subarray(aadApart);
+      this.octets.set(before, source - before.length);
+      this.octets.set(before, destination - before.length);
       this.octets.set(packet.input, source);
       if (packet.tag !== undefined && !writesTag) this.octets.set(packet.tag, tag);
       const job = this.#jobs + i * JOB_SIZE;
@@ -189,6 +232,9 @@ export class KernelBed {
       this.view.setUint32(job + JOB_LENGTH_OFFSET, packet.input.length, true);
       this.view.setUint32(job + JOB_TAG_OFFSET, tag, true);
       this.octets.set(packet.nonce, job + JOB_NONCE_OFFSET);
+      const { highHalf = new Uint8Array(0) } = packet;
+      this.view.setUint32(job + JOB_HIGH_HALF_LENGTH_OFFSET, highHalf.length, true);
+      this.octets.set(highHalf, job + JOB_HIGH_HALF_OFFSET);
     }
     const jobsEnd = this.#jobs + packets.length * JOB_SIZE;
     const expectedJobs = this.octets.slice(this.#jobs, jobsEnd);
@@ -196,14 +242,14 @@ export class KernelBed {
 
     runBatch(this.#jobs, packets.length);
 
-    const results = placed.map(({ destination, tag }, i) => {
+    const results = placed.map(({ destination, tag, tagLength }, i) => {
       const length = packets[i]!.input.length;
       const verdict = this.view.getUint32(this.#jobs + i * JOB_SIZE + JOB_VERDICT_OFFSET, true);
       if (!writesTag && verdict !== JOB_AUTHENTIC && verdict !== JOB_FORGED)
         throw new Error(`job ${i} has the verdict ${verdict}`);
       return {
         output: this.octets.slice(destination, destination + length),
-        tag: this.octets.slice(tag, tag + TAG_LENGTH),
+        tag: this.octets.slice(tag, tag + tagLength),
         isAuthentic: verdict === JOB_AUTHENTIC,
       };
     });
@@ -220,13 +266,17 @@ export class KernelBed {
 
   /** What node:crypto makes of the packet. */
   reference(packet: Packet): SealedPacket {
-    const name = this.#aead.referenceCipher(packet.key.length);
-    const options = { authTagLength: TAG_LENGTH };
-    const cipher = createCipheriv(name as "aes-128-gcm", packet.key, packet.nonce, options);
-    cipher.setAAD(packet.aad, { plaintextLength: packet.plaintext.length });
-    const ciphertext = Buffer.concat([cipher.update(packet.plaintext), cipher.final()]);
-    return { ...packet, ciphertext: new Uint8Array(ciphertext), tag: new Uint8Array(cipher.getAuthTag()) };
+    return { ...packet, ...this.#aead.reference(packet) };
   }
+}
+
+/** Seals with an AEAD of node:crypto. */
+export function sealWith(name: string, packet: Packet): { ciphertext: Uint8Array; tag: Uint8Array } {
+  const options = { authTagLength: TAG_LENGTH };
+  const cipher = createCipheriv(name as "aes-128-gcm", packet.key, packet.nonce, options);
+  cipher.setAAD(packet.aad, { plaintextLength: packet.plaintext.length });
+  const ciphertext = Buffer.concat([cipher.update(packet.plaintext), cipher.final()]);
+  return { ciphertext: new Uint8Array(ciphertext), tag: new Uint8Array(cipher.getAuthTag()) };
 }
 
 const CANARY = 0xc5;
