@@ -35,13 +35,16 @@ const COLOUR_OF_STATE: Readonly<Record<ConnectionStatus["state"], string>> = {
  *            aes256gcm16, for 12m 4s, SPIs in c0010001 out c8d20f3a
  *            in   1,204 packets    1.2 MB  drops: 3 replayed
  *            out  1,377 packets  301.0 kB
+ *
+ *   packets of no SA: 12 noSa
+ *   dropped IKE datagrams: 3 malformed
  */
 export function formatStatus(status: EngineStatus, { colour }: { readonly colour: boolean }): string {
   const paint: Paint = (text, style) => (colour ? `${style}${text}${RESET}` : text);
   const blocks = [
     headline(status),
     ...status.connections.map((connection) => connectionBlock(connection, paint)),
-    ...dataPlaneBlock(status),
+    ...dropsBlock(status),
   ];
   return `${blocks.join("\n\n")}\n`;
 }
@@ -114,9 +117,12 @@ function dropsOf({ drops }: TrafficStatus, paint: Paint): string {
   return text === "" ? "" : paint(`  drops: ${text}`, YELLOW);
 }
 
-function dataPlaneBlock({ dataPlane }: EngineStatus): readonly string[] {
-  const text = dropText(dataPlane.drops);
-  return text === "" ? [] : [`packets of no SA: ${text}`];
+function dropsBlock({ dataPlane, ike }: EngineStatus): readonly string[] {
+  const lines = [
+    { what: "packets of no SA", text: dropText(dataPlane.drops) },
+    { what: "dropped IKE datagrams", text: dropText(ike.drops) },
+  ].filter(({ text }) => text !== "");
+  return lines.length === 0 ? [] : [lines.map(({ what, text }) => `${what}: ${text}`).join("\n")];
 }
 
 /** "3 replayed, 12 integrityFailed": the counters' own names, so that they can be looked up. */

@@ -1,10 +1,18 @@
 import type { SaTraffic } from "../esp/index.ts";
+import { type Counters, DROP_COUNTERS } from "../ike/counters.ts";
 import type { IkeEndpoint } from "../ike/endpoint.ts";
 import type { ChildSaView, IkeSaView } from "../ike/view.ts";
 import type { ConnectionState } from "./connection-state.ts";
 import type { EngineConfig } from "./engine-config.ts";
 import type { OpenHost } from "./host.ts";
-import type { ChildSaStatus, ConnectionStatus, EngineStatus, IkeSaStatus, TrafficStatus } from "./status.ts";
+import type {
+  ChildSaStatus,
+  ConnectionStatus,
+  EngineStatus,
+  IkeSaStatus,
+  IkeStatus,
+  TrafficStatus,
+} from "./status.ts";
 import { version } from "./version.ts";
 
 interface EngineFacts {
@@ -24,8 +32,15 @@ export function describeEngine(facts: EngineFacts): EngineStatus {
     tun: { name: facts.open.tunName, mtu: facts.config.tun.mtu },
     listen: facts.open.listening,
     connections: facts.connections.map((connection) => describeConnection(connection, facts)),
+    ike: describeIke(facts.endpoint.counters),
     dataPlane: { drops: facts.open.dataPlane.drops },
   };
+}
+
+function describeIke(counters: Readonly<Counters>): IkeStatus {
+  const { received, transmitted } = counters;
+  const drops = DROP_COUNTERS.map((cause) => [cause, counters[cause]] as const);
+  return { received, transmitted, drops: Object.fromEntries(drops.filter(([, count]) => count > 0)) };
 }
 
 function describeConnection(connection: ConnectionState, facts: EngineFacts): ConnectionStatus {

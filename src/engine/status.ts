@@ -6,6 +6,7 @@ export interface EngineStatus {
   /** Local UDP ports that are open, as "address:port". */
   readonly listen: readonly string[];
   readonly connections: readonly ConnectionStatus[];
+  readonly ike: IkeStatus;
   readonly dataPlane: DataPlaneStatus;
 }
 
@@ -49,6 +50,14 @@ export interface TrafficStatus {
   readonly packets: number;
   readonly octets: number;
   /** Drops by cause, only those above zero: { replayed: 3 }. */
+  readonly drops: Readonly<Record<string, number>>;
+}
+
+export interface IkeStatus {
+  /** IKE datagrams. */
+  readonly received: number;
+  readonly transmitted: number;
+  /** Dropped datagrams by cause, only those above zero: { malformed: 3, unknownSpi: 1 }. */
   readonly drops: Readonly<Record<string, number>>;
 }
 

@@ -32,6 +32,22 @@ export interface Counters {
   internalErrors: number;
 }
 
+/** Counters of what was dropped. */
+export const DROP_COUNTERS = [
+  "malformed",
+  "wrongVersion",
+  "unknownSpi",
+  "forged",
+  "outsideWindow",
+  "unexpected",
+  "fragmentRefused",
+  "halfOpenRefused",
+  "errorSuppressed",
+  "internalErrors",
+] as const satisfies readonly (keyof Counters)[];
+
+export type DropCounter = (typeof DROP_COUNTERS)[number];
+
 export function newCounters(): Counters {
   return {
     received: 0,

@@ -3,7 +3,7 @@ import type { Path } from "../platform/address.ts";
 import type { Random } from "../platform/random.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import type { CookieJar } from "./cookie.ts";
-import type { Counters } from "./counters.ts";
+import type { Counters, DropCounter } from "./counters.ts";
 import type { HalfOpenTable } from "./half-open.ts";
 import type { IkeSa, IkeSaFacts } from "./ike-sa.ts";
 import type { IkeEvent, IkeOutput } from "./io.ts";
@@ -61,15 +61,3 @@ export interface Drop {
   /** The peer's address and port. */
   readonly from: string;
 }
-
-export type DropCounter =
-  | "malformed"
-  | "wrongVersion"
-  | "unknownSpi"
-  | "forged"
-  | "outsideWindow"
-  | "unexpected"
-  | "fragmentRefused"
-  | "halfOpenRefused"
-  | "errorSuppressed"
-  | "internalErrors";

@@ -37,6 +37,7 @@ async function startEngine({ config, onEvent }) {
       tun: { name: config.tun.name, mtu: config.tun.mtu },
       listen: config.listen.addresses.map((address) => `${address}:${config.listen.port}`),
       connections: names.map((name) => ({ name, state: "down" })),
+      ike: { received: 0, transmitted: 0, drops: {} },
       dataPlane: { drops: {} },
     }),
     up: async (name) => outcome(name, `${name} is established`),

@@ -41,6 +41,7 @@ const STATUS: EngineStatus = {
     },
     { name: "branch", state: "down", lastError: "192.0.2.9 does not answer", ikeSa: undefined },
   ],
+  ike: { received: 20, transmitted: 12, drops: { malformed: 3, unknownSpi: 1 } },
   dataPlane: { drops: { noSa: 12 } },
 };
 
@@ -62,6 +63,7 @@ branch  down
   error  192.0.2.9 does not answer
 
 packets of no SA: 12 noSa
+dropped IKE datagrams: 3 malformed, 1 unknownSpi
 `,
     );
   });

@@ -9,6 +9,7 @@ export const STATUS: EngineStatus = {
   tun: { name: "ikebana0", mtu: 1400 },
   listen: ["0.0.0.0:500", "0.0.0.0:4500"],
   connections: [{ name: "office", state: "down", lastError: undefined, ikeSa: undefined }],
+  ike: { received: 0, transmitted: 0, drops: {} },
   dataPlane: { drops: {} },
 };
 

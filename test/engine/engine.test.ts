@@ -66,6 +66,23 @@ describe("two engines over devices in memory", () => {
     expect(outcome).toMatchObject({ kind: "failed", reason: "no-proposal-chosen" });
   });
 
+  test("what is no IKE message is counted by cause, and the tunnel stays", async () => {
+    const { client, gateway, wire } = await start();
+    await client.engine.up("site");
+    const { received } = gateway.engine.status().ike;
+    const stranger = wire.host(["192.0.2.9"]);
+    for (const octets of [new Uint8Array(20), Uint8Array.from({ length: 28 }, () => 0x20)]) {
+      const from = { address: "192.0.2.9", port: 500 };
+      stranger.send({ octets, from, to: { address: "192.0.2.2", port: 500 } });
+    }
+    await gateway.settle();
+    expect(gateway.engine.status().ike).toMatchObject({
+      received: received + 2,
+      drops: { malformed: 1, unknownSpi: 1 },
+    });
+    expect(await client.engine.liveness("site")).toMatchObject({ kind: "alive" });
+  });
+
   test("liveness answers with a round trip, and says so when there is no SA", async () => {
     const { client } = await start();
     expect(await client.engine.liveness("site")).toMatchObject({ kind: "failed", reason: "not-established" });
