@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { PolicyError } from "../errors/index.ts";
 import { IkeEndpoint } from "../ike/endpoint.ts";
 import type { IkeEvent, NegotiatedChildSa } from "../ike/io.ts";
 import type { Path } from "../platform/address.ts";
@@ -147,6 +148,8 @@ export class Engine implements EngineControl {
         message: `${fixed} cannot change while we run: restart instead`,
       };
     }
+    const fault = this.#routes.faultOf(config.connections);
+    if (fault !== undefined) return { kind: "failed", reason: "configuration", message: fault };
     const before = new Map(this.#config.connections.map((policy) => [policy.name, policy]));
     const after = new Map(config.connections.map((policy) => [policy.name, policy]));
     const gone = [...before.values()].filter((policy) => !isSamePolicy(policy, after.get(policy.name)));
@@ -189,6 +192,8 @@ export class Engine implements EngineControl {
 
   /** The order matters: what has no SA is discarded before the first route leads anything to us. */
   #begin(): void {
+    const fault = this.#routes.faultOf(this.#config.connections);
+    if (fault !== undefined) throw new PolicyError(fault, { code: "CONFIG" });
     this.#childSas.protect(this.#config.connections);
     this.#routes.replace(this.#config.connections);
     for (const policy of this.#config.connections) this.#adopt(policy);

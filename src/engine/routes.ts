@@ -1,6 +1,7 @@
 import { compareOctets } from "../bytes/compare.ts";
 import { formatAddress, parseAddress } from "../bytes/ip-address.ts";
 import type { Network, Route } from "../platform/network/network.ts";
+import { parseCidr, prefixContains } from "../platform/network/prefix.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import { rangeToPrefixes } from "../policy/prefixes.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
@@ -17,6 +18,28 @@ export class TunnelRoutes {
   constructor(network: Network, link: string) {
     this.#network = network;
     this.#link = link;
+  }
+
+  /**
+   * Why these connections cannot have their routes: one would lead what we send to a peer, IKE and ESP, into the tunnel itself.
+   * A longer route that leads to the peer outside of the tunnel is as good as a selector without it. Undefined when all is well.
+   */
+  faultOf(connections: readonly ConnectionPolicy[]): string | undefined {
+    const inside = this.#wanted(connections).map(({ destination }) => destination);
+    const outside = this.#network
+      .routes()
+      .flatMap(({ destination, link }) => (link === this.#link ? [] : [destination]));
+    for (const { name, remote } of connections) {
+      if (remote.address === undefined) continue;
+      const way = longestMatch(inside, remote.address);
+      const otherWay = longestMatch(outside, remote.address);
+      if (way === undefined || (otherWay !== undefined && otherWay.length >= way.length)) continue;
+      return (
+        `connection ${name}: a remote selector covers ${remote.address}, the peer's own address, and its route ` +
+        `${way.prefix} would lead the tunnel's packets into the tunnel; leave the address out, or give it a route of its own`
+      );
+    }
+    return undefined;
   }
 
   /** Installs what is new, removes what is gone. Throws PlatformError, naming the route, when one is refused. */
@@ -73,6 +96,20 @@ export class TunnelRoutes {
       ),
     );
   }
+}
+
+function longestMatch(
+  prefixes: readonly string[],
+  address: string,
+): { readonly prefix: string; readonly length: number } | undefined {
+  return prefixes
+    .map((prefix) => ({ prefix, parsed: parseCidr(prefix) }))
+    .filter(({ parsed }) => prefixContains(parsed, parseCidr(address)))
+    .map(({ prefix, parsed }) => ({ prefix, length: parsed.length }))
+    .reduce<{ prefix: string; length: number } | undefined>(
+      (longest, each) => (longest === undefined || each.length > longest.length ? each : longest),
+      undefined,
+    );
 }
 
 function keyOf(route: Route): string {
