@@ -83,7 +83,7 @@ function furnish(
 /** What the pings carry, again and again: whoever finds it on the wire has seen plaintext. */
 export const PING_PATTERN = Buffer.from("696b6562616e612d70696e672121", "hex");
 
-interface PingResult {
+export interface PingResult {
   readonly sent: number;
   readonly received: number;
   readonly averageMs: number | undefined;
