@@ -34,11 +34,15 @@ export interface IkebanaDaemon {
 /**
  * Starts a daemon with the configuration text. Paths in it are relative to a directory of its own; "socket: ikebana.sock" is
  * what the tests expect. Settles when the daemon is ready. `directory`: that of an earlier daemon, to start in what it left.
+ * `keepDirectory`: somebody else removes it.
  */
 export async function startIkebana(
   host: TestHost,
   configuration: string,
-  { directory = mkdtempSync(join(tmpdir(), "ikebana-")) }: { readonly directory?: string } = {},
+  {
+    directory = mkdtempSync(join(tmpdir(), "ikebana-")),
+    keepDirectory = false,
+  }: { readonly directory?: string; readonly keepDirectory?: boolean } = {},
 ): Promise<IkebanaDaemon> {
   const file = join(directory, "ikebana.yaml");
   const socket = join(directory, "ikebana.sock");
@@ -75,7 +79,7 @@ export async function startIkebana(
       try {
         return process.ending ?? (await process.stop(signal));
       } finally {
-        rmSync(directory, { recursive: true, force: true });
+        if (!keepDirectory) rmSync(directory, { recursive: true, force: true });
       }
     },
   };
