@@ -20,7 +20,9 @@ async function run(scenario: Scenario): Promise<void> {
   const { plan } = scenario;
   let sawPlaintext = 0;
   let capture: PacketCapture | undefined;
+  let strangers = (): number => Number.NaN;
   const watch = (sites: Sites): void => {
+    strangers = sites.countStrangers();
     capture = sites.watch((frame) => {
       if (Buffer.from(frame.buffer, frame.byteOffset, frame.length).includes(PING_PATTERN)) sawPlaintext++;
     });
@@ -35,13 +37,17 @@ async function run(scenario: Scenario): Promise<void> {
     if (plan.outcome === "established") await useTunnel(scenario, gateways);
     else await showNoTunnel(gateways);
 
-    capture!.poll();
+    capture!.close();
     const { ike, other, fragment, esp } = capture!.counts;
     expect({ other, fragment, esp, sawPlaintext, missed: capture!.missed }).toEqual({
       ...{ other: 0, fragment: 0, esp: 0, sawPlaintext: 0, missed: 0 },
     });
     expect(ike).toBeGreaterThan(0);
     if (plan.outcome === "established") expect(capture!.counts["esp-in-udp"]).toBeGreaterThan(0);
+
+    // Under load we would not see every packet; the kernel counts them all.
+    if (plan.load === true) await loadTunnel(scenario, gateways);
+    expect(strangers()).toBe(0);
 
     expect(await ikebana.stop()).toEqual({ code: 0, signal: null });
     await until("strongSwan has no SA any more", async () => (await strongswan.listSas()) === "");
@@ -55,7 +61,7 @@ async function run(scenario: Scenario): Promise<void> {
   }
 }
 
-async function useTunnel({ plan, name }: Scenario, { sites, ikebana, strongswan }: Gateways): Promise<void> {
+async function useTunnel({ plan }: Scenario, { sites, ikebana, strongswan }: Gateways): Promise<void> {
   const { ikeSa, state } = await ikebana.connection();
   expect(state).toBe("established");
   const [child] = ikeSa!.children;
@@ -67,22 +73,27 @@ async function useTunnel({ plan, name }: Scenario, { sites, ikebana, strongswan 
   }
 
   expect(await pingBothWays(sites, plan.pings)).toEqual([]);
-  if (plan.load === true) {
-    const results = await measureLoad(
-      { host: sites.left, address: LEFT_INSIDE[0] },
-      { host: sites.right, address: RIGHT_INSIDE[0] },
-    );
-    for (const { what, megabitsPerSecond, lost, received } of results) {
-      console.log(`${name}: ${what}: ${megabitsPerSecond} Mbit/s, ${lost} lost`);
-      expect(received, what).toBeGreaterThan(0);
-    }
-  }
   const after = await ikebana.connection();
   const used = after.ikeSa!.children[0]!;
   expect(used.inbound.packets).toBeGreaterThan(0);
   expect({ in: used.inbound.drops, out: used.outbound.drops }).toEqual({ in: {}, out: {} });
   expect(ikebana.log).not.toMatch(/ (warning|error) /);
   expect(await strongswan.listSas()).toContain("INSTALLED, TUNNEL");
+}
+
+/** TCP both ways and UDP. What is lost is shown and not judged: under load, the queues of both daemons overflow. */
+async function loadTunnel({ name }: Scenario, { sites, ikebana }: Gateways): Promise<void> {
+  const results = await measureLoad(
+    { host: sites.left, address: LEFT_INSIDE[0] },
+    { host: sites.right, address: RIGHT_INSIDE[0] },
+  );
+  for (const { what, megabitsPerSecond, lost, received } of results) {
+    console.log(`${name}: ${what}: ${megabitsPerSecond} Mbit/s, ${lost} lost`);
+    expect(received, what).toBeGreaterThan(0);
+  }
+  const { inbound, outbound } = (await ikebana.connection()).ikeSa!.children[0]!;
+  expect({ in: inbound.drops, out: outbound.drops }).toEqual({ in: {}, out: {} });
+  expect(await pingBothWays(sites)).toEqual([]);
 }
 
 async function showNoTunnel({ ikebana, strongswan }: Gateways): Promise<void> {

@@ -20,6 +20,11 @@ export interface Sites {
   readonly right: TestHost;
   /** Watches the wire from now on. */
   watch(onOctets?: (frame: Uint8Array) => void): PacketCapture;
+  /**
+   * Lets the kernel of the left site count, from now on, the packets on the wire that are neither IKE, ESP in UDP nor the link's
+   * own housekeeping. It misses none, however busy the machine is; the function returned reads the count.
+   */
+  countStrangers(): () => number;
   /** The routes of the left site through the link, as "10.2.0.0/24". */
   leftRoutes(link: string): readonly string[];
   leftLinks(): readonly string[];
@@ -53,6 +58,16 @@ export async function createSites(
             ...(onOctets && { onPacket: ({ octets }) => onOctets(octets) }),
           }),
       ),
+    countStrangers: () => {
+      nft(left, ["-f", "-"], STRANGERS);
+      return () => {
+        const { nftables } = JSON.parse(nft(left, ["-j", "list", "chain", "inet", "strangers", "judge"]));
+        for (const { rule } of nftables) {
+          for (const { counter } of rule?.expr ?? []) if (counter !== undefined) return counter.packets;
+        }
+        throw new Error("nft shows no counter");
+      };
+    },
     leftRoutes: (link) =>
       network
         .routes()
@@ -78,6 +93,30 @@ function furnish(
     }
     network.close();
   });
+}
+
+/** Fragments behind the first have no ports, so they are strangers too: ESP must fit the link. */
+const STRANGERS = `table inet strangers {
+  chain leaving {
+    type filter hook postrouting priority 0
+    oifname "wire0" jump judge
+  }
+  chain arriving {
+    type filter hook prerouting priority -300
+    iifname "wire0" jump judge
+  }
+  chain judge {
+    udp sport { 500, 4500 } udp dport { 500, 4500 } return
+    icmpv6 type { 130-137, 143 } return
+    counter
+  }
+}
+`;
+
+function nft(host: TestHost, words: readonly string[], input?: string): string {
+  const { status, stdout, stderr } = host.run("nft", words, input === undefined ? {} : { input });
+  if (status !== 0) throw new Error(`nft ${words.join(" ")}: ${stderr}`);
+  return stdout;
 }
 
 /** What the pings carry, again and again: whoever finds it on the wire has seen plaintext. */

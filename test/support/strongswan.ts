@@ -14,10 +14,11 @@ const NEEDED = [
   `${PLUGINS}/libstrongswan-kernel-libipsec.so`,
   `${PLUGINS}/libstrongswan-chapoly.so`,
   "/usr/bin/iperf3",
+  "/usr/sbin/nft",
   "/usr/bin/ping",
 ];
 const PACKAGES =
-  "charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins libstrongswan-standard-plugins iperf3 iputils-ping";
+  "charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins libstrongswan-standard-plugins iperf3 iputils-ping nftables";
 
 /**
  * Whether there is a strongSwan to talk to. When there is none, says so in one line, or fails where IKEBANA_REQUIRE_INTEROP=1
