@@ -408,6 +408,25 @@ describe("a flood of IKE_SA_INIT", () => {
     expect(responder.eventNames().filter((name) => name === "refused").length).toBeLessThanOrEqual(20);
   });
 
+  test("gets no long answer for a short repetition", () => {
+    const { responder, link } = pair({ seed: 8 });
+    const peer = new ScriptedPeer({ role: "initiator", policy: initiatorPolicy(), seed: 8 });
+    const request = peer.init();
+    peer.send(responder, request);
+    const answer = link.take();
+    const [sa, , nonce] = peer.initPayloads();
+    const ke: Payload = {
+      kind: "key-exchange",
+      critical: false,
+      group: peer.group,
+      data: Uint8Array.of(1),
+    };
+    peer.send(responder, peer.init({ payloads: [sa!, ke, nonce!] }));
+    expect(link.inFlight).toHaveLength(0);
+    peer.send(responder, request);
+    expect(link.take().octets).toEqual(answer.octets);
+  });
+
   test("replayed from elsewhere gets no established SA into trouble", () => {
     const { initiator, responder, link } = establishedPair({ seed: 5 });
     const [first] = link.transmitted;

@@ -338,7 +338,7 @@ export function processInitRequest(machine: Machine, received: InitRequest): voi
   const initKey = initKeyOf(header.initiatorSpi, nonce.nonce, path);
   const known = machine.findByInit(initKey);
   if (known !== undefined) {
-    answerInitAgain(known, path, now);
+    answerInitAgain(known, received);
     return;
   }
   const critical = findUnknownCritical(payloads);
@@ -485,12 +485,16 @@ function buildInitResponse(
   ];
 }
 
-/** A repeated request gets the same octets for as long as IKE_AUTH has not come; behind that nobody waits for them. */
-function answerInitAgain(known: IkeSa, path: Path, now: number): void {
-  const isUnanswered = known.state.name === "responding";
-  if (known.state.name === "authenticating" && known.outbox.responses.nextMessageId === 1)
-    known.outbox.answerAgain(path);
-  else if (!isUnanswered) known.drop("unexpected", "IKE_SA_INIT of an SA that is past it", path, now);
+/**
+ * A repeated request gets the same octets for as long as IKE_AUTH has not come; behind that nobody waits for them. It has to be
+ * the same request (RFC 7296 section 2.1): a shorter one with the same nonce would make an amplifier of us.
+ */
+function answerInitAgain(known: IkeSa, { octets, path, now }: InitRequest): void {
+  const { state } = known;
+  if (state.name === "responding") return;
+  const isAwaited = state.name === "authenticating" && known.outbox.responses.nextMessageId === 1;
+  if (isAwaited && equal(state.initRequest, octets)) known.outbox.answerAgain(path);
+  else known.drop("unexpected", "IKE_SA_INIT of an SA that is past it, or another with its nonce", path, now);
 }
 
 type Choice =
