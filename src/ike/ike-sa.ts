@@ -154,7 +154,7 @@ export class IkeSa {
     else processRequest(this, incoming, now);
   }
 
-  /** An authentic message came. */
+  /** An authentic message came that nobody had sent before. */
   heard(now: number): void {
     this.#lastHeardAt = now;
   }

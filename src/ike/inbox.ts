@@ -61,15 +61,16 @@ export class Inbox {
       ikeSa.drop("forged", `${describe(header)} fails the integrity check`, path, now);
       return undefined;
     }
-    ikeSa.heard(now);
-
     if (place === "repeated") {
       // RFC 7383 section 2.6.1: only the first fragment of a repeated request brings the answer out again.
       if (sealed.kind === "encrypted" || sealed.fragmentNumber === 1) ikeSa.outbox.answerAgain(path);
       return undefined;
     }
     const chain = this.#assemble(sealed, plaintext, { header, path, now });
-    return chain && { header, payloads: decodeInner(chain) };
+    if (chain === undefined) return undefined;
+    // RFC 7296 section 2.4: only a fresh message shows that the peer lives; anybody can send an old one again.
+    ikeSa.heard(now);
+    return { header, payloads: decodeInner(chain) };
   }
 
   /** Forgets fragments. */

@@ -161,6 +161,20 @@ describe("liveness", () => {
     expectClean(initiator, responder);
   });
 
+  test("a dead peer is noticed also while somebody sends its last request again and again", () => {
+    const { initiator, responder, link } = establishedPair({ seed: 3 });
+    const { length } = link.transmitted;
+    initiator.handle({ kind: "liveness", connection: "tunnel" });
+    link.deliverAll();
+    const { octets, path } = link.transmitted[length]!;
+    link.fate = () => [];
+    for (let i = 0; i < 20; i++) {
+      link.advanceBy(20_000);
+      responder.handle({ kind: "datagram", octets, path });
+    }
+    expect(responder.event("ike-sa-deleted")!.facts.reason).toBe("timeout");
+  });
+
   test("questions beyond the queue are not kept", () => {
     const { initiator, link } = establishedPair({ seed: 4 });
     for (let i = 0; i < 1000; i++) initiator.handle({ kind: "liveness", connection: "tunnel" });
