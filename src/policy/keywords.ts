@@ -163,15 +163,25 @@ function lookUp(table: Readonly<Record<string, Transform>>, word: string): Trans
 /** The keyword of a transform, or its registry name and key length. */
 function keywordOf(transform: Transform): string {
   if (isNone(transform)) return "none";
-  const plain = { ...transform, hasUnknownAttribute: false };
-  for (const table of [KEYWORDS, FOREIGN_KEYWORDS]) {
-    for (const [word, candidate] of Object.entries(table)) if (sameTransform(candidate, plain)) return word;
-  }
+  const word = WORDS.get(keyOf(transform));
+  if (word !== undefined) return word;
   const registry = REGISTRIES.get(transform.type);
   const name = registry === undefined ? `type${transform.type}` : nameOf(registry, transform.id);
   const id = registry === undefined ? `_${transform.id}` : /^\d/.test(name) ? `_type${transform.type}` : "";
   return `${name}${id}${transform.keyLength === undefined ? "" : `_${transform.keyLength}`}`;
 }
+
+function keyOf({ type, id, keyLength }: Transform): string {
+  return `${type}/${id}/${keyLength}`;
+}
+
+/** The first keyword of each transform. */
+const WORDS: ReadonlyMap<string, string> = new Map(
+  [KEYWORDS, FOREIGN_KEYWORDS]
+    .flatMap((table) => Object.entries(table))
+    .map(([word, transform]) => [keyOf(transform), word] as const)
+    .reverse(),
+);
 
 const REGISTRIES: ReadonlyMap<number, Readonly<Record<string, number>>> = new Map<
   number,

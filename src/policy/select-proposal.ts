@@ -10,6 +10,7 @@ const { ENCR, PRF, INTEG, KE, ESN } = TransformType;
 /** What came of comparing proposals. `reason` is a sentence that says what was offered and what was allowed. */
 export type Selection =
   | { readonly kind: "chosen"; readonly proposal: Proposal }
+  /** The reason is put into words when it is read: it costs more than the refusal. */
   | { readonly kind: "refused"; readonly reason: string };
 
 /**
@@ -35,7 +36,12 @@ export function selectProposal(input: {
       if (transforms !== undefined) return { kind: "chosen", proposal: { ...theirs, transforms } };
     }
   }
-  return { kind: "refused", reason: explain(offered, allowed) };
+  return {
+    kind: "refused",
+    get reason() {
+      return explain(offered, allowed);
+    },
+  };
 }
 
 /**

@@ -408,6 +408,26 @@ describe("a flood of IKE_SA_INIT", () => {
     expect(responder.eventNames().filter((name) => name === "refused").length).toBeLessThanOrEqual(20);
   });
 
+  test("is told why it is refused only as often as it is answered, since words are dear", () => {
+    const { responder } = pair({ seed: 9 });
+    const policy = responderPolicy({ remoteAddress: undefined, ike: ["aes256-sha512-modp4096"] });
+    let looks = 0;
+    const watched = {
+      ...policy,
+      get ikeProposals() {
+        looks++;
+        return policy.ikeProposals;
+      },
+    };
+    responder.endpoint.replaceConnections([watched]);
+    for (let i = 0; i < 90; i++) {
+      const peer = flooder(i, `10.9.0.${i}`);
+      peer.send(responder, peer.init());
+    }
+    expect(responder.endpoint.counters.errorSuppressed).toBe(40);
+    expect(looks).toBe(90 + 50);
+  });
+
   test("gets no long answer for a short repetition", () => {
     const { responder, link } = pair({ seed: 8 });
     const peer = new ScriptedPeer({ role: "initiator", policy: initiatorPolicy(), seed: 8 });

@@ -13,6 +13,7 @@ import type { Proposal } from "../../wire/payloads/proposal.ts";
 import { formatProposals, ikeSaNegotiated, refusalHeard, refused } from "../events.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import type { Initiating, KeyPair } from "../ike-sa-state.ts";
+import type { IkeEvent } from "../io.ts";
 import { agree, authenticate, type InitResult, reasonOf } from "../key-agreement.ts";
 import { RFC_LIMITS } from "../limits.ts";
 import type { Machine } from "../machine.ts";
@@ -364,10 +365,9 @@ export function processInitRequest(machine: Machine, received: InitRequest): voi
 
   const verdict = choose(machine, { proposals: sa.proposals, preferredGroup: ke.group, path });
   if (verdict.kind === "refused") {
-    const { connection, message, offered, allowed } = verdict;
-    const facts = { from: path.remote, reason: "NO_PROPOSAL_CHOSEN", message, offered, allowed };
-    machine.reportUnverified(refused({ connection, ...facts }), now);
-    refuse(machine, received, notify(NotifyType.NO_PROPOSAL_CHOSEN));
+    // To put it into words is dear, so it is told at most as often as it is answered.
+    const isAnswered = refuse(machine, received, notify(NotifyType.NO_PROPOSAL_CHOSEN));
+    if (isAnswered) machine.reportUnverified(verdict.explain(), now);
     return;
   }
   const { proposal } = verdict;
@@ -499,13 +499,7 @@ function answerInitAgain(known: IkeSa, { octets, path, now }: InitRequest): void
 
 type Choice =
   | { readonly kind: "chosen"; readonly proposal: Proposal }
-  | {
-      readonly kind: "refused";
-      readonly connection: string | undefined;
-      readonly message: string;
-      readonly offered: readonly string[];
-      readonly allowed: readonly string[];
-    };
+  | { readonly kind: "refused"; readonly explain: () => IkeEvent };
 
 /** The peer is still nobody, so any connection that fits the addresses may accept. */
 function choose(
@@ -522,32 +516,37 @@ function choose(
     const verdict = selectProposal({ offered: proposals, allowed: ikeProposals, preferredGroup });
     if (verdict.kind === "chosen") return verdict;
   }
-  const allowed = connections.flatMap(({ ikeProposals }) => ikeProposals);
-  const verdict = selectProposal({ offered: proposals, allowed, preferredGroup });
-  const message =
-    connections.length === 0 || verdict.kind === "chosen"
-      ? "no connection is configured for these addresses"
-      : verdict.reason;
-  const connection = connections.length === 1 ? connections[0]!.name : undefined;
-  return {
-    kind: "refused",
-    connection,
-    message,
-    offered: formatProposals(proposals),
-    allowed: formatProposals(allowed),
-  };
+  return { kind: "refused", explain: () => noProposalChosen({ connections, proposals, path }) };
 }
 
-/** Sends an error, unless too many were sent just now. */
-function refuse(machine: Machine, received: InitRequest, error: Payload): void {
-  if (machine.mayTransmitError(received.now)) reply(machine, received, [error]);
-  else
-    machine.dropFrom(
-      "errorSuppressed",
-      "more errors than we answer in a second",
-      received.path,
-      received.now,
-    );
+function noProposalChosen(facts: {
+  readonly connections: readonly ConnectionPolicy[];
+  readonly proposals: readonly Proposal[];
+  readonly path: Path;
+}): IkeEvent {
+  const { connections, proposals, path } = facts;
+  const allowed = connections.flatMap(({ ikeProposals }) => ikeProposals);
+  const verdict = selectProposal({ offered: proposals, allowed });
+  return refused({
+    connection: connections.length === 1 ? connections[0]!.name : undefined,
+    from: path.remote,
+    reason: "NO_PROPOSAL_CHOSEN",
+    message:
+      connections.length === 0 || verdict.kind === "chosen"
+        ? "no connection is configured for these addresses"
+        : verdict.reason,
+    offered: formatProposals(proposals),
+    allowed: formatProposals(allowed),
+  });
+}
+
+/** Sends an error, unless too many were sent just now. Returns whether it did. */
+function refuse(machine: Machine, received: InitRequest, error: Payload): boolean {
+  const { path, now } = received;
+  const isAllowed = machine.mayTransmitError(now);
+  if (isAllowed) reply(machine, received, [error]);
+  else machine.dropFrom("errorSuppressed", "more errors than we answer in a second", path, now);
+  return isAllowed;
 }
 
 /** Answers without keeping anything: the responder's SPI stays zero. */
