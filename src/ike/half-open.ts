@@ -1,5 +1,6 @@
 import { parseAddress } from "../bytes/ip-address.ts";
 import type { Limits } from "./limits.ts";
+import { TokenBucket } from "./token-bucket.ts";
 
 export type Admission = "admit" | "demand-cookie" | "refuse";
 
@@ -21,21 +22,25 @@ export class HalfOpenTable {
   readonly #unverified = new Tally();
   readonly #byAddress = new Tally();
   readonly #byPrefix = new Tally();
+  readonly #withoutCookie: TokenBucket;
 
   constructor(limits: Limits) {
     this.#limits = limits;
+    this.#withoutCookie = new TokenBucket(limits.cookielessPerSecond);
   }
 
   get size(): number {
     return this.#count;
   }
 
-  admission(address: string, hasCookie: boolean): Admission {
+  admission(address: string, hasCookie: boolean, now: number): Admission {
     const limits = this.#limits;
     if (!hasCookie) {
+      // What is refused, or has a bad public value, leaves no half-open SA behind and costs as much.
       const isCalm =
         this.#count < limits.cookieThresholdCount &&
-        this.#unverified.of(address) < limits.cookieThresholdPerAddressCount;
+        this.#unverified.of(address) < limits.cookieThresholdPerAddressCount &&
+        this.#withoutCookie.take(now);
       return isCalm ? "admit" : "demand-cookie";
     }
     const isFull =

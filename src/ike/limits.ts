@@ -33,6 +33,8 @@ export interface Limits {
   readonly cookieThresholdCount: number;
   /** The same for one address, counting peers that never showed a cookie. */
   readonly cookieThresholdPerAddressCount: number;
+  /** Requests in a second that are looked into without a cookie: each may cost half a millisecond, a cookie a hundredth of that. */
+  readonly cookielessPerSecond: number;
   /** Half-open SAs of peers that showed a cookie: from one address, from one /24 or /56 (RFC 8019 section 4.4), in all. */
   readonly halfOpenPerAddressCount: number;
   readonly halfOpenPerPrefixCount: number;
@@ -79,6 +81,7 @@ export const DEFAULT_LIMITS: Limits = {
   halfOpenTimeoutMs: 30_000,
   cookieThresholdCount: 32,
   cookieThresholdPerAddressCount: 4,
+  cookielessPerSecond: 100,
   halfOpenPerAddressCount: 64,
   halfOpenPerPrefixCount: 256,
   halfOpenCount: 1_024,

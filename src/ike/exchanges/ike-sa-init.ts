@@ -352,7 +352,7 @@ export function processInitRequest(machine: Machine, received: InitRequest): voi
   const binding = { initiatorSpi: header.initiatorSpi, ni: nonce.nonce, address: path.remote.address };
   const isRoutable = cookie !== undefined && machine.cookies.isOurs(cookie.data, binding, now);
   if (cookie !== undefined && !isRoutable) machine.counters.cookiesWrong++;
-  const admission = machine.halfOpen.admission(path.remote.address, isRoutable);
+  const admission = machine.halfOpen.admission(path.remote.address, isRoutable, now);
   if (admission === "demand-cookie") {
     machine.counters.cookiesDemanded++;
     reply(machine, received, [notify(NotifyType.COOKIE, machine.cookies.bake(binding, now))]);
