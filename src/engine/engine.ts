@@ -233,7 +233,10 @@ export class Engine implements EngineControl {
         this.#childSas.move(output.inboundSpi, output.path);
         break;
       case "remove-child-sa":
-        this.#childSas.remove(output.inboundSpi);
+        this.#childSas.remove(output.inboundSpi, output.lingerMs);
+        break;
+      case "use-child-sa":
+        this.#childSas.use(output.inboundSpi);
         break;
       case "release-spi":
         this.#open.dataPlane.releaseSpi(output.inboundSpi);

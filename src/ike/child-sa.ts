@@ -9,16 +9,19 @@ import { findTransform, numberProposals, withoutKeyExchange } from "../policy/tr
 import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
-import { childSaEstablished, childSaFailed, formatProposals } from "./events.ts";
+import { childSaEstablished, childSaFailed, childSaRekeyed, formatProposals } from "./events.ts";
 import type { IkeSa } from "./ike-sa.ts";
-import type { Keyed } from "./ike-sa-state.ts";
+import type { Keyed, KeyPair } from "./ike-sa-state.ts";
+import { scheduleChild } from "./lifetimes.ts";
 import { decodeSpi, encodeSpi, find, findError, notify, notifyName } from "./payloads.ts";
 import { suiteOf } from "./proposals.ts";
+import type { TimerHandle } from "./timers.ts";
 
-/** A child SA that is up: what was agreed on. Its keys are in the data plane only. */
+/** A child SA that is up: what was agreed on, and what is becoming of it. Its keys are in the data plane only. */
 export interface ChildSa {
   /** Name of its ChildPolicy. */
   readonly name: string;
+  readonly policy: ChildPolicy;
   readonly inboundSpi: number;
   readonly outboundSpi: number;
   readonly proposal: Proposal;
@@ -26,6 +29,35 @@ export interface ChildSa {
   readonly local: readonly TrafficSelector[];
   readonly remote: readonly TrafficSelector[];
   readonly establishedAt: number;
+  /** The lower nonce of the exchange that made it: settles simultaneous rekeying (RFC 7296 section 2.8.1). */
+  readonly lowestNonce: Uint8Array;
+  /** The IKE SA that carries it now; another one after that is rekeyed. */
+  owner: IkeSa;
+  /** Our attempt to replace it, from the first thought to the last. */
+  attempt: ChildAttempt | undefined;
+  /** What the peer has replaced it by; the peer deletes this one, unless the nonces say otherwise. */
+  successor: ChildSa | undefined;
+  /** We have asked the peer to delete it. Until the answer comes it still opens what arrives. */
+  isDeleting: boolean;
+  readonly timers: { rekey?: TimerHandle | undefined; expire?: TimerHandle | undefined };
+}
+
+/** A CREATE_CHILD_SA exchange of ours that makes a child SA, from the key pair to the keys. */
+export interface ChildAttempt {
+  readonly policy: ChildPolicy;
+  /** The child SA that is rekeyed; undefined for one more. */
+  readonly replaces: ChildSa | undefined;
+  readonly ni: Uint8Array;
+  /** KeyExchangeMethod of the KE payload; undefined without one. */
+  group: number | undefined;
+  groupsTried: readonly number[];
+  keyPair: KeyPair | undefined;
+  /** Undefined until the request is built. */
+  offer: ChildOffer | undefined;
+  /** What the peer has made of `replaces` while this attempt was under way. */
+  rival: ChildSa | undefined;
+  /** The user wants the child down: what comes of this is deleted. */
+  isUnwanted: boolean;
 }
 
 /** A child SA that we have offered and that is not answered yet. */
@@ -39,10 +71,22 @@ export interface ChildOffer {
 export interface ChildKeying extends Pick<Keyed, "proposal" | "keys"> {
   readonly ni: Uint8Array;
   readonly nr: Uint8Array;
+  /** Of a key exchange in CREATE_CHILD_SA; undefined without one. */
+  readonly sharedSecret?: Uint8Array | undefined;
+}
+
+/** How a new child SA comes in: from the start, or beside one that still carries our packets. */
+interface Arrival {
+  /** Whether we began the exchange that makes this child SA. */
+  readonly isInitiator: boolean;
+  /** Whether our packets take it at once (RFC 7296 section 2.8). */
+  readonly carriesOutbound: boolean;
+  /** Inbound SPI of the child SA that it replaces. */
+  readonly replaces?: number | undefined;
 }
 
 /** Why there is no child SA: what the peer is told and what the user is told. */
-interface ChildRefusal {
+export interface ChildRefusal {
   readonly child: string;
   readonly notifyType: number;
   readonly message: string;
@@ -53,11 +97,16 @@ interface ChildRefusal {
 // ---- Initiator ----------------------------------------------------------------------------------------------
 
 /** Takes an inbound SPI for the child and puts it into its proposals. Undefined when the data plane has no SPI left. */
-export function offerChild(ikeSa: IkeSa, policy: ChildPolicy): ChildOffer | undefined {
+export function offerChild(
+  ikeSa: IkeSa,
+  policy: ChildPolicy,
+  /** Whether the exchange has a place for key exchange payloads: CREATE_CHILD_SA has, IKE_AUTH has not. */
+  hasKeyExchange = false,
+): ChildOffer | undefined {
   const inboundSpi = ikeSa.machine.allocateSpi();
   if (inboundSpi === undefined) return undefined;
-  const proposals = numberProposals(withoutKeyExchange(policy.espProposals), encodeSpi(inboundSpi));
-  return { policy, inboundSpi, proposals };
+  const offered = hasKeyExchange ? policy.espProposals : withoutKeyExchange(policy.espProposals);
+  return { policy, inboundSpi, proposals: numberProposals(offered, encodeSpi(inboundSpi)) };
 }
 
 /** SAi2, TSi, TSr. Tunnel mode goes without saying; so does that we take TFC padding. */
@@ -69,7 +118,7 @@ export function buildChildOffer({ policy, proposals }: ChildOffer): readonly Pay
   ];
 }
 
-/** Installs what the responder chose, or says why not. A child SA that is not what we offered is deleted at the responder too. */
+/** Installs what the responder chose in IKE_AUTH, or says why not. A child SA that is not what we offered is deleted at the responder too. */
 export function processChildAnswer(
   ikeSa: IkeSa,
   answer: {
@@ -80,30 +129,44 @@ export function processChildAnswer(
   },
 ): void {
   const { offer, payloads, keying, now } = answer;
-  const { policy, inboundSpi } = offer;
+  const verdict = judgeChildAnswer(offer, payloads);
+  if (verdict.kind === "refused") {
+    ikeSa.machine.emit({ kind: "release-spi", inboundSpi: offer.inboundSpi });
+    reportChildRefusal(ikeSa, verdict.refusal);
+    if (verdict.isMade) ikeSa.askToDelete([offer.inboundSpi], now);
+    return;
+  }
+  const { agreed } = verdict;
+  const { inboundSpi } = offer;
+  installChild(ikeSa, { agreed, inboundSpi, keying, isInitiator: true, carriesOutbound: true, now });
+}
+
+export type ChildVerdict =
+  | { readonly kind: "accepted"; readonly agreed: AgreedChild }
+  | {
+      readonly kind: "refused";
+      readonly refusal: ChildRefusal;
+      /** Whether the responder has made a child SA all the same. */
+      readonly isMade: boolean;
+    };
+
+/** What both sides agreed on for a child SA; the proposal carries the peer's SPI. */
+export interface AgreedChild {
+  readonly policy: ChildPolicy;
+  readonly proposal: Proposal;
+  readonly local: readonly TrafficSelector[];
+  readonly remote: readonly TrafficSelector[];
+}
+
+/** Whether the responder's SA, TSi and TSr are what we can take. */
+export function judgeChildAnswer(offer: ChildOffer, payloads: readonly Payload[]): ChildVerdict {
   const sa = find(payloads, "security-association");
   const local = find(payloads, "traffic-selectors-initiator");
   const remote = find(payloads, "traffic-selectors-responder");
   if (sa === undefined || local === undefined || remote === undefined) {
-    ikeSa.machine.emit({ kind: "release-spi", inboundSpi });
-    report(ikeSa, refusalByPeer(offer, findError(payloads)));
-    return;
+    return { kind: "refused", refusal: refusalByPeer(offer, findError(payloads)), isMade: false };
   }
-
-  const verdict = judge(offer, { sa, local, remote });
-  if (verdict.kind === "refused") {
-    ikeSa.machine.emit({ kind: "release-spi", inboundSpi });
-    report(ikeSa, verdict.refusal);
-    ikeSa.askToDelete([inboundSpi], now);
-    return;
-  }
-  const outboundSpi = decodeSpi(verdict.proposal.spi);
-  const { kind: _, ...agreed } = verdict;
-  install(ikeSa, {
-    childSa: { name: policy.name, inboundSpi, outboundSpi, ...agreed, establishedAt: now },
-    keying,
-    isInitiator: true,
-  });
+  return judge(offer, { sa, local, remote });
 }
 
 function refusalByPeer(offer: ChildOffer, error: PayloadOf<"notify"> | undefined): ChildRefusal {
@@ -128,10 +191,6 @@ function refusalByPeer(offer: ChildOffer, error: PayloadOf<"notify"> | undefined
   return { child, notifyType, message: `the peer answered ${reason}` };
 }
 
-type Verdict =
-  | ({ readonly kind: "accepted" } & Pick<ChildSa, "proposal" | "local" | "remote">)
-  | { readonly kind: "refused"; readonly refusal: ChildRefusal };
-
 /** Whether the responder chose from what we offered (RFC 7296 sections 2.7 and 2.9). */
 function judge(
   offer: ChildOffer,
@@ -140,7 +199,7 @@ function judge(
     readonly local: PayloadOf<"traffic-selectors-initiator">;
     readonly remote: PayloadOf<"traffic-selectors-responder">;
   },
-): Verdict {
+): ChildVerdict {
   const { policy, proposals } = offer;
   const { sa, local, remote } = answer;
   const child = policy.name;
@@ -148,12 +207,12 @@ function judge(
   if (chosen.kind === "refused") {
     const notifyType = NotifyType.NO_PROPOSAL_CHOSEN;
     const message = `the peer chose what we did not offer: ${chosen.reason}`;
-    return { kind: "refused", refusal: { child, notifyType, message, offered: formatProposals(proposals) } };
+    return refused({ child, notifyType, message, offered: formatProposals(proposals) });
   }
   const { proposal } = chosen;
   if (!isEspSpi(decodeSpi(proposal.spi))) {
     const message = "the peer's ESP SPI is reserved";
-    return { kind: "refused", refusal: { child, notifyType: NotifyType.INVALID_SYNTAX, message } };
+    return refused({ child, notifyType: NotifyType.INVALID_SYNTAX, message });
   }
   const isWithin = isSubset(local.selectors, policy.local) && isSubset(remote.selectors, policy.remote);
   const narrowed = {
@@ -161,69 +220,95 @@ function judge(
     remote: narrow({ offered: remote.selectors, allowed: policy.remote }),
   };
   if (isWithin && narrowed.local.length > 0 && narrowed.remote.length > 0) {
-    return { kind: "accepted", proposal, ...narrowed };
+    return { kind: "accepted", agreed: { policy, proposal, ...narrowed } };
   }
   const allowed = formatPairs(policy.local, policy.remote);
   const offered = formatPairs(local.selectors, remote.selectors);
   const message = `the peer's traffic selectors ${offered.join(", ")} are not within ours, ${allowed.join(", ")}`;
-  const notifyType = NotifyType.TS_UNACCEPTABLE;
-  return { kind: "refused", refusal: { child, notifyType, message, offered, allowed } };
+  return refused({ child, notifyType: NotifyType.TS_UNACCEPTABLE, message, offered, allowed });
+}
+
+function refused(refusal: ChildRefusal): ChildVerdict {
+  return { kind: "refused", refusal, isMade: true };
 }
 
 // ---- Responder ----------------------------------------------------------------------------------------------
 
-/** Installs a child SA that the initiator offers and a policy allows: SAr2, TSi, TSr. Or one notification that says why not. */
+/** What the initiator asks for. */
+export interface ChildRequest {
+  readonly connection: ConnectionPolicy;
+  readonly sa: PayloadOf<"security-association">;
+  readonly tsi: PayloadOf<"traffic-selectors-initiator">;
+  readonly tsr: PayloadOf<"traffic-selectors-responder">;
+}
+
+/** Installs a child SA that the initiator offers in IKE_AUTH and a policy allows: SAr2, TSi, TSr. Or one notification that says why not. */
 export function acceptChild(
   ikeSa: IkeSa,
-  request: {
-    readonly connection: ConnectionPolicy;
-    readonly sa: PayloadOf<"security-association">;
-    readonly tsi: PayloadOf<"traffic-selectors-initiator">;
-    readonly tsr: PayloadOf<"traffic-selectors-responder">;
-    readonly keying: ChildKeying;
-    readonly now: number;
-  },
+  request: ChildRequest & { readonly keying: ChildKeying; readonly now: number },
 ): readonly Payload[] {
-  const { sa, keying, now } = request;
-  const choice = choose(ikeSa, request);
+  const { keying, now } = request;
+  const choice = chooseChild(ikeSa, request, { ignoreKeyExchange: true });
   if ("notifyType" in choice) {
-    report(ikeSa, choice);
+    reportChildRefusal(ikeSa, choice);
     return [notify(choice.notifyType)];
   }
+  const accepted = answerChild(ikeSa, request, {
+    agreed: choice,
+    keying,
+    isInitiator: false,
+    carriesOutbound: true,
+    now,
+  });
+  return accepted === undefined ? [notify(NotifyType.NO_ADDITIONAL_SAS)] : accepted.payloads;
+}
+
+/** Installs what was chosen and builds SAr, TSi, TSr. Undefined, and reported, when the data plane has no SPI left. */
+export function answerChild(
+  ikeSa: IkeSa,
+  request: ChildRequest,
+  facts: Omit<Parameters<typeof installChild>[1], "inboundSpi">,
+): { readonly childSa: ChildSa; readonly payloads: readonly Payload[] } | undefined {
+  const { agreed } = facts;
   const inboundSpi = ikeSa.machine.allocateSpi();
   if (inboundSpi === undefined) {
     const notifyType = NotifyType.NO_ADDITIONAL_SAS;
-    report(ikeSa, { child: choice.policy.name, notifyType, message: "the data plane has no SPI left" });
-    return [notify(notifyType)];
+    const message = "the data plane has no SPI left";
+    reportChildRefusal(ikeSa, { child: agreed.policy.name, notifyType, message });
+    return undefined;
   }
-  const { policy, proposal, local, remote } = choice;
-  const outboundSpi = decodeSpi(proposal.spi);
-  install(ikeSa, {
-    childSa: { name: policy.name, inboundSpi, outboundSpi, proposal, local, remote, establishedAt: now },
-    keying,
-    isInitiator: false,
-  });
-  return [
-    { ...sa, proposals: [{ ...proposal, spi: encodeSpi(inboundSpi) }] },
-    { ...request.tsi, selectors: remote },
-    { ...request.tsr, selectors: local },
-  ];
+  const childSa = installChild(ikeSa, { ...facts, inboundSpi });
+  return {
+    childSa,
+    payloads: [
+      { ...request.sa, proposals: [{ ...agreed.proposal, spi: encodeSpi(inboundSpi) }] },
+      { ...request.tsi, selectors: agreed.remote },
+      { ...request.tsr, selectors: agreed.local },
+    ],
+  };
 }
 
-interface ChildChoice {
-  readonly policy: ChildPolicy;
-  readonly proposal: Proposal;
-  readonly local: readonly TrafficSelector[];
-  readonly remote: readonly TrafficSelector[];
-}
-
-function choose(ikeSa: IkeSa, request: Parameters<typeof acceptChild>[1]): ChildChoice | ChildRefusal {
+/** Which policy, proposal and selectors a request comes to, or why none. */
+export function chooseChild(
+  ikeSa: IkeSa,
+  request: ChildRequest,
+  facts: {
+    /** IKE_AUTH has no key exchange for the child. */
+    readonly ignoreKeyExchange?: boolean;
+    /** Group of the peer's KE payload. */
+    readonly preferredGroup?: number | undefined;
+    /** The child SA that is rekeyed: its policy stays (RFC 7296 section 2.8). */
+    readonly replaces?: ChildSa | undefined;
+  },
+): AgreedChild | ChildRefusal {
   const { connection, sa, tsi, tsr } = request;
-  if (ikeSa.childSas.length >= ikeSa.machine.limits.childSaCount) {
+  const { ignoreKeyExchange = false, preferredGroup, replaces } = facts;
+  if (replaces === undefined && ikeSa.childSas.length >= ikeSa.machine.limits.childSaCount) {
     const notifyType = NotifyType.NO_ADDITIONAL_SAS;
     return { child: "", notifyType, message: `this IKE SA has ${ikeSa.childSas.length} child SAs already` };
   }
-  const matches = connection.children
+  const policies = replaces === undefined ? connection.children : [replaces.policy];
+  const matches = policies
     .map((policy) => ({
       policy,
       local: narrow({ offered: tsr.selectors, allowed: policy.local }),
@@ -232,9 +317,9 @@ function choose(ikeSa: IkeSa, request: Parameters<typeof acceptChild>[1]): Child
     .filter(({ local, remote }) => local.length > 0 && remote.length > 0);
   if (matches.length === 0) {
     const offered = formatPairs(tsr.selectors, tsi.selectors);
-    const allowed = connection.children.flatMap(({ local, remote }) => formatPairs(local, remote));
+    const allowed = policies.flatMap(({ local, remote }) => formatPairs(local, remote));
     const message = `no common traffic selectors: offered ${offered.join(", ")}; allowed ${allowed.join(", ")}`;
-    const child = connection.children.map(({ name }) => name).join(", ");
+    const child = policies.map(({ name }) => name).join(", ");
     return { child, notifyType: NotifyType.TS_UNACCEPTABLE, message, offered, allowed };
   }
 
@@ -245,13 +330,14 @@ function choose(ikeSa: IkeSa, request: Parameters<typeof acceptChild>[1]): Child
   const esp = sa.proposals.filter(
     ({ protocolId, spi }) => protocolId === ProtocolId.ESP && isEspSpi(decodeSpi(spi)),
   );
+  const selection = { offered: esp, preferredGroup, ignoreKeyExchange };
   for (const match of ordered) {
-    const allowed = match.policy.espProposals;
-    const verdict = selectProposal({ offered: esp, allowed, ignoreKeyExchange: true });
+    const verdict = selectProposal({ ...selection, allowed: match.policy.espProposals });
     if (verdict.kind === "chosen") return { ...match, proposal: verdict.proposal };
   }
-  const allowed = withoutKeyExchange(ordered.flatMap(({ policy }) => policy.espProposals));
-  const verdict = selectProposal({ offered: esp, allowed, ignoreKeyExchange: true });
+  const allProposals = ordered.flatMap(({ policy }) => policy.espProposals);
+  const allowed = ignoreKeyExchange ? withoutKeyExchange(allProposals) : allProposals;
+  const verdict = selectProposal({ ...selection, allowed });
   return {
     child: ordered.map(({ policy }) => policy.name).join(", "),
     notifyType: NotifyType.NO_PROPOSAL_CHOSEN,
@@ -264,22 +350,46 @@ function choose(ikeSa: IkeSa, request: Parameters<typeof acceptChild>[1]): Child
 // ---- Both ---------------------------------------------------------------------------------------------------
 
 /** Derives the keys and hands them to the data plane; nothing of them stays here. */
-function install(
+export function installChild(
   ikeSa: IkeSa,
-  facts: {
-    readonly childSa: ChildSa;
+  facts: Arrival & {
+    readonly agreed: AgreedChild;
+    readonly inboundSpi: number;
     readonly keying: ChildKeying;
-    /** Whether we began the exchange that makes this child SA. */
-    readonly isInitiator: boolean;
+    readonly now: number;
   },
-): void {
-  const { childSa, keying, isInitiator } = facts;
-  const { ni, nr, keys } = keying;
-  const encryption = findTransform(childSa.proposal, TransformType.ENCR)!;
+): ChildSa {
+  const { agreed, inboundSpi, keying, isInitiator, carriesOutbound, replaces, now } = facts;
+  const { policy, proposal, local, remote } = agreed;
+  const { ni, nr, sharedSecret, keys } = keying;
+  const outboundSpi = decodeSpi(proposal.spi);
+  const childSa: ChildSa = {
+    name: policy.name,
+    policy,
+    inboundSpi,
+    outboundSpi,
+    proposal,
+    local,
+    remote,
+    establishedAt: now,
+    lowestNonce: lowestOf(ni, nr),
+    owner: ikeSa,
+    attempt: undefined,
+    successor: undefined,
+    isDeleting: false,
+    timers: {},
+  };
+  const encryption = findTransform(proposal, TransformType.ENCR)!;
   const { encryptionKeyLength } = keyLengths({ encryption });
   const { prfId } = suiteOf(keying.proposal);
-  const { skD } = keys;
-  const derived = deriveChildKeys({ prfId, skD, ni, nr, keyLength: encryptionKeyLength });
+  const derived = deriveChildKeys({
+    prfId,
+    skD: keys.skD,
+    ni,
+    nr,
+    sharedSecret,
+    keyLength: encryptionKeyLength,
+  });
   const { initiatorToResponder, responderToInitiator } = derived;
   ikeSa.childSas.push(childSa);
   ikeSa.machine.emit({
@@ -287,21 +397,32 @@ function install(
     childSa: {
       connection: ikeSa.connection?.name ?? "",
       child: childSa.name,
-      inboundSpi: childSa.inboundSpi,
-      outboundSpi: childSa.outboundSpi,
+      inboundSpi,
+      outboundSpi,
       encryption,
-      esn: findTransform(childSa.proposal, TransformType.ESN)?.id === EsnTransform.ESN,
+      esn: findTransform(proposal, TransformType.ESN)?.id === EsnTransform.ESN,
       inboundKey: isInitiator ? responderToInitiator : initiatorToResponder,
       outboundKey: isInitiator ? initiatorToResponder : responderToInitiator,
-      local: childSa.local,
-      remote: childSa.remote,
+      local,
+      remote,
       path: ikeSa.path,
+      carriesOutbound,
     },
   });
-  ikeSa.machine.report(childSaEstablished(ikeSa, childSa));
+  scheduleChild(childSa, now);
+  ikeSa.machine.report(
+    replaces === undefined
+      ? childSaEstablished(ikeSa, childSa)
+      : childSaRekeyed(ikeSa, { childSa, replaces }),
+  );
+  return childSa;
 }
 
-function report(ikeSa: IkeSa, refusal: ChildRefusal): void {
+export function lowestOf(a: Uint8Array, b: Uint8Array): Uint8Array {
+  return Buffer.compare(a, b) < 0 ? a : b;
+}
+
+export function reportChildRefusal(ikeSa: IkeSa, refusal: ChildRefusal): void {
   ikeSa.machine.report(childSaFailed(ikeSa, { ...refusal, reason: notifyName(refusal.notifyType) }));
 }
 

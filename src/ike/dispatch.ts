@@ -1,9 +1,11 @@
 import { WireError } from "../errors/index.ts";
-import { ExchangeType, NotifyType, nameOf } from "../iana/ikev2-parameters.ts";
+import { ExchangeType, NotifyType, nameOf, ProtocolId } from "../iana/ikev2-parameters.ts";
 import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
 import { peerAlive } from "./events.ts";
+import { processCreateChildRequest, processCreateChildResponse } from "./exchanges/create-child-sa.ts";
 import { processAuthRequest, processAuthResponse } from "./exchanges/ike-auth.ts";
 import { processInformationalRequest, processInformationalResponse } from "./exchanges/informational.ts";
+import { preferRival, processIkeRekeyResponse } from "./exchanges/rekey-ike-sa.ts";
 import type { Answer, IkeSa } from "./ike-sa.ts";
 import type { Incoming } from "./inbox.ts";
 import { findUnknownCritical, notify, unsupportedCriticalPayload } from "./payloads.ts";
@@ -11,7 +13,11 @@ import { findUnknownCritical, notify, unsupportedCriticalPayload } from "./paylo
 /** Every request gets one answer (RFC 7296 section 2.1), whatever is in it. */
 export function processRequest(ikeSa: IkeSa, { header, payloads }: Incoming, now: number): void {
   const { exchangeType, messageId } = header;
-  const answer = answerTo(ikeSa, { exchangeType, payloads, now });
+  const answer = answerTo(ikeSa, { exchangeType, messageId, payloads, now });
+  if (answer === "later") {
+    ikeSa.outbox.responses.defer();
+    return;
+  }
   ikeSa.outbox.answer({ exchangeType, messageId, payloads: answer.payloads });
   if (answer.closing !== undefined) ikeSa.close(answer.closing, now);
   else if (exchangeType === ExchangeType.IKE_AUTH) ikeSa.settle(now);
@@ -21,14 +27,19 @@ function answerTo(
   ikeSa: IkeSa,
   request: {
     readonly exchangeType: number;
+    readonly messageId: number;
     readonly payloads: readonly Payload[] | WireError;
     readonly now: number;
   },
-): Answer {
-  const { exchangeType, payloads, now } = request;
+): Answer | "later" {
+  const { exchangeType, messageId, payloads, now } = request;
   if (payloads instanceof WireError) return invalidSyntax(payloads.message);
   const critical = findUnknownCritical(payloads);
   if (critical !== undefined) return refuseCritical(ikeSa, critical);
+  const isDeletion = payloads.some(
+    (payload) => payload.kind === "delete" && payload.protocolId === ProtocolId.IKE,
+  );
+  if (ikeSa.predecessor !== undefined && !isDeletion) preferRival(ikeSa, now);
   switch (exchangeType) {
     case ExchangeType.IKE_AUTH:
       if (ikeSa.state.name === "authenticating") return processAuthRequest(ikeSa, { payloads, now });
@@ -36,16 +47,10 @@ function answerTo(
     case ExchangeType.INFORMATIONAL:
       return processInformationalRequest(ikeSa, { payloads, now });
     case ExchangeType.CREATE_CHILD_SA:
-      return refuseCreateChildSa(ikeSa);
+      return processCreateChildRequest(ikeSa, { payloads, messageId, now });
     default:
       return invalidSyntax(`exchange type ${nameOf(ExchangeType, exchangeType)}`);
   }
-}
-
-/** RFC 7296 section 1.3: who has no CREATE_CHILD_SA says NO_ADDITIONAL_SAS, and the peer makes a new IKE SA. Section 2.25.2 while we delete. */
-function refuseCreateChildSa({ state }: IkeSa): Answer {
-  const isDeleting = state.name === "deleting";
-  return { payloads: [notify(isDeleting ? NotifyType.TEMPORARY_FAILURE : NotifyType.NO_ADDITIONAL_SAS)] };
 }
 
 /** RFC 7296 section 2.21.2: in IKE_AUTH it ends the SA, later only the exchange. */
@@ -82,7 +87,14 @@ export function processResponse(ikeSa: IkeSa, { payloads }: Incoming, now: numbe
       if (purpose.isCommanded) ikeSa.machine.report(peerAlive(ikeSa, now - sentAt));
       processInformationalResponse(ikeSa, { payloads, now });
       break;
+    case "create-child-sa":
+      processCreateChildResponse(ikeSa, { attempt: purpose.attempt, payloads, now });
+      break;
+    case "rekey-ike-sa":
+      processIkeRekeyResponse(ikeSa, { attempt: purpose.attempt, payloads, now });
+      break;
     case "delete-child-sas":
+      ikeSa.confirmDeletion(purpose.inboundSpis);
       processInformationalResponse(ikeSa, { payloads, now });
       break;
     case "delete-ike-sa":

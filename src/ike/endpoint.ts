@@ -8,7 +8,9 @@ import { decodeHeader, decodeMessage, encodeMessage, type Header } from "../wire
 import { CookieJar } from "./cookie.ts";
 import { type Counters, type DropCounter, newCounters } from "./counters.ts";
 import { datagramDropped, formatEnd } from "./events.ts";
+import { createMissingChildren, expireChild, rekeyChild } from "./exchanges/create-child-sa.ts";
 import { initiate, processInitRequest } from "./exchanges/ike-sa-init.ts";
+import { rekeyIkeSa } from "./exchanges/rekey-ike-sa.ts";
 import { HalfOpenTable } from "./half-open.ts";
 import { IkeSa, type IkeSaFacts } from "./ike-sa.ts";
 import type { IkeEvent, IkeInput, IkeOutput } from "./io.ts";
@@ -65,6 +67,12 @@ export class IkeEndpoint {
         return;
       case "liveness":
         machine.checkLiveness(input.connection, now);
+        return;
+      case "rekey":
+        machine.rekey(input.connection, input.what, now);
+        return;
+      case "used-up":
+        machine.usedUp(input.inboundSpi, input.limit, now);
         return;
       case "computed":
         machine.computed(input.id, input.result, now);
@@ -213,6 +221,28 @@ class EndpointMachine implements Machine {
     );
     for (const ikeSa of underWay) ikeSa.want();
     if (underWay.length === 0) initiate(this, connection, now);
+    for (const ikeSa of this.#established(name)) createMissingChildren(ikeSa, now);
+  }
+
+  rekey(name: string, what: "children" | "ike", now: number): void {
+    for (const ikeSa of this.#established(name)) {
+      if (what === "ike") rekeyIkeSa(ikeSa);
+      else for (const childSa of [...ikeSa.childSas]) rekeyChild(childSa, now);
+    }
+  }
+
+  usedUp(inboundSpi: number, limit: "soft" | "hard", now: number): void {
+    const childSas = this.ikeSas.flatMap((ikeSa) => ikeSa.childSas);
+    const childSa = childSas.find((candidate) => candidate.inboundSpi === inboundSpi);
+    if (childSa === undefined) return;
+    if (limit === "soft") rekeyChild(childSa, now);
+    else expireChild(childSa, now);
+  }
+
+  #established(name: string): readonly IkeSa[] {
+    return this.ikeSas.filter(
+      ({ connection, state }) => connection?.name === name && state.name === "established",
+    );
   }
 
   terminate(facts: { readonly connection: string; readonly child?: string; readonly now: number }): void {
@@ -221,11 +251,7 @@ class EndpointMachine implements Machine {
     for (const ikeSa of this.ikeSas) {
       if (ikeSa.connection?.name !== connection) continue;
       if (child === undefined) ikeSa.terminate({ reason: "terminated", message: reason }, now);
-      else
-        ikeSa.deleteChildSas(
-          ikeSa.childSas.filter(({ name }) => name === child),
-          { reason, now },
-        );
+      else ikeSa.terminateChild(child, { reason, now });
     }
   }
 
@@ -284,8 +310,8 @@ class EndpointMachine implements Machine {
     return this.#allocateSpi();
   }
 
-  adopt(facts: Omit<IkeSaFacts, "machine" | "localSpi">): IkeSa {
-    const localSpi = this.#newSpi();
+  adopt(facts: Omit<IkeSaFacts, "machine" | "localSpi"> & { readonly localSpi?: bigint }): IkeSa {
+    const { localSpi = this.newIkeSpi() } = facts;
     const ikeSa = new IkeSa({ ...facts, machine: this, localSpi });
     this.#bySpi.set(localSpi, ikeSa);
     return ikeSa;
@@ -310,7 +336,7 @@ class EndpointMachine implements Machine {
   }
 
   /** RFC 7296 section 3.1: never zero; random, so that who has not seen our messages cannot name it. */
-  #newSpi(): bigint {
+  newIkeSpi(): bigint {
     for (;;) {
       const octets = this.random.bytes(8);
       const spi = new DataView(octets.buffer, octets.byteOffset, 8).getBigUint64(0);

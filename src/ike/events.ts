@@ -114,6 +114,53 @@ export function childSaEstablished(ikeSa: IkeSa, childSa: ChildSa): IkeEvent {
   };
 }
 
+/** `childSa` takes the place of the child SA with the inbound SPI `replaces`. */
+export function childSaRekeyed(
+  ikeSa: IkeSa,
+  facts: { readonly childSa: ChildSa; readonly replaces: number },
+): IkeEvent {
+  const { childSa, replaces } = facts;
+  return {
+    ...about(ikeSa),
+    name: "child-sa-rekeyed",
+    level: "info",
+    message: `child SA ${childSa.name} rekeyed`,
+    facts: { ...factsOfChild(childSa), replaces: formatEspSpi(replaces) },
+  };
+}
+
+export function ikeSaRekeyed(old: IkeSa, heir: IkeSa): IkeEvent {
+  return {
+    ...about(heir),
+    name: "ike-sa-rekeyed",
+    level: "info",
+    message: `IKE SA with ${peerOf(heir)} rekeyed`,
+    facts: { ...factsOf(heir), replacesInitiator: formatIkeSpi(old.initiatorSpi) },
+  };
+}
+
+/** The SA that was to be replaced stays. `facts.child` is empty when that is the IKE SA. */
+export function rekeyFailed(
+  ikeSa: IkeSa,
+  facts: {
+    readonly child: string;
+    readonly reason: string;
+    readonly message: string;
+    readonly offered?: readonly string[];
+    readonly allowed?: readonly string[];
+  },
+): IkeEvent {
+  const { child, reason, message } = facts;
+  const what = child === "" ? `IKE SA with ${peerOf(ikeSa)}` : `child SA ${child}`;
+  return {
+    ...about(ikeSa),
+    name: "rekey-failed",
+    level: "warning",
+    message: `${what} not rekeyed: ${message}`,
+    facts: { child, reason, ...choicesOf(facts) },
+  };
+}
+
 /** Why one child SA did not come up while its IKE SA stays; `offered` and `allowed` say what could not be brought together. */
 export function childSaFailed(
   ikeSa: IkeSa,
@@ -142,7 +189,8 @@ export function childSaDeleted(
   return {
     ...about(ikeSa),
     name: "child-sa-deleted",
-    level: "info",
+    // One that was replaced goes unnoticed.
+    level: childSa.successor === undefined ? "info" : "debug",
     message: `child SA ${childSa.name} deleted: ${reason}`,
     facts: { ...factsOfChild(childSa), reason },
   };

@@ -12,6 +12,7 @@ export type IkeSaState =
   | Agreeing
   | Authenticating
   | Established
+  | Rekeyed
   | Deleting
   | Closed;
 
@@ -65,6 +66,12 @@ export interface Established extends Keyed {
   readonly establishedAt: number;
 }
 
+/** Another IKE SA has taken over, and the peer is to delete this one. */
+interface Rekeyed extends Keyed {
+  readonly name: "rekeyed";
+  readonly establishedAt: number;
+}
+
 /** We have asked for the deletion of the SA; it carries nothing any more. */
 interface Deleting extends Keyed {
   readonly name: "deleting";
@@ -85,6 +92,6 @@ export interface Keyed {
 }
 
 /** Whether the SA can protect messages. */
-export function isKeyed(state: IkeSaState): state is Authenticating | Established | Deleting {
-  return state.name === "authenticating" || state.name === "established" || state.name === "deleting";
+export function isKeyed(state: IkeSaState): state is Authenticating | Established | Rekeyed | Deleting {
+  return ["authenticating", "established", "rekeyed", "deleting"].includes(state.name);
 }

@@ -2,21 +2,24 @@ import { wipe } from "../bytes/wipe.ts";
 import { wipeIkeKeys } from "../crypto/keymat.ts";
 import { ExchangeType } from "../iana/ikev2-parameters.ts";
 import type { Path } from "../platform/address.ts";
-import type { ConnectionPolicy, Identity } from "../policy/connection.ts";
+import type { ChildPolicy, ConnectionPolicy, Identity } from "../policy/connection.ts";
 import type { Header, Message } from "../wire/message.ts";
 import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
-import type { ChildSa } from "./child-sa.ts";
+import type { ChildAttempt, ChildSa } from "./child-sa.ts";
 import type { DropCounter } from "./counters.ts";
 import { processRequest, processResponse } from "./dispatch.ts";
-import { childSaDeleted, formatEnd, ikeSaDeleted, ikeSaFailed, pathChanged } from "./events.ts";
+import { childSaDeleted, formatEnd, ikeSaDeleted, ikeSaFailed, pathChanged, rekeyFailed } from "./events.ts";
+import { createChild, reinstate } from "./exchanges/create-child-sa.ts";
 import { giveUpOnHint, processInitResponse } from "./exchanges/ike-sa-init.ts";
+import { type IkeAttempt, preferRival, rekeyIkeSa } from "./exchanges/rekey-ike-sa.ts";
 import type { HalfOpenPlace } from "./half-open.ts";
 import { type IkeSaState, isKeyed, type Keyed } from "./ike-sa-state.ts";
 import { describe, Inbox } from "./inbox.ts";
+import { cancelChild, lifetimeOf } from "./lifetimes.ts";
 import type { Machine } from "./machine.ts";
 import { Outbox } from "./outbox.ts";
 import { deleteChildSas, deleteIkeSa } from "./payloads.ts";
-import { NamedTimers } from "./timers.ts";
+import { NamedTimers, type TimerHandle } from "./timers.ts";
 
 export type Role = "initiator" | "responder";
 
@@ -70,6 +73,8 @@ export class IkeSa {
   readonly timers: NamedTimers;
   readonly outbox: Outbox;
   readonly childSas: ChildSa[] = [];
+  /** Child SAs of ours that are on their way. */
+  readonly childAttempts = new Set<ChildAttempt>();
 
   peerSpi = 0n;
   path: Path;
@@ -91,8 +96,16 @@ export class IkeSa {
   lowestNonce: Uint8Array = new Uint8Array(0);
   /** From the first message to the last of IKE_AUTH. */
   negotiationMs = 0;
+  /** Our attempt to replace this IKE SA. */
+  attempt: IkeAttempt | undefined;
+  /** The IKE SA that has taken over. */
+  successor: IkeSa | undefined;
+  /** The IKE SA that this one may take over from: ours and the peer's rekeying crossed, and it is not decided which stays. */
+  predecessor: IkeSa | undefined;
 
   readonly #inbox: Inbox;
+  /** By child: when to ask again for what the peer did not make. */
+  readonly #laterTimers = new Map<string, TimerHandle>();
   #lastHeardAt = 0;
   #isUnwanted = false;
 
@@ -117,6 +130,11 @@ export class IkeSa {
     return this.role === "initiator" ? this.peerSpi : this.localSpi;
   }
 
+  /** The IKE SA that carries the child SAs now: this one, or the last that has taken over. */
+  get heir(): IkeSa {
+    return this.successor === undefined ? this : this.successor.heir;
+  }
+
   // ---- Receiving ------------------------------------------------------------------------------------------
 
   receive(received: Received): void {
@@ -130,6 +148,7 @@ export class IkeSa {
         return;
       case "authenticating":
       case "established":
+      case "rekeyed":
       case "deleting":
         if (header.exchangeType === ExchangeType.IKE_SA_INIT) break;
         this.#receiveProtected(state, received);
@@ -185,8 +204,94 @@ export class IkeSa {
     this.negotiationMs = now - this.createdAt;
     this.#leaveHalfOpen();
     this.timers.cancel("half-open");
+    this.begin(now);
+  }
+
+  /** There are keys and a peer: liveness and lifetimes are watched from here on. */
+  begin(now: number): void {
     this.#lastHeardAt = now;
     this.#watchLiveness(now);
+    const lifetime = lifetimeOf(this, now);
+    if (lifetime === undefined) return;
+    this.rekeyAt(lifetime.rekeyAt);
+    const closing = { reason: "expired", message: "its lifetime is over, and rekeying it has failed" };
+    this.timers.set("expire", lifetime.expireAt, (then) => this.terminate(closing, then));
+  }
+
+  rekeyAt(at: number): void {
+    this.timers.set("rekey", at, () => rekeyIkeSa(this));
+  }
+
+  /** Tries again to get a child SA from a peer that was busy. */
+  createLater({ policy, at }: { readonly policy: ChildPolicy; readonly at: number }): void {
+    this.machine.timers.cancel(this.#laterTimers.get(policy.name));
+    const handle = this.machine.timers.set({
+      at,
+      reason: "rekey",
+      fire: (then) => {
+        this.#laterTimers.delete(policy.name);
+        createChild(this, policy, then);
+      },
+    });
+    this.#laterTimers.set(policy.name, handle);
+  }
+
+  /** Another IKE SA takes over what this one carries. */
+  bequeath(heir: IkeSa, now: number): void {
+    if (this.state.name !== "established") return;
+    const { name: _, ...keyed } = this.state;
+    this.state = { name: "rekeyed", ...keyed };
+    this.successor = heir;
+    heir.predecessor = undefined;
+    for (const childSa of this.childSas.splice(0)) {
+      childSa.owner = heir;
+      heir.childSas.push(childSa);
+    }
+    for (const attempt of this.childAttempts) heir.childAttempts.add(attempt);
+    this.childAttempts.clear();
+    for (const request of this.outbox.requests.takeAll()) heir.outbox.requests.enqueue(request);
+    const missing = [...this.#laterTimers.keys()];
+    this.#clearLaterTimers();
+    this.timers.cancel("liveness");
+    this.awaitDeletion(now);
+    for (const policy of this.connection?.children ?? []) {
+      if (missing.includes(policy.name)) createChild(heir, policy, now);
+    }
+  }
+
+  /** The peer is to delete this IKE SA; should it never do so, it is forgotten. */
+  awaitDeletion(now: number): void {
+    this.predecessor = undefined;
+    this.timers.cancel("rekey");
+    this.timers.set("expire", now + this.machine.limits.replacedTimeoutMs, (then) => {
+      if (this.state.name === "established") this.state = { ...this.state, name: "rekeyed" };
+      this.close({ reason: "replaced", message: "it has been replaced" }, then);
+    });
+  }
+
+  /** Deletes an IKE SA that carries nothing, since another one does. */
+  retire(now: number): void {
+    const { state } = this;
+    if (state.name !== "established" && state.name !== "rekeyed") return;
+    for (const reason of ["liveness", "rekey", "expire"] as const) this.timers.cancel(reason);
+    this.state = { ...state, name: "deleting" };
+    this.#requestDeletion(now);
+  }
+
+  #requestDeletion(now: number): void {
+    this.outbox.request(
+      {
+        purpose: { kind: "delete-ike-sa" },
+        exchangeType: ExchangeType.INFORMATIONAL,
+        build: () => [deleteIkeSa()],
+      },
+      now,
+    );
+  }
+
+  #clearLaterTimers(): void {
+    for (const handle of this.#laterTimers.values()) this.machine.timers.cancel(handle);
+    this.#laterTimers.clear();
   }
 
   /** What the user wanted while IKE_AUTH was under way. */
@@ -210,21 +315,18 @@ export class IkeSa {
         else this.close(closing, now);
         return;
       case "established": {
+        this.attempt?.rival?.terminate(closing, now);
         const { name: _, ...keyed } = this.state;
         this.#removeChildSas(closing.message);
         this.outbox.requests.clearQueue();
         this.state = { name: "deleting", ...keyed };
+        for (const reason of ["rekey", "expire"] as const) this.timers.cancel(reason);
+        this.#clearLaterTimers();
         this.machine.report(ikeSaDeleted(this, closing));
-        this.outbox.request(
-          {
-            purpose: { kind: "delete-ike-sa" },
-            exchangeType: ExchangeType.INFORMATIONAL,
-            build: () => [deleteIkeSa()],
-          },
-          now,
-        );
+        this.#requestDeletion(now);
         return;
       }
+      case "rekeyed":
       case "deleting":
       case "closed":
         return;
@@ -271,16 +373,74 @@ export class IkeSa {
     childSas: readonly ChildSa[],
     facts: { readonly reason: string; readonly now: number },
   ): void {
-    const inboundSpis = childSas.map(({ inboundSpi }) => inboundSpi);
-    if (inboundSpis.length === 0) return;
+    if (childSas.length === 0) return;
     for (const childSa of childSas) this.removeChildSa(childSa, facts.reason);
-    this.askToDelete(inboundSpis, facts.now);
+    const inboundSpis = childSas.map(({ inboundSpi }) => inboundSpi);
+    const outboundSpis = childSas.map(({ outboundSpi }) => outboundSpi);
+    this.askToDelete(inboundSpis, facts.now, outboundSpis);
   }
 
-  askToDelete(inboundSpis: readonly number[], now: number): void {
+  /** Takes a child down: what is there, and what is on its way. */
+  terminateChild(name: string, facts: { readonly reason: string; readonly now: number }): void {
+    for (const attempt of this.childAttempts) if (attempt.policy.name === name) attempt.isUnwanted = true;
+    this.machine.timers.cancel(this.#laterTimers.get(name));
+    this.#laterTimers.delete(name);
+    const isThere = (childSa: ChildSa): boolean => childSa.name === name && !childSa.isDeleting;
+    this.deleteChildSas(this.childSas.filter(isThere), facts);
+  }
+
+  /** Asks the peer to delete a child SA that has been replaced. Until it answers, we open what still comes. */
+  deleteReplaced(childSa: ChildSa, now: number): void {
+    childSa.isDeleting = true;
+    cancelChild(childSa);
+    this.askToDelete([childSa.inboundSpi], now, [childSa.outboundSpi]);
+  }
+
+  /** The peer has deleted what we asked it to. */
+  confirmDeletion(inboundSpis: readonly number[]): void {
+    for (const childSa of this.childSas.filter(({ inboundSpi }) => inboundSpis.includes(inboundSpi))) {
+      this.removeChildSa(childSa, "it has been replaced", this.machine.limits.inboundLingerMs);
+    }
+  }
+
+  /** The peer has deleted a child SA: another one takes its place, or takes its own place again. */
+  giveUpChild(childSa: ChildSa, now: number): void {
+    const { successor } = childSa;
+    const isReplaced = successor !== undefined || childSa.isDeleting;
+    this.removeChildSa(
+      childSa,
+      isReplaced ? "it has been replaced" : "the peer has deleted it",
+      isReplaced ? this.machine.limits.inboundLingerMs : 0,
+    );
+    if (successor !== undefined && this.childSas.includes(successor) && !successor.isDeleting) {
+      this.machine.emit({ kind: "use-child-sa", inboundSpi: successor.inboundSpi });
+    }
+    for (const other of this.childSas) if (other.successor === childSa) reinstate(other, now);
+  }
+
+  reportRekeyFailure(facts: Parameters<typeof rekeyFailed>[1]): void {
+    this.machine.report(rekeyFailed(this, facts));
+  }
+
+  /** Answers a CREATE_CHILD_SA request that had to wait for a key exchange. */
+  answerLater(messageId: number, { payloads, closing }: Answer, now: number): void {
+    this.outbox.answer({ exchangeType: ExchangeType.CREATE_CHILD_SA, messageId, payloads });
+    if (closing !== undefined) this.close(closing, now);
+  }
+
+  /** Whether a child SA that the peer names has been deleted here, and the peer has not confirmed it. */
+  isDeletingChild(outboundSpi: number): boolean {
+    const { outstanding, queue } = this.outbox.requests;
+    const requests = outstanding === undefined ? queue : [outstanding, ...queue];
+    return requests.some(
+      ({ purpose }) => purpose.kind === "delete-child-sas" && purpose.outboundSpis.includes(outboundSpi),
+    );
+  }
+
+  askToDelete(inboundSpis: readonly number[], now: number, outboundSpis: readonly number[] = []): void {
     this.outbox.request(
       {
-        purpose: { kind: "delete-child-sas", inboundSpis },
+        purpose: { kind: "delete-child-sas", inboundSpis, outboundSpis },
         exchangeType: ExchangeType.INFORMATIONAL,
         build: () => [deleteChildSas(inboundSpis)],
       },
@@ -288,12 +448,13 @@ export class IkeSa {
     );
   }
 
-  removeChildSa(childSa: ChildSa, reason: string): void {
+  removeChildSa(childSa: ChildSa, reason: string, lingerMs = 0): void {
     const index = this.childSas.indexOf(childSa);
     if (index < 0) return;
     this.childSas.splice(index, 1);
+    cancelChild(childSa);
     const { inboundSpi, outboundSpi } = childSa;
-    this.machine.emit({ kind: "remove-child-sa", inboundSpi, outboundSpi });
+    this.machine.emit({ kind: "remove-child-sa", inboundSpi, outboundSpi, lingerMs });
     this.machine.report(childSaDeleted(this, { childSa, reason }));
   }
 
@@ -344,9 +505,20 @@ export class IkeSa {
 
   /** Ends the SA here and now. Keys are overwritten; only the last answer stays for a while. */
   close(closing: Closing, now: number): void {
+    if (this.state.name === "closed") return;
+    const rival = this.attempt?.rival;
+    this.attempt = undefined;
+    // The peer has deleted this one because it has another: its attempt has won over ours.
+    if (rival?.predecessor === this) preferRival(rival, now);
     const { state } = this;
-    if (state.name === "closed") return;
     this.timers.clear();
+    this.#clearLaterTimers();
+    for (const attempt of this.childAttempts) {
+      const { offer } = attempt;
+      if (offer !== undefined) this.machine.emit({ kind: "release-spi", inboundSpi: offer.inboundSpi });
+      attempt.offer = undefined;
+    }
+    this.childAttempts.clear();
     this.#inbox.clear();
     this.outbox.requests.clear();
     this.#removeChildSas(closing.message);
@@ -358,7 +530,7 @@ export class IkeSa {
       wipeIkeKeys(state.keys);
     }
     if (state.name === "established") this.machine.report(ikeSaDeleted(this, closing));
-    else if (state.name !== "deleting") this.#reportFailure(closing, now);
+    else if (state.name !== "deleting" && state.name !== "rekeyed") this.#reportFailure(closing, now);
 
     const { lastAnswer, nextMessageId } = this.outbox.responses;
     this.state = {
@@ -367,7 +539,7 @@ export class IkeSa {
       answersLeft: this.machine.limits.lingerAnswerCount,
     };
     // An IKE_SA_INIT that comes again simply begins anew.
-    const hasOnlyInit = this.role === "responder" && nextMessageId === 1;
+    const hasOnlyInit = this.initKey !== undefined && nextMessageId === 1;
     if (lastAnswer === undefined || hasOnlyInit) this.#forget();
     else this.timers.set("linger", now + this.machine.limits.lingerMs, () => this.#forget());
   }

@@ -61,6 +61,7 @@ export class Inbox {
       ikeSa.drop("forged", `${describe(header)} fails the integrity check`, path, now);
       return undefined;
     }
+    if (place === "deferred") return undefined;
     if (place === "repeated") {
       // RFC 7383 section 2.6.1: only the first fragment of a repeated request brings the answer out again.
       if (sealed.kind === "encrypted" || sealed.fragmentNumber === 1) ikeSa.outbox.answerAgain(path);
@@ -79,7 +80,7 @@ export class Inbox {
     this.#responses.clear();
   }
 
-  #placeOf(header: Header): "next" | "repeated" | "outside" {
+  #placeOf(header: Header): "next" | "repeated" | "deferred" | "outside" {
     const { requests, responses } = this.#ikeSa.outbox;
     if (!header.isResponse) return responses.place(header.messageId);
     const { outstanding } = requests;

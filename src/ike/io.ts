@@ -10,6 +10,10 @@ export type IkeInput =
   /** Deletes the connection's IKE SAs with all they carry, or only the named child. */
   | { readonly kind: "terminate"; readonly connection: string; readonly child?: string }
   | { readonly kind: "liveness"; readonly connection: string }
+  /** Replaces the connection's child SAs, or its IKE SA, now. */
+  | { readonly kind: "rekey"; readonly connection: string; readonly what: "children" | "ike" }
+  /** A child SA has carried as much as it should: it is replaced. "hard": it carries nothing any more. */
+  | { readonly kind: "used-up"; readonly inboundSpi: number; readonly limit: "soft" | "hard" }
   | { readonly kind: "computed"; readonly id: number; readonly result: ComputeResult }
   | { readonly kind: "timer" };
 
@@ -18,7 +22,15 @@ export type IkeOutput =
   | { readonly kind: "transmit"; readonly octets: Uint8Array; readonly path: Path }
   | { readonly kind: "compute"; readonly id: number; readonly job: ComputeJob }
   | { readonly kind: "install-child-sa"; readonly childSa: NegotiatedChildSa }
-  | { readonly kind: "remove-child-sa"; readonly inboundSpi: number; readonly outboundSpi: number }
+  /** Outbound traffic goes through this child SA from now on: the one that it replaces is gone at the peer. */
+  | { readonly kind: "use-child-sa"; readonly inboundSpi: number }
+  /** Nothing goes out through it from now on. The inbound half opens what is late for `lingerMs` more. */
+  | {
+      readonly kind: "remove-child-sa";
+      readonly inboundSpi: number;
+      readonly outboundSpi: number;
+      readonly lingerMs: number;
+    }
   /** The peer was heard, authentic and newer, from another address or port: ESP of this child goes there now (RFC 7296 section 2.23). */
   | { readonly kind: "move-child-sa"; readonly inboundSpi: number; readonly path: Path }
   /** An inbound SPI that was taken from the allocator and will not be used. */
@@ -41,6 +53,8 @@ export interface NegotiatedChildSa {
   readonly remote: readonly TrafficSelector[];
   /** Where ESP goes (port 4500 when encapsulated in UDP). */
   readonly path: Path;
+  /** Whether outbound traffic goes through it at once. If not, it waits for "use-child-sa", or until something arrives on it. */
+  readonly carriesOutbound: boolean;
 }
 
 /** What a log or a user wants to know. `message` is a whole sentence; `facts` holds the same as fields. Never a secret. */
@@ -53,6 +67,9 @@ export interface IkeEvent {
     | "child-sa-established"
     | "child-sa-failed"
     | "child-sa-deleted"
+    | "ike-sa-rekeyed"
+    | "child-sa-rekeyed"
+    | "rekey-failed"
     | "retransmit"
     | "peer-silent"
     /** A liveness check was answered; `facts.rttMs` says after how long. */

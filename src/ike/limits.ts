@@ -62,6 +62,18 @@ export interface Limits {
   readonly lingerAnswerCount: number;
   /** Silence after which an established SA asks whether the peer is alive. */
   readonly livenessMs: number;
+  /** Soft lifetimes where the policy says nothing: the SA is rekeyed after this, less up to `rekeyJitter` of it. */
+  readonly childRekeyMs: number;
+  readonly ikeRekeyMs: number;
+  readonly rekeyJitter: number;
+  /** A hard lifetime is longer than the soft one by a tenth and at least by this: time enough for a request to be given up. */
+  readonly expiryMarginMs: number;
+  /** An attempt that failed comes again after one to two of these (RFC 7296 section 2.25 asks for a wait). */
+  readonly rekeyRetryMs: number;
+  /** A replaced SA that the peer should delete is deleted by us after this: longer than it repeats its request. */
+  readonly replacedTimeoutMs: number;
+  /** A replaced inbound SA opens what was late on the way for this long. */
+  readonly inboundLingerMs: number;
   /** Requests that wait for the window of one SA. */
   readonly queuedRequestCount: number;
   /** Child SAs that one IKE SA carries. */
@@ -99,6 +111,13 @@ export const DEFAULT_LIMITS: Limits = {
   lingerMs: 30_000,
   lingerAnswerCount: 16,
   livenessMs: 60_000,
+  childRekeyMs: 3_600_000,
+  ikeRekeyMs: 14_400_000,
+  rekeyJitter: 0.1,
+  expiryMarginMs: 100_000,
+  rekeyRetryMs: 1_000,
+  replacedTimeoutMs: 90_000,
+  inboundLingerMs: 5_000,
   queuedRequestCount: 16,
   childSaCount: 16,
 };

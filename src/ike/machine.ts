@@ -32,8 +32,10 @@ export interface Machine {
   dropFrom(counter: DropCounter, reason: string, path: Path, now: number): void;
   /** Whether one more unprotected error may leave now. */
   mayTransmitError(now: number): boolean;
-  /** Makes an IKE SA with an SPI of its own and takes it in. */
-  adopt(facts: Omit<IkeSaFacts, "machine" | "localSpi">): IkeSa;
+  /** Makes an IKE SA and takes it in, with an SPI of its own unless one is given. */
+  adopt(facts: Omit<IkeSaFacts, "machine" | "localSpi"> & { readonly localSpi?: bigint }): IkeSa;
+  /** An SPI for an IKE SA that is to come. */
+  newIkeSpi(): bigint;
   /** The responder's SA that an IKE_SA_INIT request has made before. */
   findByInit(initKey: string): IkeSa | undefined;
   rememberInit(initKey: string, ikeSa: IkeSa): void;

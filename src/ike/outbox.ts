@@ -30,13 +30,15 @@ export class Outbox {
   sendNext(now: number): void {
     const { state } = this.#ikeSa;
     if (!isKeyed(state) || this.requests.isExhausted) return;
-    const next = this.requests.takeNext();
-    if (next === undefined) return;
-    const { exchangeType } = next;
-    const messageId = this.requests.nextMessageId;
-    const header = this.#header({ exchangeType, messageId, isResponse: false });
-    const datagrams = state.protection.seal(header, next.build());
-    this.transmitRequest({ ...next, messageId, datagrams }, now);
+    for (let next = this.requests.takeNext(); next !== undefined; next = this.requests.takeNext()) {
+      const payloads = next.build(this.#ikeSa);
+      if (payloads === undefined) continue;
+      const { exchangeType } = next;
+      const messageId = this.requests.nextMessageId;
+      const header = this.#header({ exchangeType, messageId, isResponse: false });
+      const datagrams = state.protection.seal(header, payloads);
+      this.transmitRequest({ ...next, messageId, datagrams }, now);
+    }
   }
 
   /** Opens the window with a finished request: the first transmission, and the timer for the next. */

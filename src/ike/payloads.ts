@@ -70,6 +70,19 @@ export function decodeSpi(octets: Uint8Array): number {
   return ((octets[0]! << 24) | (octets[1]! << 16) | (octets[2]! << 8) | octets[3]!) >>> 0;
 }
 
+/** SPIs of IKE SAs as they travel in proposals when one is rekeyed: 8 octets. */
+export function encodeIkeSpi(spi: bigint): Uint8Array {
+  const octets = new Uint8Array(8);
+  new DataView(octets.buffer).setBigUint64(0, spi);
+  return octets;
+}
+
+/** Zero for octets that are no SPI of an IKE SA. */
+export function decodeIkeSpi(octets: Uint8Array): bigint {
+  if (octets.length !== 8) return 0n;
+  return new DataView(octets.buffer, octets.byteOffset, 8).getBigUint64(0);
+}
+
 export function deleteChildSas(inboundSpis: readonly number[]): PayloadOf<"delete"> {
   return { kind: "delete", critical: false, protocolId: ProtocolId.ESP, spis: inboundSpis.map(encodeSpi) };
 }

@@ -1,4 +1,14 @@
-export type DeadlineReason = "retransmit" | "half-open" | "hint" | "liveness" | "reassembly" | "linger";
+export type DeadlineReason =
+  | "retransmit"
+  | "half-open"
+  | "hint"
+  | "liveness"
+  | "reassembly"
+  | "linger"
+  /** A soft lifetime is over, or an attempt that failed comes again. */
+  | "rekey"
+  /** A hard lifetime is over, or the time for the peer to delete what was replaced. */
+  | "expire";
 
 export interface Deadline {
   readonly at: number;
@@ -119,7 +129,7 @@ export class NamedTimers {
 }
 
 declare const timerBrand: unique symbol;
-interface TimerHandle {
+export interface TimerHandle {
   readonly [timerBrand]?: true;
 }
 

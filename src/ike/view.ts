@@ -40,7 +40,7 @@ export interface ChildSaView {
 
 export function viewOf(ikeSa: IkeSa): IkeSaView {
   const { state, connection, remoteIdentity } = ikeSa;
-  const isEstablished = state.name === "established" || state.name === "deleting";
+  const isEstablished = state.name === "established" || state.name === "rekeyed" || state.name === "deleting";
   return {
     connection: connection?.name,
     state: state.name,

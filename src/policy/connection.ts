@@ -21,6 +21,8 @@ export interface ConnectionPolicy {
   /** In order of preference; each may hold several transforms of a type, also in order of preference. */
   readonly ikeProposals: readonly Proposal[];
   readonly children: readonly ChildPolicy[];
+  /** Soft lifetime of an IKE SA, in milliseconds; undefined for the usual one, Infinity for none. */
+  readonly ikeRekeyMs?: number;
 }
 
 export interface ChildPolicy {
@@ -29,6 +31,15 @@ export interface ChildPolicy {
   readonly remote: readonly TrafficSelector[];
   readonly espProposals: readonly Proposal[];
   readonly replayWindowPackets: number;
+  readonly rekey?: ChildLifetime;
+}
+
+/** Soft lifetime of a child SA: whatever is reached first has it rekeyed. Undefined is the usual, Infinity is never. */
+interface ChildLifetime {
+  readonly timeMs?: number;
+  /** Inner octets and packets, in one direction. */
+  readonly octets?: number;
+  readonly packets?: number;
 }
 
 /** Identification payload content, RFC 7296 section 3.5. */

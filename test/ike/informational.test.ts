@@ -190,12 +190,12 @@ describe("liveness", () => {
 });
 
 describe("on an established SA", () => {
-  test("CREATE_CHILD_SA is answered NO_ADDITIONAL_SAS", () => {
+  test("CREATE_CHILD_SA without a nonce is nonsense, and ends the SA", () => {
     const { peer, machine, link } = scriptedEstablished({ seed: 1 });
     const payloads = peer.authPayloads().slice(2);
     peer.send(machine, peer.seal({ exchangeType: CREATE_CHILD_SA, messageId: 2, payloads }));
-    expect(findNotify(peer.open(link.take().octets).payloads, NotifyType.NO_ADDITIONAL_SAS)).toBeDefined();
-    expect(machine.state).toBe("established");
+    expect(findNotify(peer.open(link.take().octets).payloads, NotifyType.INVALID_SYNTAX)).toBeDefined();
+    expect(machine.state).toBe("none");
   });
 
   test("an unknown critical payload is named, and the SA stays", () => {

@@ -13,12 +13,13 @@ import {
   offerChild,
   processChildAnswer,
 } from "../child-sa.ts";
-import { childSaFailed, formatEnd, ikeSaEstablished } from "../events.ts";
+import { formatEnd, ikeSaEstablished } from "../events.ts";
 import type { Answer, Closing, IkeSa } from "../ike-sa.ts";
 import type { Authenticating } from "../ike-sa-state.ts";
 import { find, findError, findNotify, notify, notifyName } from "../payloads.ts";
 import { addressesOf } from "../ports.ts";
 import { suiteOf } from "../proposals.ts";
+import { createChild } from "./create-child-sa.ts";
 
 // IKE_AUTH with pre-shared keys, RFC 7296 sections 1.2 and 2.15:
 //
@@ -43,7 +44,7 @@ type AuthenticationStep =
 // ---- Initiator ----------------------------------------------------------------------------------------------
 
 export function sendAuthRequest(ikeSa: IkeSa, now: number): void {
-  const { state, connection, machine } = ikeSa;
+  const { state, connection } = ikeSa;
   const policy = connection?.children[0];
   if (state.name !== "authenticating" || connection === undefined || policy === undefined) return;
   const offer = offerChild(ikeSa, policy);
@@ -63,9 +64,6 @@ export function sendAuthRequest(ikeSa: IkeSa, now: number): void {
   ];
   const purpose = { kind: "auth" } as const;
   ikeSa.outbox.request({ purpose, exchangeType: ExchangeType.IKE_AUTH, build: () => payloads }, now);
-  for (const { name } of connection.children.slice(1)) {
-    machine.report(childSaFailed(ikeSa, { child: name, reason: "NOT_REQUESTED", message: ONE_CHILD }));
-  }
 }
 
 /** RFC 7296 section 2.4: we may say so only when we know of no other SA with this peer, not even of one in the making. */
@@ -95,6 +93,7 @@ export function processAuthResponse(ikeSa: IkeSa, { payloads, now }: AuthMessage
   processChildAnswer(ikeSa, { offer, payloads, keying: state, now });
   ikeSa.forgetHandshake();
   ikeSa.settle(now);
+  for (const policy of connection.children.slice(1)) createChild(ikeSa, policy, now);
 }
 
 function refusalByPeer({ local, remote }: ConnectionPolicy, error: PayloadOf<"notify">): Closing {
@@ -257,6 +256,3 @@ function identityOf(
 ): Identity {
   return { type: payload.idType, data: payload.data };
 }
-
-const ONE_CHILD =
-  "further child SAs need CREATE_CHILD_SA, which is not implemented; only the first child is up";

@@ -18,6 +18,7 @@ import { agree, authenticate, type InitResult, reasonOf } from "../key-agreement
 import { RFC_LIMITS } from "../limits.ts";
 import type { Machine } from "../machine.ts";
 import { detectNat, forcedNatDetectionSource, natDetectionHash } from "../nat-detection.ts";
+import { hasNonceLength, NONCE_LENGTH } from "../nonces.ts";
 import {
   find,
   findError,
@@ -570,17 +571,9 @@ function initKeyOf(initiatorSpi: bigint, ni: Uint8Array, { remote }: Path): stri
 
 // ---- Both ---------------------------------------------------------------------------------------------------
 
-/** RFC 7296 section 2.10: 16 to 256 octets. */
-function hasNonceLength(nonce: Uint8Array): boolean {
-  return nonce.length >= RFC_LIMITS.nonceLengthMin && nonce.length <= RFC_LIMITS.nonceLengthMax;
-}
-
 /** RFC 7296 section 2.10: and at least half the key of the PRF. */
 function isNonceFit(nonce: Uint8Array, proposal: Proposal): boolean {
   return hasNonceLength(nonce) && 2 * nonce.length >= prfKeyLength(suiteOf(proposal).prfId);
 }
-
-/** Half of the longest PRF key that we have, and more than half of every other. */
-const NONCE_LENGTH = 32;
 
 const NO_NAT_TRAVERSAL = "the peer does no NAT traversal, and we carry ESP in UDP only";

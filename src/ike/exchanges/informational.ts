@@ -14,14 +14,15 @@ interface Informational {
 }
 
 /** Every request is answered; what we do not know in it is passed over. */
-export function processInformationalRequest(ikeSa: IkeSa, { payloads }: Informational): Answer {
+export function processInformationalRequest(ikeSa: IkeSa, { payloads, now }: Informational): Answer {
   const closing = endOf(payloads);
   if (closing !== undefined) return { payloads: [], closing };
 
   const removed: number[] = [];
   for (const childSa of named(ikeSa, payloads)) {
-    ikeSa.removeChildSa(childSa, "the peer has deleted it");
-    removed.push(childSa.inboundSpi);
+    // RFC 7296 section 2.25.1: what we are deleting ourselves is not named in the answer.
+    if (!childSa.isDeleting) removed.push(childSa.inboundSpi);
+    childSa.owner.giveUpChild(childSa, now);
   }
   // RFC 7296 section 1.4.1: the answer names the other half of each pair. When both sides delete at once we have removed
   // the pair already and do not name it again.
@@ -53,5 +54,5 @@ function named(ikeSa: IkeSa, payloads: readonly Payload[]) {
     if (payload.kind !== "delete" || payload.protocolId !== ProtocolId.ESP) continue;
     for (const spi of payload.spis) spis.add(decodeSpi(spi));
   }
-  return ikeSa.childSas.filter(({ outboundSpi }) => spis.has(outboundSpi));
+  return ikeSa.heir.childSas.filter(({ outboundSpi }) => spis.has(outboundSpi));
 }

@@ -16,6 +16,8 @@ export class SimulatedMachine {
   /** What the data plane holds, by inbound SPI. */
   readonly installed = new Map<number, NegotiatedChildSa>();
   readonly reserved = new Set<number>();
+  /** Inbound SPIs that open what is late, and until when. */
+  readonly lingering = new Map<number, number>();
   /** Whether jobs wait until `finishJobs`. */
   holdsJobs = false;
   /** Whether the data plane has inbound SPIs to give. */
@@ -25,6 +27,10 @@ export class SimulatedMachine {
   readonly #provider: SeededCryptoProvider;
   readonly #heldJobs: Extract<IkeOutput, { kind: "compute" }>[] = [];
   readonly #clock: { readonly now: number };
+  /** Inbound SPIs that replace others, and carry nothing out until the peer has sent something through them. */
+  readonly #waiting = new Set<number>();
+  /** Inbound SPIs in the order in which outbound traffic prefers them, the last first. */
+  readonly #preferred: number[] = [];
   #nextSpi: number;
 
   constructor(facts: {
@@ -96,6 +102,32 @@ export class SimulatedMachine {
     return this.ikeSas.flatMap(({ childSas }) => childSas);
   }
 
+  rekey(what: "children" | "ike", connection = "tunnel"): void {
+    this.handle({ kind: "rekey", connection, what });
+  }
+
+  /** The SPI that a packet of the child goes out with now; undefined when none carries it. */
+  outboundSpi(child = "lan"): number | undefined {
+    const spi = this.#preferred.findLast((inboundSpi) => this.installed.get(inboundSpi)?.child === child);
+    return spi === undefined ? undefined : this.installed.get(spi)?.outboundSpi;
+  }
+
+  /** A packet has arrived: "opened", "held" until its SPI is keyed, or "lost". What waited for the peer's first packet is used from now on. */
+  receivePacket(inboundSpi: number): "opened" | "held" | "lost" {
+    if (this.installed.has(inboundSpi)) {
+      if (this.#waiting.delete(inboundSpi)) this.#prefer(inboundSpi);
+      return "opened";
+    }
+    if ((this.lingering.get(inboundSpi) ?? 0) > this.#clock.now) return "opened";
+    return this.reserved.has(inboundSpi) ? "held" : "lost";
+  }
+
+  #prefer(inboundSpi: number): void {
+    const index = this.#preferred.indexOf(inboundSpi);
+    if (index >= 0) this.#preferred.splice(index, 1);
+    this.#preferred.push(inboundSpi);
+  }
+
   eventNames(): readonly string[] {
     return this.events.map(({ name }) => name);
   }
@@ -121,6 +153,9 @@ export class SimulatedMachine {
           throw new Error(`${this.name} removes an SA that it has not installed`);
         }
         this.reserved.delete(output.inboundSpi);
+        this.#waiting.delete(output.inboundSpi);
+        this.#preferred.splice(this.#preferred.indexOf(output.inboundSpi), 1);
+        if (output.lingerMs > 0) this.lingering.set(output.inboundSpi, this.#clock.now + output.lingerMs);
         return;
       case "move-child-sa": {
         const childSa = this.installed.get(output.inboundSpi);
@@ -128,6 +163,13 @@ export class SimulatedMachine {
         this.installed.set(output.inboundSpi, { ...childSa, path: output.path });
         return;
       }
+      case "use-child-sa":
+        if (!this.installed.has(output.inboundSpi)) {
+          throw new Error(`${this.name} uses an SA that it has not installed`);
+        }
+        this.#waiting.delete(output.inboundSpi);
+        this.#prefer(output.inboundSpi);
+        return;
       case "release-spi":
         if (!this.reserved.delete(output.inboundSpi)) throw new Error(`${this.name} releases a free SPI`);
         return;
@@ -142,6 +184,12 @@ export class SimulatedMachine {
       throw new Error(`${this.name} installs an SPI it does not own`);
     if (this.installed.has(childSa.inboundSpi)) throw new Error(`${this.name} installs an SPI twice`);
     this.installed.set(childSa.inboundSpi, childSa);
+    if (childSa.carriesOutbound) {
+      this.#prefer(childSa.inboundSpi);
+    } else {
+      this.#waiting.add(childSa.inboundSpi);
+      this.#preferred.unshift(childSa.inboundSpi);
+    }
   }
 
   #allocateSpi(): number | undefined {
