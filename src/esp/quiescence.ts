@@ -69,6 +69,7 @@ export class DoubleBuffer<T> {
   readonly #publish: (content: T) => void;
   #waiting: { readonly content: T } | undefined;
   #isSettling = false;
+  #isClosed = false;
 
   /** `publish` fills the idle copy and flips; it is called only while nobody reads the idle copy. */
   constructor(quiescence: Quiescence, publish: (content: T) => void) {
@@ -77,6 +78,7 @@ export class DoubleBuffer<T> {
   }
 
   write(content: T): void {
+    if (this.#isClosed) return;
     if (this.#isSettling) {
       this.#waiting = { content };
       return;
@@ -89,5 +91,11 @@ export class DoubleBuffer<T> {
       this.#waiting = undefined;
       if (next !== undefined) this.write(next.content);
     });
+  }
+
+  /** The record goes to somebody else: what waited is not written any more. */
+  close(): void {
+    this.#isClosed = true;
+    this.#waiting = undefined;
   }
 }

@@ -162,6 +162,7 @@ export class Sad {
     this.#children.delete(inboundSpi);
     child.outbound.state = SA_REMOVED;
     child.inbound.state = SA_REMOVED;
+    child.installed?.path.close();
     Atomics.add(new Int32Array(this.#memory.buffer), (CONTROL_BASE + CONTROL_WIPE_OFFSET) >>> 2, 1);
     await this.#quiescence.settle();
     if (child.installed !== undefined) this.#selectors.release(child.installed.selectors);

@@ -208,6 +208,33 @@ describe("removal", () => {
     expect(bed.sad.allocateSpi()! % SA_SLOT_COUNT).toBe(child.inboundSpi % SA_SLOT_COUNT);
   });
 
+  test("ends a move that waited: the path never comes to the slot's next tenant", async () => {
+    const settle: (() => void)[] = [];
+    const quiescence = {
+      settle: () => new Promise<void>((resolve) => settle.push(resolve)),
+    };
+    const bed = new EspBed({ quiescence });
+    const old = bed.install();
+    const path = (octet: number) => ({
+      socket: 0,
+      peer: new Uint8Array(16).fill(octet),
+      control: new Uint8Array(0),
+    });
+    bed.sad.move(old.inboundSpi, path(1));
+    bed.sad.move(old.inboundSpi, path(2)); // waits until the workers have let go of the first
+    const removal = bed.sad.remove(old.inboundSpi);
+    settle[1]!(); // each looks for itself, and the removal's may look first
+    await removal;
+    const next = bed.install();
+    const { slot } = bed.sad.outboundOf(next.inboundSpi)!;
+    const before = bed.octets.slice(SA_BASE + slot * SA_SLOT_SIZE, SA_BASE + (slot + 1) * SA_SLOT_SIZE);
+    settle[0]!();
+    await Promise.resolve();
+    await Promise.resolve();
+    const after = bed.octets.slice(SA_BASE + slot * SA_SLOT_SIZE, SA_BASE + (slot + 1) * SA_SLOT_SIZE);
+    expect(after).toEqual(before);
+  });
+
   test("of all goes through a thousand generations without losing a slot", async () => {
     const bed = new EspBed();
     for (let i = 0; i < 1000; i++) {
