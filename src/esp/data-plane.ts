@@ -24,6 +24,7 @@ import type { MemoryUdpSocket } from "../platform/udp/memory-udp.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
 import { loadKernel } from "./kernel.ts";
+import { MailDrain } from "./mail-drain.ts";
 import { type IkeDatagram, MailboxReader } from "./mailbox.ts";
 import { DataPump, type PumpSocket } from "./pump.ts";
 import { immediateQuiescence, type Quiescence, WorkerQuiescence } from "./quiescence.ts";
@@ -123,11 +124,11 @@ export async function startDataPlane(
 ): Promise<DataPlane> {
   const { memory, tun, sockets, onFailure } = facts;
   setCommand(memory, COMMAND_RUN);
-  const mailbox = new MailboxReader(memory, WORKER);
+  const mail = new MailDrain(new MailboxReader(memory, WORKER), facts.onIkeDatagram);
   const thread: WorkerThread = await WorkerThread.start({
     systemCalls: facts.systemCalls,
     facts: { memory, worker: WORKER, tun, sockets },
-    onMail: () => drain(mailbox, facts.onIkeDatagram),
+    onMail: () => mail.ring(),
     onFailure: (error) => {
       quiescence.stop();
       onFailure(error);
@@ -158,7 +159,7 @@ export function startMemoryDataPlane(
 ): DataPlane {
   const { memory, tun, sockets, schedule = setImmediate } = facts;
   const kernel = loadKernel(memory, WORKER);
-  const mailbox = new MailboxReader(memory, WORKER);
+  const mail = new MailDrain(new MailboxReader(memory, WORKER), facts.onIkeDatagram);
   const pump = new DataPump({
     memory,
     kernel,
@@ -175,7 +176,7 @@ export function startMemoryDataPlane(
     isScheduled = false;
     if (hasStopped) return;
     pump.round();
-    drain(mailbox, facts.onIkeDatagram);
+    mail.ring();
     if (!hasStopped && poller.wait(0)) scheduleRound();
   };
   const scheduleRound = (): void => {
@@ -269,13 +270,6 @@ function wipeTraces(memory: WebAssembly.Memory): void {
   const region = WORKER_BASE + WORKER * WORKER_SIZE;
   const end = region + WORKER_SCRATCH_OFFSET + WORKER_SCRATCH_SIZE;
   new Uint8Array(memory.buffer).fill(0, region + WORKER_GCM_JOBS_OFFSET, end);
-}
-
-function drain(mailbox: MailboxReader, onIkeDatagram: (datagram: IkeDatagram) => void): void {
-  mailbox.answer();
-  for (let datagram = mailbox.take(); datagram !== undefined; datagram = mailbox.take()) {
-    onIkeDatagram(datagram);
-  }
 }
 
 function setCommand(memory: WebAssembly.Memory, command: number): void {

@@ -1,0 +1,36 @@
+import type { IkeDatagram, MailboxReader } from "./mailbox.ts";
+
+/** As many as one turn of the event loop takes. A datagram for nobody costs some microseconds. */
+const TURN_COUNT = 256;
+
+/**
+ * Empties the mailbox in turns. A worker may fill it as fast as we read: without an end to a turn, a flood would keep
+ * timers, finished jobs and commands waiting for as long as it lasts.
+ */
+export class MailDrain {
+  readonly #mailbox: MailboxReader;
+  readonly #onIkeDatagram: (datagram: IkeDatagram) => void;
+  #isUnderWay = false;
+
+  constructor(mailbox: MailboxReader, onIkeDatagram: (datagram: IkeDatagram) => void) {
+    this.#mailbox = mailbox;
+    this.#onIkeDatagram = onIkeDatagram;
+  }
+
+  /** The bell has rung. */
+  ring(): void {
+    if (!this.#isUnderWay) this.#turn();
+  }
+
+  #turn(): void {
+    this.#isUnderWay = false;
+    this.#mailbox.answer();
+    for (let count = 0; count < TURN_COUNT; count++) {
+      const datagram = this.#mailbox.take();
+      if (datagram === undefined) return;
+      this.#onIkeDatagram(datagram);
+    }
+    this.#isUnderWay = true;
+    setImmediate(() => this.#turn());
+  }
+}
