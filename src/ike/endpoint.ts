@@ -104,7 +104,7 @@ export class IkeEndpoint {
 
   /**
    * Takes over another configuration. SAs go on under the policy that they were made with; whoever drops a connection
-   * terminates it first.
+   * terminates it as well, and later: it would come back before.
    */
   replaceConnections(connections: readonly ConnectionPolicy[]): void {
     this.#machine.connections = connections;

@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { type MemoryPeer, pairOfEngines } from "../support/engines.ts";
+import { ExchangeType } from "../../src/iana/ikev2-parameters.ts";
+import { NON_ESP_MARKER_LENGTH } from "../../src/wire/udp-encapsulation.ts";
+import { configOf, type MemoryPeer, pairOfEngines } from "../support/engines.ts";
 import { innerPacket } from "../support/inner-packets.ts";
 
 let peers: readonly MemoryPeer[] = [];
@@ -97,6 +99,29 @@ describe("two engines over devices in memory", () => {
       reason: "unknown-connection",
       message: "no connection is named nowhere; there is site",
     });
+  });
+
+  test("a peer that is taken out of the configuration does not come back while its SA is being deleted", async () => {
+    const { client, gateway, wire } = await start();
+    await client.engine.up("site");
+    // The client keeps its confirmation back, so that the deletion takes its time.
+    wire.filter = (datagram) =>
+      datagram.from.address === "192.0.2.1" &&
+      datagram.octets[NON_ESP_MARKER_LENGTH + 18] === ExchangeType.INFORMATIONAL
+        ? []
+        : [datagram];
+    const facts = {
+      address: "192.0.2.2",
+      peer: "192.0.2.1",
+      key: "",
+      esp: "aes256gcm16",
+      number: 2,
+    } as const;
+    void gateway.engine.reload({ ...configOf(facts), connections: [] });
+    await client.settle();
+    expect(client.engine.status().connections[0]!.state).not.toBe("established");
+    expect(await client.engine.up("site")).toMatchObject({ kind: "failed" });
+    wire.filter = undefined;
   });
 
   test("remote selectors are routes into the TUN device while the engine runs, and only then", async () => {

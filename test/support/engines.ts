@@ -88,7 +88,8 @@ async function startPeer(
   };
 }
 
-function configOf(facts: {
+/** What a peer of `pairOfEngines` runs with. */
+export function configOf(facts: {
   readonly address: string;
   readonly peer: string;
   readonly key: string;
