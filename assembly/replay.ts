@@ -8,7 +8,7 @@ const BLOCK_MASK: u64 = SA_REPLAY_SIZE / 8 - 1;
 const BLOCK_COUNT: u64 = SA_REPLAY_SIZE / 8;
 
 /** What `inferSequence` says when no number is possible. Never a valid number: senders begin at 1 (RFC 4303 section 2.2). */
-export const NO_SEQUENCE: u64 = 0;
+const NO_SEQUENCE: u64 = 0;
 
 /** Whether `sequence` may be new: STATUS_OK, STATUS_REPLAYED or STATUS_TOO_OLD. Changes nothing. */
 export function replayCheck(sa: Sa, sequence: u64): u32 {

@@ -12,7 +12,7 @@ const AEADS: readonly AeadName[] = ["aes-128-gcm", "aes-256-gcm", "chacha20-poly
 /** Words of the mailbox of one worker. */
 export const MAILBOX_ORDER = 0;
 export const MAILBOX_DONE = 1;
-export const MAILBOX_SIZE = 8;
+const MAILBOX_SIZE = 8;
 
 /** What a worker needs to know when it starts. */
 export interface ScalingTask {
