@@ -12,9 +12,9 @@ const KEY_STREAM_SIZE: u32 = 4096;
 const PACKED_SIZE: u32 = 16 * PACKED_BLOCK_COUNT;
 const KEY_STREAM_OFFSET: u32 = PACKED_SIZE;
 const PLANES_OFFSET: u32 = KEY_STREAM_OFFSET + KEY_STREAM_SIZE;
-const ZEROS_OFFSET: u32 = PLANES_OFFSET + 128;
-const CHUNK_OFFSET: u32 = ZEROS_OFFSET + 128;
-const ROWS_OFFSET: u32 = CHUNK_OFFSET + 256;
+const CHUNK_OFFSET: u32 = PLANES_OFFSET + 128;
+const ZEROS_OFFSET: u32 = CHUNK_OFFSET + 256;
+const ROWS_OFFSET: u32 = ZEROS_OFFSET + 128;
 const KEY_WORDS_OFFSET: u32 = ROWS_OFFSET + 512;
 const ORDER_OFFSET: u32 = KEY_WORDS_OFFSET + 256;
 const ORDER_WORK_OFFSET: u32 = ORDER_OFFSET + 4 * ORDER_COUNT;
@@ -36,7 +36,7 @@ export function planes(): usize {
   return scratch() + PLANES_OFFSET;
 }
 
-/** Overwrites what could tell of a text or a key: packed blocks, key stream and planes. */
+/** Overwrites what could tell of a text or a key: packed blocks, key stream, planes and pieces of text. */
 export function wipe(): void {
   memory.fill(scratch(), 0, ZEROS_OFFSET);
 }

@@ -1,18 +1,16 @@
 // Inbound, one batch: 1 look the SPI up  2 check length and replay window  3 open all packets of a kernel in one call, in place
 //   4 mark the authentic ones in the window, in order  5 strip the trailer  6 check the inner packet against the SA's selectors
 
-import { addJob, beginJobs, openJobs } from "./aead-jobs";
 import {
-  ICV_LENGTH,
   IV_OFFSET,
   NEXT_HEADER_IPV4,
   NEXT_HEADER_IPV6,
   NEXT_HEADER_NONE,
-  PAYLOAD_OFFSET,
   SEQUENCE_OFFSET,
   TRAILER_LENGTH,
 } from "./esp-header";
 import { family, parseInnerPacket, totalLength } from "./inner-packet";
+import { addJob, beginJobs, openJobs } from "./jobs";
 import {
   DESCRIPTOR_COUNT,
   DESCRIPTOR_SIZE,
@@ -37,7 +35,7 @@ import { region } from "./scratch";
 import { matchesSelectors } from "./selector";
 
 const HEADER_LENGTH: u32 = 8;
-const SHORTEST: u32 = PAYLOAD_OFFSET + TRAILER_LENGTH + ICV_LENGTH;
+const BLOCK_SIZE: u32 = 16;
 
 /** Decapsulates the ESP packets of descriptors `first` to `first + count - 1` in place. */
 export function espDecapsulateBatch(first: u32, count: u32): void {
@@ -70,9 +68,12 @@ function admit(descriptor: Descriptor): u32 {
   const slot = findInboundSlot(bswap<u32>(load<u32>(packet)));
   if (slot == <u32>NO_SLOT) return STATUS_NO_SA;
   descriptor.sa = slot;
-  if (length < SHORTEST) return STATUS_RUNT;
-
   const sa = saAt(slot);
+  const textOffset = IV_OFFSET + sa.ivLength;
+  if (length < textOffset + TRAILER_LENGTH + sa.icvLength) return STATUS_RUNT;
+  const textLength = length - textOffset - sa.icvLength;
+  // CBC knows whole blocks only. Where no cipher asks for it, alignment is the sender's affair.
+  if (sa.unit == BLOCK_SIZE && textLength % BLOCK_SIZE != 0) return STATUS_RUNT;
   const low = bswap<u32>(load<u32>(packet, SEQUENCE_OFFSET));
   const sequence = (sa.flags & SA_FLAG_ESN) != 0 ? inferSequence(sa, low) : <u64>low;
   descriptor.sequence = sequence;
@@ -81,12 +82,12 @@ function admit(descriptor: Descriptor): u32 {
 
   const job = addJob(sa, packet, sequence);
   job.salt = sa.salt;
-  job.ivFirst = load<u32>(packet, IV_OFFSET);
-  job.ivSecond = load<u32>(packet, IV_OFFSET + 4);
-  job.source = <u32>packet + PAYLOAD_OFFSET;
-  job.destination = <u32>packet + PAYLOAD_OFFSET;
-  job.length = length - PAYLOAD_OFFSET - ICV_LENGTH;
-  job.tag = <u32>packet + length - ICV_LENGTH;
+  job.ivFirst = load<u32>(packet + IV_OFFSET);
+  job.ivSecond = load<u32>(packet + IV_OFFSET + 4);
+  job.source = <u32>packet + textOffset;
+  job.destination = <u32>packet + textOffset;
+  job.length = textLength;
+  job.tag = <u32>packet + textOffset + textLength;
   job.verdict = JOB_FORGED;
   descriptor.job = <u32>changetype<usize>(job);
   return STATUS_OK;

@@ -1,17 +1,9 @@
 // Outbound, one batch: 1 parse the inner packet  2 match the SPD  3 find the SA  4 check limits  5 number
 //   6 write header and trailer  7 seal all packets of a kernel in one call, from where they lie into the send slab
 
-import { addJob, beginJobs, sealJobs } from "./aead-jobs";
-import {
-  ICV_LENGTH,
-  IV_OFFSET,
-  NEXT_HEADER_IPV4,
-  NEXT_HEADER_IPV6,
-  PAYLOAD_OFFSET,
-  SEQUENCE_OFFSET,
-  TRAILER_LENGTH,
-} from "./esp-header";
+import { IV_OFFSET, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6, SEQUENCE_OFFSET, TRAILER_LENGTH } from "./esp-header";
 import { family, parseInnerPacket, totalLength } from "./inner-packet";
+import { addJob, beginJobs, sealJobs } from "./jobs";
 import {
   DESCRIPTOR_COUNT,
   DESCRIPTOR_SIZE,
@@ -70,9 +62,10 @@ function encapsulate(descriptor: Descriptor, snapshot: usize, destination: usize
   if (!sa) return STATUS_NO_SA;
   descriptor.sa = policy.sa;
 
-  const padLength = (0 - (totalLength + TRAILER_LENGTH)) & 3;
-  const plainLength = totalLength + padLength + TRAILER_LENGTH;
-  const espLength = PAYLOAD_OFFSET + plainLength + ICV_LENGTH;
+  const padLength = (0 - (totalLength + TRAILER_LENGTH)) & (sa.unit - 1);
+  const textLength = totalLength + padLength + TRAILER_LENGTH;
+  const textOffset = IV_OFFSET + sa.ivLength;
+  const espLength = textOffset + textLength + sa.icvLength;
   if (espLength > DATAGRAM_LIMIT || <usize>espLength > end - destination) return STATUS_TOO_LONG;
 
   if (wouldExceedLimits(sa, totalLength)) return STATUS_LIMIT_REACHED;
@@ -83,16 +76,17 @@ function encapsulate(descriptor: Descriptor, snapshot: usize, destination: usize
   writeTrailer(inner + totalLength, padLength);
   store<u32>(destination, bswap<u32>(sa.spi));
   store<u32>(destination, bswap<u32>(<u32>sequence), SEQUENCE_OFFSET);
-  store<u64>(destination, bswap<u64>(sequence), IV_OFFSET);
+  // The IV of CBC is the kernel's to make, from the number in the nonce.
+  if (sa.ivLength == 8) store<u64>(destination + IV_OFFSET, bswap<u64>(sequence));
 
   const job = addJob(sa, destination, sequence);
   job.salt = sa.salt;
-  job.ivFirst = load<u32>(destination, IV_OFFSET);
-  job.ivSecond = load<u32>(destination, IV_OFFSET + 4);
+  job.ivFirst = bswap<u32>(<u32>(sequence >> 32));
+  job.ivSecond = bswap<u32>(<u32>sequence);
   job.source = <u32>inner;
-  job.destination = <u32>destination + PAYLOAD_OFFSET;
-  job.length = plainLength;
-  job.tag = <u32>destination + PAYLOAD_OFFSET + plainLength;
+  job.destination = <u32>destination + textOffset;
+  job.length = textLength;
+  job.tag = <u32>destination + textOffset + textLength;
 
   descriptor.result = <u32>destination;
   descriptor.resultLength = espLength;

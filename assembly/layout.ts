@@ -10,7 +10,7 @@
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 4;
+export const LAYOUT_VERSION = 5;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -85,9 +85,9 @@ export const SA_SPI_OFFSET = 4;
 export const SA_FLAGS_OFFSET = 8;
 export const SA_FLAG_INBOUND = 1;
 export const SA_FLAG_ESN = 2;
-/** u32: AEAD_*. */
+/** u32: ALGORITHM_*. */
 export const SA_ALGORITHM_OFFSET = 12;
-/** 4 octets: the salt of RFC 4106 section 4 and RFC 7634 section 2. */
+/** 4 octets: the salt of RFC 4106 section 4, RFC 4543 section 3.2 and RFC 7634 section 2, the nonce of RFC 3686 section 4. */
 export const SA_SALT_OFFSET = 16;
 /** u32 each: the SA's selectors, a run in the selector table. */
 export const SA_SELECTOR_FIRST_OFFSET = 20;
@@ -96,6 +96,13 @@ export const SA_SELECTOR_COUNT_OFFSET = 24;
 export const SA_REPLAY_WINDOW_OFFSET = 28;
 /** u32, the host, atomic: which of the SA's two paths (0 or 1) holds. A move fills the other and flips. */
 export const SA_PATH_OFFSET = 32;
+/** u8 each, for ALGORITHM_ENCRYPT_THEN_MAC: CIPHER_* and HASH_*. */
+export const SA_CIPHER_OFFSET = 36;
+export const SA_HASH_OFFSET = 37;
+/** u8 each, espPrepareSa: octets of IV, of what the text is a whole number of, and of ICV. */
+export const SA_IV_LENGTH_OFFSET = 40;
+export const SA_UNIT_OFFSET = 41;
+export const SA_ICV_LENGTH_OFFSET = 42;
 /** u32, the host: raised whenever the slot is reserved, so that a policy cannot mean a slot's next tenant. */
 export const SA_GENERATION_OFFSET = 44;
 /** u64 each (two u32, low first), the host: hard limits. All ones is none. */
@@ -137,10 +144,20 @@ export const AEAD_CONTEXT_SIZE = 12288;
 export const GHASH_BASE = 34603008;
 export const GHASH_TABLE_SIZE = 73728;
 
-// ---- AEAD -------------------------------------------------------------------------------------------------------
+// ---- Algorithms, and the jobs of their kernels ----------------------------------------------------------------------
 
-export const AEAD_AES_GCM = 1;
-export const AEAD_CHACHA20_POLY1305 = 2;
+export const ALGORITHM_AES_GCM = 1;
+export const ALGORITHM_CHACHA20_POLY1305 = 2;
+export const ALGORITHM_AES_GMAC = 3;
+/** A cipher, and HMAC over what it makes. */
+export const ALGORITHM_ENCRYPT_THEN_MAC = 4;
+export const CIPHER_NULL = 0;
+export const CIPHER_AES_CBC = 1;
+export const CIPHER_AES_CTR = 2;
+export const HASH_SHA1 = 1;
+export const HASH_SHA2_256 = 2;
+export const HASH_SHA2_384 = 3;
+export const HASH_SHA2_512 = 4;
 
 /** A job: one packet to seal or to open. Source and destination are equal or do not overlap. */
 export const JOB_CONTEXT_OFFSET = 0;
@@ -168,16 +185,6 @@ export const JOB_FORGED = 0;
 export const JOB_AUTHENTIC = 1;
 export const TAG_LENGTH = 16;
 
-// ---- Encrypt-then-MAC: a cipher, and HMAC over what it makes ------------------------------------------------------
-
-export const CIPHER_NULL = 0;
-export const CIPHER_AES_CBC = 1;
-export const CIPHER_AES_CTR = 2;
-export const HASH_SHA1 = 1;
-export const HASH_SHA2_256 = 2;
-export const HASH_SHA2_384 = 3;
-export const HASH_SHA2_512 = 4;
-
 // ---- Workers: region 0 belongs to the host's own instance, the others to data workers --------------------------
 
 export const WORKER_BASE = 185597952;
@@ -197,7 +204,7 @@ export const COMMAND_STOP = 1;
 /** Packet descriptors of the current batch. */
 export const WORKER_DESCRIPTORS_OFFSET = 4096;
 export const DESCRIPTOR_COUNT = 1024;
-/** The AEAD jobs of the current batch, one array for each kernel. */
+/** The jobs of the current batch, one array for each kernel. */
 export const WORKER_GCM_JOBS_OFFSET = 69632;
 export const WORKER_CHACHA_JOBS_OFFSET = 135168;
 export const WORKER_ETM_JOBS_OFFSET = 200704;
@@ -250,14 +257,14 @@ export const DESCRIPTOR_SEQUENCE_OFFSET = 24;
 /** u32, the kernel: address of the packet's AEAD job while the batch runs, 0 is none. */
 export const DESCRIPTOR_JOB_OFFSET = 32;
 export const DESCRIPTOR_SIZE = 64;
-/** Padding, pad length and next header (RFC 4303 section 2.4): at most 3 + 2 octets. */
-export const TRAILER_ROOM = 8;
+/** Padding, pad length and next header (RFC 4303 section 2.4): at most 15 + 2 octets. */
+export const TRAILER_ROOM = 24;
 export const NO_SLOT = 4294967295;
 
 // ---- Status: what became of a packet; also the index of its counter ----------------------------------------------
 
 export const STATUS_OK = 0;
-/** Not a whole IPv4 or IPv6 packet, or too short to be ESP. */
+/** Not a whole IPv4 or IPv6 packet, or of a length that no ESP packet of its SA has. */
 export const STATUS_RUNT = 1;
 /** Outbound: no policy matches. */
 export const STATUS_NO_POLICY = 2;

@@ -15,6 +15,8 @@ import {
   JOB_AAD_ROOM_OFFSET,
   JOB_CONTEXT_OFFSET,
   JOB_DESTINATION_OFFSET,
+  JOB_HIGH_HALF_LENGTH_OFFSET,
+  JOB_HIGH_HALF_OFFSET,
   JOB_LENGTH_OFFSET,
   JOB_NONCE_OFFSET,
   JOB_SIZE,
@@ -29,8 +31,12 @@ import {
   POLICY_SELECTOR_FIRST_OFFSET,
   POLICY_SIZE,
   SA_ALGORITHM_OFFSET,
+  SA_CIPHER_OFFSET,
   SA_FLAGS_OFFSET,
   SA_GENERATION_OFFSET,
+  SA_HASH_OFFSET,
+  SA_ICV_LENGTH_OFFSET,
+  SA_IV_LENGTH_OFFSET,
   SA_LAST_USED_OFFSET,
   SA_OCTET_LIMIT_OFFSET,
   SA_OCTETS_OFFSET,
@@ -44,6 +50,7 @@ import {
   SA_SEQUENCE_OFFSET,
   SA_SPI_OFFSET,
   SA_STATE_OFFSET,
+  SA_UNIT_OFFSET,
   SELECTOR_FAMILY_OFFSET,
   SELECTOR_LOCAL_PORT_END_OFFSET,
   SELECTOR_LOCAL_PORT_START_OFFSET,
@@ -64,8 +71,13 @@ export class Sa {
   selectorCount: u32;
   replayWindow: u32;
   path: u32;
-  reserved0: u32;
-  reserved1: u32;
+  cipher: u8;
+  hash: u8;
+  reserved0: u16;
+  ivLength: u8;
+  unit: u8;
+  icvLength: u8;
+  reserved1: u8;
   generation: u32;
   packetLimit: u64;
   octetLimit: u64;
@@ -84,6 +96,11 @@ if (
   offsetof<Sa>("selectorCount") != SA_SELECTOR_COUNT_OFFSET ||
   offsetof<Sa>("replayWindow") != SA_REPLAY_WINDOW_OFFSET ||
   offsetof<Sa>("path") != SA_PATH_OFFSET ||
+  offsetof<Sa>("cipher") != SA_CIPHER_OFFSET ||
+  offsetof<Sa>("hash") != SA_HASH_OFFSET ||
+  offsetof<Sa>("ivLength") != SA_IV_LENGTH_OFFSET ||
+  offsetof<Sa>("unit") != SA_UNIT_OFFSET ||
+  offsetof<Sa>("icvLength") != SA_ICV_LENGTH_OFFSET ||
   offsetof<Sa>("generation") != SA_GENERATION_OFFSET ||
   offsetof<Sa>("packetLimit") != SA_PACKET_LIMIT_OFFSET ||
   offsetof<Sa>("octetLimit") != SA_OCTET_LIMIT_OFFSET ||
@@ -196,6 +213,8 @@ if (
   offsetof<Job>("salt") != JOB_NONCE_OFFSET ||
   offsetof<Job>("tagAlong") != JOB_TAG_ALONG_OFFSET ||
   offsetof<Job>("room0") != JOB_AAD_ROOM_OFFSET ||
+  offsetof<Job>("room0") != JOB_HIGH_HALF_OFFSET ||
+  offsetof<Job>("room1") != JOB_HIGH_HALF_LENGTH_OFFSET ||
   offsetof<Job>() != JOB_SIZE
 ) {
   ERROR("Job and layout.ts disagree");

@@ -1,10 +1,17 @@
 // The Security Association Database in the shared memory: slots, their keys and their counters.
 
 import { chachaExpandKey } from "./chacha20-poly1305";
+import { etmExpandIvKey, etmExpandKey } from "./encrypt-then-mac";
+import { describePackets } from "./esp-header";
 import { gcmExpandKey } from "./gcm";
+import { digestLength } from "./hashes";
 import {
-  AEAD_AES_GCM,
-  AEAD_CHACHA20_POLY1305,
+  ALGORITHM_AES_GCM,
+  ALGORITHM_AES_GMAC,
+  ALGORITHM_CHACHA20_POLY1305,
+  ALGORITHM_ENCRYPT_THEN_MAC,
+  CIPHER_AES_CBC,
+  CIPHER_NULL,
   GHASH_BASE,
   GHASH_TABLE_SIZE,
   NO_SLOT,
@@ -74,19 +81,33 @@ export function countStatus(slot: u32, status: u32): void {
   store<u64>(counter, load<u64>(counter) + 1);
 }
 
-/** Expands the key of `keyLength` octets at `key` into a slot that is not active yet, for the algorithm written there. False when they do not fit. */
+/**
+ * Expands the keys at `key` into a slot that is not active yet, for the algorithm written there: `keyLength` octets for the cipher,
+ * behind them the integrity key where there is one, and for outbound CBC the key for IVs. False when length and cipher do not
+ * go together.
+ */
 export function espPrepareSa(slot: u32, key: usize, keyLength: u32): bool {
   if (slot >= <u32>SA_SLOT_COUNT) return false;
   const sa = saAt(slot);
-  if (sa.algorithm == AEAD_AES_GCM && (keyLength == 16 || keyLength == 24 || keyLength == 32)) {
-    gcmExpandKey(aeadContextOf(sa), ghashTableOf(slot), key, keyLength);
-    return true;
+  const context = aeadContextOf(sa);
+  const isAesKey = keyLength == 16 || keyLength == 24 || keyLength == 32;
+  if (sa.algorithm == ALGORITHM_AES_GCM || sa.algorithm == ALGORITHM_AES_GMAC) {
+    if (!isAesKey) return false;
+    gcmExpandKey(context, ghashTableOf(slot), key, keyLength);
+  } else if (sa.algorithm == ALGORITHM_CHACHA20_POLY1305) {
+    if (keyLength != 32) return false;
+    chachaExpandKey(context, key);
+  } else if (sa.algorithm == ALGORITHM_ENCRYPT_THEN_MAC) {
+    if (sa.cipher == CIPHER_NULL ? keyLength != 0 : !isAesKey) return false;
+    etmExpandKey(context, sa.cipher, sa.hash, key, keyLength);
+    if (sa.cipher == CIPHER_AES_CBC && (sa.flags & SA_FLAG_INBOUND) == 0) {
+      etmExpandIvKey(context, key + keyLength + digestLength(sa.hash));
+    }
+  } else {
+    return false;
   }
-  if (sa.algorithm == AEAD_CHACHA20_POLY1305 && keyLength == 32) {
-    chachaExpandKey(aeadContextOf(sa), key);
-    return true;
-  }
-  return false;
+  describePackets(sa);
+  return true;
 }
 
 /** Zeroes everything of a slot that no worker reads any more, except its state and generation. */

@@ -1,7 +1,7 @@
 import type { Transform } from "../wire/payloads/transform.ts";
 import { createAeadCipher } from "./aead.ts";
 import { createCbcHmacCipher } from "./cbc-hmac.ts";
-import { isAead, keyLengths } from "./suites.ts";
+import { encryptionSuite, isAead, keyLengths } from "./suites.ts";
 
 /**
  * Protection of the Encrypted payload in one direction, RFC 7296 section 3.14. What it makes and takes is the payload's body:
@@ -49,6 +49,8 @@ export function createMessageCipher(input: {
   readonly integrityKey: Uint8Array;
 }): MessageCipher {
   const { encryption, integrity, encryptionKey, integrityKey } = input;
+  if (!encryptionSuite(encryption).ike)
+    throw new RangeError(`IKE has no encryption transform ${encryption.id}`);
   const lengths = keyLengths({ encryption, integrity });
   checkLength("encryption key", encryptionKey, lengths.encryptionKeyLength);
   checkLength("integrity key", integrityKey, lengths.integrityKeyLength);

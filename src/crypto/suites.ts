@@ -19,8 +19,8 @@ export interface EncryptionSuite {
   readonly blockLength: number;
   /** Length of the tag of a combined-mode cipher, 0 for one that needs an integrity transform beside it. */
   readonly tagLength: number;
-  /** Whether the ESP data plane has it. */
-  readonly esp: boolean;
+  /** Whether the Encrypted payload of IKE can have it too; ESP has them all. */
+  readonly ike: boolean;
 }
 
 const ENCRYPTION_SUITES: readonly EncryptionSuite[] = [
@@ -32,7 +32,7 @@ const ENCRYPTION_SUITES: readonly EncryptionSuite[] = [
     ivLength: 16,
     blockLength: 16,
     tagLength: 0,
-    esp: false,
+    ike: true,
   },
   {
     id: EncryptionTransform.ENCR_AES_GCM_16, // RFC 4106, RFC 5282
@@ -42,7 +42,7 @@ const ENCRYPTION_SUITES: readonly EncryptionSuite[] = [
     ivLength: 8,
     blockLength: 1,
     tagLength: 16,
-    esp: true,
+    ike: true,
   },
   {
     id: EncryptionTransform.ENCR_CHACHA20_POLY1305, // RFC 7634
@@ -52,7 +52,37 @@ const ENCRYPTION_SUITES: readonly EncryptionSuite[] = [
     ivLength: 8,
     blockLength: 1,
     tagLength: 16,
-    esp: true,
+    ike: true,
+  },
+  {
+    id: EncryptionTransform.ENCR_AES_CTR, // RFC 3686
+    keyLengths: [128, 192, 256],
+    fixedKeyLength: undefined,
+    saltLength: 4,
+    ivLength: 8,
+    blockLength: 1,
+    tagLength: 0,
+    ike: false,
+  },
+  {
+    id: EncryptionTransform.ENCR_NULL, // RFC 2410
+    keyLengths: [],
+    fixedKeyLength: 0,
+    saltLength: 0,
+    ivLength: 0,
+    blockLength: 1,
+    tagLength: 0,
+    ike: false,
+  },
+  {
+    id: EncryptionTransform.ENCR_NULL_AUTH_AES_GMAC, // RFC 4543
+    keyLengths: [128, 192, 256],
+    fixedKeyLength: undefined,
+    saltLength: 4,
+    ivLength: 8,
+    blockLength: 1,
+    tagLength: 16,
+    ike: false,
   },
 ];
 
@@ -150,10 +180,11 @@ export function keyLengths(suite: {
 }): KeyLengths {
   const { keyLengths: lengths, fixedKeyLength, saltLength, tagLength } = encryptionSuite(suite.encryption);
   const keyLength = lengths.length > 0 ? (suite.encryption.keyLength ?? 0) / 8 : (fixedKeyLength ?? 0);
-  if (tagLength > 0) return { encryptionKeyLength: keyLength + saltLength, integrityKeyLength: 0 };
+  const encryptionKeyLength = keyLength + saltLength;
+  if (tagLength > 0) return { encryptionKeyLength, integrityKeyLength: 0 };
   if (suite.integrity === undefined)
     throw new RangeError("a cipher without integrity needs an integrity transform");
-  return { encryptionKeyLength: keyLength, integrityKeyLength: integritySuite(suite.integrity).keyLength };
+  return { encryptionKeyLength, integrityKeyLength: integritySuite(suite.integrity).keyLength };
 }
 
 function found<T>(value: T | undefined, name: string): T {

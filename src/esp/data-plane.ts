@@ -46,10 +46,15 @@ export interface ChildSaInstallation {
   /** From `allocateSpi`. */
   readonly inboundSpi: number;
   readonly outboundSpi: number;
-  /** ENCR_AES_GCM_16 with a key length, or ENCR_CHACHA20_POLY1305. */
+  /** AES-GCM-16, ChaCha20-Poly1305 or AES-GMAC alone; AES-CBC, AES-CTR or NULL with an integrity transform. */
   readonly encryption: Transform;
+  /** HMAC-SHA1-96, HMAC-SHA2-256-128, -384-192 or -512-256. */
+  readonly integrity?: Transform | undefined;
   readonly esn: boolean;
-  /** Key, then 4 octets of salt. Overwritten by the installation, whether it succeeds or not. */
+  /**
+   * As KEYMAT gives them: key, salt of 4 octets where the cipher has one, integrity key where there is one. Overwritten by the
+   * installation, whether it succeeds or not.
+   */
   readonly inboundKey: Uint8Array;
   readonly outboundKey: Uint8Array;
   readonly local: readonly TrafficSelector[];

@@ -1,19 +1,20 @@
 // ESP with node:crypto, one packet at a time and as plainly as RFC 4303 puts it: the oracle for the kernel, and the line
 // beside it in every chart.
 
-import { createCipheriv, createDecipheriv } from "node:crypto";
 import { compareOctets } from "../bytes/compare.ts";
-import { EncryptionTransform, TrafficSelectorType } from "../iana/ikev2-parameters.ts";
+import { TrafficSelectorType } from "../iana/ikev2-parameters.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
-import type { Transform } from "../wire/payloads/transform.ts";
+import { type ReferenceCipher, referenceCipher } from "./reference-cipher.ts";
 import type { SelectorSet } from "./selector-table.ts";
 import type { StatusName } from "./status.ts";
+import type { EspTransforms } from "./suites.ts";
 
-export interface ReferenceSaFacts {
+export interface ReferenceSaFacts extends EspTransforms {
   readonly spi: number;
-  readonly encryption: Transform;
-  /** Key, then 4 octets of salt. */
+  /** As KEYMAT gives it: key, salt, integrity key. */
   readonly key: Uint8Array;
+  /** Of a sender with AES-CBC, 16 octets: IVs are the sequence numbers, encrypted under it. */
+  readonly ivKey?: Uint8Array | undefined;
   readonly esn: boolean;
   readonly selectors: SelectorSet;
   /** 0 is no check. */
@@ -35,8 +36,6 @@ export type Decapsulated =
   | { readonly status: Exclude<StatusName, "ok"> };
 
 const HEADER_LENGTH = 8;
-const IV_LENGTH = 8;
-const ICV_LENGTH = 16;
 const TRAILER_LENGTH = 2;
 const DATAGRAM_LIMIT = 65_507;
 const SUBSPACE = 2n ** 32n;
@@ -44,6 +43,7 @@ const SUBSPACE = 2n ** 32n;
 /** One direction of a child SA. */
 export class ReferenceSa {
   readonly facts: ReferenceSaFacts;
+  readonly cipher: ReferenceCipher;
   /** Outbound the last number sent, inbound the highest that was authentic. */
   sequence = 0n;
   packets = 0;
@@ -52,6 +52,7 @@ export class ReferenceSa {
 
   constructor(facts: ReferenceSaFacts) {
     this.facts = facts;
+    this.cipher = referenceCipher(facts);
   }
 
   wouldExceedLimits(length: number): boolean {
@@ -109,8 +110,9 @@ export function referenceEncapsulate(policies: readonly ReferencePolicy[], packe
   if (policy.action === "discard") return { status: "noSa" };
 
   const { sa } = policy;
-  const padLength = (4 - ((inner.length + TRAILER_LENGTH) % 4)) % 4;
-  const length = HEADER_LENGTH + IV_LENGTH + inner.length + padLength + TRAILER_LENGTH + ICV_LENGTH;
+  const { ivLength, icvLength, unit } = sa.cipher;
+  const padLength = (unit - ((inner.length + TRAILER_LENGTH) % unit)) % unit;
+  const length = HEADER_LENGTH + ivLength + inner.length + padLength + TRAILER_LENGTH + icvLength;
   if (length > DATAGRAM_LIMIT) return { status: "tooLong" };
   if (sa.wouldExceedLimits(inner.length)) return { status: "limitReached" };
   const sequence = sa.nextSequence();
@@ -129,20 +131,16 @@ export function referenceEncapsulate(policies: readonly ReferencePolicy[], packe
 
 /** Seals a plaintext, trailer included, as the ESP packet with this number. Tests use it to make what no sender should. */
 export function sealEsp(
-  facts: Pick<ReferenceSaFacts, "spi" | "encryption" | "key" | "esn">,
+  facts: Pick<ReferenceSaFacts, "spi" | "encryption" | "integrity" | "key" | "ivKey" | "esn">,
   { sequence, plaintext }: { readonly sequence: bigint; readonly plaintext: Uint8Array },
 ): Uint8Array {
-  const header = Buffer.alloc(HEADER_LENGTH + IV_LENGTH);
+  const header = Buffer.alloc(HEADER_LENGTH);
   header.writeUInt32BE(facts.spi, 0);
   header.writeUInt32BE(Number(sequence & 0xffff_ffffn), 4);
-  header.writeBigUInt64BE(sequence, 8);
-  const { key, salt, algorithm } = keyOf(facts);
-  const cipher = createCipheriv(algorithm, key, Buffer.concat([salt, header.subarray(HEADER_LENGTH)]), {
-    authTagLength: ICV_LENGTH,
-  });
-  cipher.setAAD(additionalData(facts, sequence), { plaintextLength: plaintext.length });
-  const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
-  return new Uint8Array(Buffer.concat([header, ciphertext, cipher.getAuthTag()]));
+  const cipher = referenceCipher(facts);
+  const iv = cipher.ivOf(sequence);
+  const sealed = cipher.seal({ spi: facts.spi, sequence, iv, plaintext });
+  return new Uint8Array(Buffer.concat([header, iv, sealed]));
 }
 
 /**
@@ -174,7 +172,9 @@ function admit(
   const view = new DataView(packet.buffer, packet.byteOffset);
   const sa = inbound.get(view.getUint32(0));
   if (sa === undefined) return { status: "noSa" };
-  if (packet.length < HEADER_LENGTH + IV_LENGTH + TRAILER_LENGTH + ICV_LENGTH) return { status: "runt" };
+  const textLength = packet.length - HEADER_LENGTH - sa.cipher.ivLength - sa.cipher.icvLength;
+  if (textLength < TRAILER_LENGTH) return { status: "runt" };
+  if (sa.cipher.takesWholeBlocks && textLength % sa.cipher.unit !== 0) return { status: "runt" };
   const sequence = sa.infer(view.getUint32(4));
   if (sequence === undefined) return { status: "tooOld" };
   const verdict = sa.replayVerdict(sequence);
@@ -182,19 +182,9 @@ function admit(
 }
 
 function openEsp({ sa, sequence, packet }: Admitted): Uint8Array | undefined {
-  const { key, salt, algorithm } = keyOf(sa.facts);
-  const iv = packet.subarray(HEADER_LENGTH, HEADER_LENGTH + IV_LENGTH);
-  const decipher = createDecipheriv(algorithm, key, Buffer.concat([salt, iv]), { authTagLength: ICV_LENGTH });
-  const ciphertext = packet.subarray(HEADER_LENGTH + IV_LENGTH, packet.length - ICV_LENGTH);
-  decipher.setAAD(additionalData(sa.facts, sequence), { plaintextLength: ciphertext.length });
-  decipher.setAuthTag(packet.subarray(packet.length - ICV_LENGTH));
-  const plaintext = decipher.update(ciphertext);
-  try {
-    decipher.final();
-    return plaintext;
-  } catch {
-    return undefined;
-  }
+  const { spi } = sa.facts;
+  const iv = packet.subarray(HEADER_LENGTH, HEADER_LENGTH + sa.cipher.ivLength);
+  return sa.cipher.open({ spi, sequence, iv, sealed: packet.subarray(HEADER_LENGTH + iv.length) });
 }
 
 function finish({
@@ -222,26 +212,6 @@ function finish({
   if (sa.wouldExceedLimits(inner.length)) return { status: "limitReached" };
   sa.noteUse(inner.length);
   return { status: "ok", packet: body.slice(0, inner.length), sequence };
-}
-
-/** RFC 4106 section 5, RFC 7634 section 2. */
-function additionalData({ spi, esn }: Pick<ReferenceSaFacts, "spi" | "esn">, sequence: bigint): Buffer {
-  const aad = Buffer.alloc(esn ? 12 : 8);
-  aad.writeUInt32BE(spi, 0);
-  if (esn) aad.writeBigUInt64BE(sequence, 4);
-  else aad.writeUInt32BE(Number(sequence), 4);
-  return aad;
-}
-
-function keyOf({ encryption, key }: Pick<ReferenceSaFacts, "encryption" | "key">) {
-  const isChacha = encryption.id === EncryptionTransform.ENCR_CHACHA20_POLY1305;
-  const algorithm = isChacha ? "chacha20-poly1305" : (`aes-${encryption.keyLength as 128}-gcm` as const);
-  // One type for both, since the calls are the same.
-  return {
-    algorithm: algorithm as "aes-128-gcm",
-    key: key.subarray(0, key.length - 4),
-    salt: key.subarray(key.length - 4),
-  };
 }
 
 // ---- Inner packets ------------------------------------------------------------------------------------------------

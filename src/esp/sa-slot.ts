@@ -1,6 +1,4 @@
 import {
-  AEAD_AES_GCM,
-  AEAD_CHACHA20_POLY1305,
   PATH_CONTROL_LENGTH_OFFSET,
   PATH_CONTROL_OFFSET,
   PATH_PEER_LENGTH_OFFSET,
@@ -9,11 +7,13 @@ import {
   PATH_SOCKET_OFFSET,
   SA_ALGORITHM_OFFSET,
   SA_BASE,
+  SA_CIPHER_OFFSET,
   SA_COUNTERS_OFFSET,
   SA_FLAG_ESN,
   SA_FLAG_INBOUND,
   SA_FLAGS_OFFSET,
   SA_GENERATION_OFFSET,
+  SA_HASH_OFFSET,
   SA_LAST_USED_OFFSET,
   SA_OCTET_LIMIT_OFFSET,
   SA_OCTETS_OFFSET,
@@ -32,9 +32,8 @@ import {
 } from "../../assembly/layout.ts";
 import type { SelectorRun } from "./selector-table.ts";
 import { type Drops, dropsAt } from "./status.ts";
+import type { EspSuite } from "./suites.ts";
 import { u64At, writeU64 } from "./words.ts";
-
-export type AeadAlgorithm = typeof AEAD_AES_GCM | typeof AEAD_CHACHA20_POLY1305;
 
 /** Where an SA's datagrams go and leave from, as system calls take it. */
 export interface PathRecord {
@@ -51,8 +50,8 @@ export interface SaRecord {
   readonly spi: number;
   readonly isInbound: boolean;
   readonly hasEsn: boolean;
-  readonly algorithm: AeadAlgorithm;
-  /** 4 octets. */
+  readonly suite: EspSuite;
+  /** 4 octets, or none where the cipher has no salt. */
   readonly salt: Uint8Array;
   readonly selectors: SelectorRun;
   readonly replayWindowPackets: number;
@@ -111,7 +110,9 @@ export class SaSlot {
     };
     set(SA_SPI_OFFSET, sa.spi);
     set(SA_FLAGS_OFFSET, (sa.isInbound ? SA_FLAG_INBOUND : 0) | (sa.hasEsn ? SA_FLAG_ESN : 0));
-    set(SA_ALGORITHM_OFFSET, sa.algorithm);
+    set(SA_ALGORITHM_OFFSET, sa.suite.algorithm);
+    this.#octets[this.#address + SA_CIPHER_OFFSET] = sa.suite.cipher;
+    this.#octets[this.#address + SA_HASH_OFFSET] = sa.suite.hash;
     set(SA_SELECTOR_FIRST_OFFSET, sa.selectors.first);
     set(SA_SELECTOR_COUNT_OFFSET, sa.selectors.count);
     set(SA_REPLAY_WINDOW_OFFSET, sa.replayWindowPackets);
@@ -144,5 +145,3 @@ export class SaSlot {
     };
   }
 }
-
-export { AEAD_AES_GCM, AEAD_CHACHA20_POLY1305 };

@@ -12,32 +12,24 @@ import {
   WORKER_TUN_SLAB_OFFSET,
 } from "../../assembly/layout.ts";
 import { wipe } from "../bytes/wipe.ts";
-import { PolicyError } from "../errors/index.ts";
-import { EncryptionTransform } from "../iana/ikev2-parameters.ts";
 import type { Random } from "../platform/random.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
 import type { Kernel } from "./kernel.ts";
 import { DoubleBuffer, type Quiescence } from "./quiescence.ts";
-import {
-  AEAD_AES_GCM,
-  AEAD_CHACHA20_POLY1305,
-  type AeadAlgorithm,
-  type PathRecord,
-  type SaRecord,
-  SaSlot,
-  type SaTraffic,
-} from "./sa-slot.ts";
+import { type PathRecord, type SaRecord, SaSlot, type SaTraffic } from "./sa-slot.ts";
 import type { SelectorRun, SelectorSet, SelectorTable } from "./selector-table.ts";
+import { type EspSuite, espSuite } from "./suites.ts";
 
 /** Both directions of a child SA with their keys. */
 export interface ChildSaRecord {
   readonly inboundSpi: number;
   /** The peer's choice, 256 and up. */
   readonly outboundSpi: number;
-  /** ENCR_AES_GCM_16 or ENCR_CHACHA20_POLY1305. */
   readonly encryption: Transform;
+  /** For a cipher that does not protect integrity itself. */
+  readonly integrity?: Transform | undefined;
   readonly esn: boolean;
-  /** Key, then 4 octets of salt, as KEYMAT gives them. */
+  /** As KEYMAT gives them: key, salt of 4 octets where the cipher has one, integrity key where there is one. */
   readonly inboundKey: Uint8Array;
   readonly outboundKey: Uint8Array;
   readonly selectors: SelectorSet;
@@ -61,7 +53,6 @@ interface ChildSaSlots {
   installed: { readonly selectors: SelectorRun; readonly path: DoubleBuffer<PathRecord> } | undefined;
 }
 
-const SALT_LENGTH = 4;
 const SMALLEST_WINDOW = 64;
 const LARGEST_WINDOW = 8192;
 
@@ -132,10 +123,10 @@ export class Sad {
     let selectors: SelectorRun | undefined;
     try {
       const child = this.#reservedChild(record.inboundSpi);
-      const algorithm = checkRecord(record);
+      const suite = checkRecord(record);
       selectors = this.#selectors.allocate(record.selectors);
-      this.#prepare(child.inbound, record, { algorithm, isInbound: true, selectors });
-      this.#prepare(child.outbound, record, { algorithm, isInbound: false, selectors });
+      this.#prepare(child.inbound, record, { suite, isInbound: true, selectors });
+      this.#prepare(child.outbound, record, { suite, isInbound: false, selectors });
       const path = new DoubleBuffer<PathRecord>(this.#quiescence, (next) => child.outbound.writePath(next));
       child.outbound.writePath(record.path);
       child.installed = { selectors, path };
@@ -219,20 +210,27 @@ export class Sad {
   #prepare(
     slot: SaSlot,
     record: ChildSaRecord,
-    facts: Pick<SaRecord, "algorithm" | "isInbound" | "selectors">,
+    facts: Pick<SaRecord, "suite" | "isInbound" | "selectors">,
   ): void {
     const keymat = facts.isInbound ? record.inboundKey : record.outboundKey;
-    const keyLength = keymat.length - SALT_LENGTH;
+    const { keyLength, saltLength, ivKeyLength } = facts.suite;
+    const keyEnd = keyLength + saltLength;
     slot.write({
       ...facts,
       spi: facts.isInbound ? record.inboundSpi : record.outboundSpi,
       hasEsn: record.esn,
-      salt: keymat.subarray(keyLength),
+      salt: keymat.subarray(keyLength, keyEnd),
       replayWindowPackets: record.replayWindowPackets,
       packetLimit: record.packetLimit,
       octetLimit: record.octetLimit,
     });
     this.#octets.set(keymat.subarray(0, keyLength), STAGING);
+    this.#octets.set(keymat.subarray(keyEnd), STAGING + keyLength);
+    if (!facts.isInbound && ivKeyLength > 0) {
+      const ivKey = this.#random.bytes(ivKeyLength);
+      this.#octets.set(ivKey, STAGING + keymat.length - saltLength);
+      wipe(ivKey);
+    }
     if (this.#kernel.espPrepareSa(slot.number, STAGING, keyLength) === 0) {
       throw new RangeError(`a key of ${keyLength} octets does not fit the cipher`);
     }
@@ -247,22 +245,23 @@ export class Sad {
   }
 
   #wipeStaging(): void {
-    this.#octets.fill(0, STAGING, STAGING + 64);
+    this.#octets.fill(0, STAGING, STAGING + STAGING_SIZE);
     this.#kernel.wipeTraces();
   }
 }
 
 /** Keys pass through a place of the host's own region on their way into a slot; the host has no TUN device there. */
 const STAGING = WORKER_BASE + WORKER_TUN_SLAB_OFFSET;
+const STAGING_SIZE = 128;
 
-function checkRecord(record: ChildSaRecord): AeadAlgorithm {
-  const { encryption, replayWindowPackets: window } = record;
-  const algorithm = algorithmOf(encryption);
-  const keyLength = encryption.id === EncryptionTransform.ENCR_AES_GCM_16 ? encryption.keyLength! / 8 : 32;
+function checkRecord(record: ChildSaRecord): EspSuite {
+  const { replayWindowPackets: window } = record;
+  const suite = espSuite(record);
+  const { keyLength, saltLength, integrityKeyLength } = suite;
   for (const keymat of [record.inboundKey, record.outboundKey]) {
-    if (keymat.length !== keyLength + SALT_LENGTH) {
-      throw new RangeError(`${keymat.length} octets of key, the cipher takes ${keyLength} and 4 of salt`);
-    }
+    if (keymat.length === keyLength + saltLength + integrityKeyLength) continue;
+    const parts = `${keyLength}, ${saltLength} of salt and ${integrityKeyLength} for integrity`;
+    throw new RangeError(`${keymat.length} octets of key, the suite takes ${parts}`);
   }
   if (!Number.isInteger(record.outboundSpi) || record.outboundSpi < 256 || record.outboundSpi > 0xffff_ffff) {
     throw new RangeError(`SPI ${hexSpi(record.outboundSpi)} is reserved (RFC 4303 section 2.1)`);
@@ -273,20 +272,7 @@ function checkRecord(record: ChildSaRecord): AeadAlgorithm {
     );
   }
   if (window === 0 && record.esn) throw new RangeError("ESN needs a replay window (RFC 4303 section 3.4.3)");
-  return algorithm;
-}
-
-function algorithmOf({ id, keyLength }: Transform): AeadAlgorithm {
-  if (id === EncryptionTransform.ENCR_CHACHA20_POLY1305) return AEAD_CHACHA20_POLY1305;
-  if (id === EncryptionTransform.ENCR_AES_GCM_16 && [128, 192, 256].includes(keyLength ?? 0)) {
-    return AEAD_AES_GCM;
-  }
-  throw new PolicyError(
-    `the data plane has no ESP cipher for transform ${id} with ${keyLength ?? "no"} key bits`,
-    {
-      code: "CIPHER",
-    },
-  );
+  return suite;
 }
 
 function hexSpi(spi: number): string {

@@ -380,7 +380,8 @@ export function installChild(
     timers: {},
   };
   const encryption = findTransform(proposal, TransformType.ENCR)!;
-  const { encryptionKeyLength } = keyLengths({ encryption });
+  const integrity = findTransform(proposal, TransformType.INTEG);
+  const { encryptionKeyLength, integrityKeyLength } = keyLengths({ encryption, integrity });
   const { prfId } = suiteOf(keying.proposal);
   const derived = deriveChildKeys({
     prfId,
@@ -388,7 +389,7 @@ export function installChild(
     ni,
     nr,
     sharedSecret,
-    keyLength: encryptionKeyLength,
+    keyLength: encryptionKeyLength + integrityKeyLength,
   });
   const { initiatorToResponder, responderToInitiator } = derived;
   ikeSa.childSas.push(childSa);
@@ -400,6 +401,7 @@ export function installChild(
       inboundSpi,
       outboundSpi,
       encryption,
+      integrity,
       esn: findTransform(proposal, TransformType.ESN)?.id === EsnTransform.ESN,
       inboundKey: isInitiator ? responderToInitiator : initiatorToResponder,
       outboundKey: isInitiator ? initiatorToResponder : responderToInitiator,

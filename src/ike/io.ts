@@ -44,8 +44,13 @@ export interface NegotiatedChildSa {
   readonly inboundSpi: number;
   readonly outboundSpi: number;
   readonly encryption: Transform;
+  /** Absent for a combined-mode cipher. */
+  readonly integrity?: Transform | undefined;
   readonly esn: boolean;
-  /** Key and salt as KEYMAT gives them (RFC 4106 section 8.1, RFC 7634 section 4): key, then 4 octets of salt. */
+  /**
+   * As KEYMAT gives them (RFC 7296 section 2.17): the key, 4 octets of salt where the cipher has one (RFC 4106 section 8.1,
+   * RFC 4543 section 5.1, RFC 3686 section 5.1, RFC 7634 section 4), then the integrity key where there is one.
+   */
   readonly inboundKey: Uint8Array;
   readonly outboundKey: Uint8Array;
   /** Narrowed selectors, seen from us. */

@@ -16,4 +16,5 @@ export const DEFAULT_IKE_PROPOSALS: readonly Proposal[] = [
  */
 export const DEFAULT_ESP_PROPOSALS: readonly Proposal[] = [
   "chacha20poly1305-aes256gcm16-aes128gcm16-esn-noesn",
+  "aes256-aes128-sha256-sha384-sha512-esn-noesn",
 ].map(parseEspProposal);

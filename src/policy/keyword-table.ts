@@ -23,6 +23,8 @@ const esn = (id: number): Transform => ({ type: TransformType.ESN, id });
 
 const CBC = aes(EncryptionTransform.ENCR_AES_CBC);
 const GCM = aes(EncryptionTransform.ENCR_AES_GCM_16);
+const CTR = aes(EncryptionTransform.ENCR_AES_CTR);
+const GMAC = aes(EncryptionTransform.ENCR_NULL_AUTH_AES_GMAC);
 
 /** What this build negotiates. */
 export const KEYWORDS: Readonly<Record<string, Transform>> = {
@@ -40,6 +42,13 @@ export const KEYWORDS: Readonly<Record<string, Transform>> = {
   aes192gcm128: GCM[192],
   aes256gcm128: GCM[256],
   chacha20poly1305: encryption(EncryptionTransform.ENCR_CHACHA20_POLY1305),
+  aes128ctr: CTR[128],
+  aes192ctr: CTR[192],
+  aes256ctr: CTR[256],
+  aes128gmac: GMAC[128],
+  aes192gmac: GMAC[192],
+  aes256gmac: GMAC[256],
+  null: encryption(EncryptionTransform.ENCR_NULL),
 
   sha1: integrity(IntegrityTransform.AUTH_HMAC_SHA1_96),
   sha: integrity(IntegrityTransform.AUTH_HMAC_SHA1_96),
@@ -76,16 +85,13 @@ export const KEYWORDS: Readonly<Record<string, Transform>> = {
 export const FOREIGN_KEYWORDS: Readonly<Record<string, Transform>> = {
   "3des": encryption(EncryptionTransform.ENCR_3DES),
   des: encryption(EncryptionTransform.ENCR_DES),
-  null: encryption(EncryptionTransform.ENCR_NULL),
   blowfish: encryption(EncryptionTransform.ENCR_BLOWFISH),
   cast128: encryption(EncryptionTransform.ENCR_CAST),
-  ...aesVariants("ctr", EncryptionTransform.ENCR_AES_CTR),
   ...aesVariants("ccm8", EncryptionTransform.ENCR_AES_CCM_8),
   ...aesVariants("ccm12", EncryptionTransform.ENCR_AES_CCM_12),
   ...aesVariants("ccm16", EncryptionTransform.ENCR_AES_CCM_16),
   ...aesVariants("gcm8", EncryptionTransform.ENCR_AES_GCM_8),
   ...aesVariants("gcm12", EncryptionTransform.ENCR_AES_GCM_12),
-  ...aesVariants("gmac", EncryptionTransform.ENCR_NULL_AUTH_AES_GMAC),
   camellia128: { type: TransformType.ENCR, id: EncryptionTransform.ENCR_CAMELLIA_CBC, keyLength: 128 },
   camellia192: { type: TransformType.ENCR, id: EncryptionTransform.ENCR_CAMELLIA_CBC, keyLength: 192 },
   camellia256: { type: TransformType.ENCR, id: EncryptionTransform.ENCR_CAMELLIA_CBC, keyLength: 256 },

@@ -31,10 +31,10 @@ export function parseIkeProposal(text: string): Proposal {
   const esn = ofType(named, ESN);
   if (esn.length > 0) throw refuse(`"${keywordOf(esn[0]!)}" belongs in an ESP proposal`);
   if (encryption.length === 0) throw refuse('it has no encryption: add one such as "aes256gcm16"');
+  const unfit = encryption.find((transform) => findEncryptionSuite(transform)?.ike !== true);
+  if (unfit !== undefined) throw refuse(`"${keywordOf(unfit)}" belongs in an ESP proposal`);
   const aead = isAllAead(encryption, refuse);
-  if (!aead && integrity.length === 0) {
-    throw refuse(`"${keywordOf(encryption[0]!)}" needs integrity protection: add one such as "sha256"`);
-  }
+  if (!aead && integrity.length === 0) throw refuse(needsIntegrity(encryption[0]!));
   const ownPrf = ofType(named, PRF);
   const prf = ownPrf.length > 0 ? ownPrf : integrity.map(impliedPrf);
   if (prf.length === 0) {
@@ -46,32 +46,28 @@ export function parseIkeProposal(text: string): Proposal {
 }
 
 /**
- * An ESP proposal from keywords: `aes256gcm16`, `chacha20poly1305-esn`, `aes256gcm16-x25519`. A group asks for a key
- * exchange of its own when the SA is rekeyed. Without `esn` or `noesn` it is `noesn`. Only combined-mode ciphers: the data
- * plane has no others. Throws PolicyError (code "PROPOSAL").
+ * An ESP proposal from keywords: `aes256gcm16`, `chacha20poly1305-esn`, `aes256-sha256`, `aes256gcm16-x25519`. A group asks for a
+ * key exchange of its own when the SA is rekeyed. Without `esn` or `noesn` it is `noesn`. Throws PolicyError (code "PROPOSAL").
  */
 export function parseEspProposal(text: string): Proposal {
   const refuse = refuser("ESP", text);
   const named = parseKeywords(text, refuse);
   const encryption = ofType(named, ENCR);
   if (encryption.length === 0) throw refuse('it has no encryption: add one such as "aes256gcm16"');
-  const unfit = encryption.find((transform) => findEncryptionSuite(transform)?.esp !== true);
-  if (unfit !== undefined) {
-    throw refuse(
-      `the ESP data plane of this build has AES-GCM-16 and ChaCha20-Poly1305 only; "${keywordOf(unfit)}" can be used for IKE`,
-    );
-  }
   const integrity = ofType(named, INTEG);
-  if (integrity.length > 0) {
+  const aead = isAllAead(encryption, refuse);
+  if (aead && integrity.length > 0) {
     throw refuse(
       `"${keywordOf(encryption[0]!)}" protects integrity itself: leave out "${keywordOf(integrity[0]!)}"`,
     );
   }
+  // RFC 8221 section 4: no encryption without integrity. RFC 4303 section 3.2: nor neither.
+  if (!aead && integrity.length === 0) throw refuse(needsIntegrity(encryption[0]!));
   const prf = ofType(named, PRF);
   if (prf.length > 0) throw refuse(`"${keywordOf(prf[0]!)}" belongs in an IKE proposal`);
   const esn = ofType(named, ESN);
   const sequence = esn.length > 0 ? esn : [KEYWORDS.noesn!];
-  return proposal(ProtocolId.ESP, [...encryption, ...ofType(named, KE), ...sequence]);
+  return proposal(ProtocolId.ESP, [...encryption, ...integrity, ...ofType(named, KE), ...sequence]);
 }
 
 /**
@@ -94,6 +90,10 @@ export function formatProposal({ protocolId, transforms }: Proposal): string {
     ...others,
   ];
   return parts.map(keywordOf).join("-");
+}
+
+function needsIntegrity(encryption: Transform): string {
+  return `"${keywordOf(encryption)}" needs integrity protection: add one such as "sha256"`;
 }
 
 type Refuse = (reason: string) => PolicyError;

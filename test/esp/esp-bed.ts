@@ -22,35 +22,107 @@ import type { SelectorSet } from "../../src/esp/selector-table.ts";
 import { SelectorTable } from "../../src/esp/selector-table.ts";
 import { type DataPolicy, Spd } from "../../src/esp/spd.ts";
 import { type StatusName, statusName } from "../../src/esp/status.ts";
-import { EncryptionTransform, TransformType } from "../../src/iana/ikev2-parameters.ts";
+import { EncryptionTransform, IntegrityTransform, TransformType } from "../../src/iana/ikev2-parameters.ts";
 import type { Transform } from "../../src/wire/payloads/transform.ts";
 import { SeededRandom } from "../support/kernel.ts";
 import { trafficSelector } from "../support/traffic-selectors.ts";
 
-export const CIPHERS: readonly {
+/** A suite of ESP transforms; lengths are octets. */
+export interface EspCipher {
   readonly name: string;
   readonly transform: Transform;
+  readonly integrity?: Transform;
   readonly keyLength: number;
-}[] = [
-  ...[128, 192, 256].map((bits) => ({
-    name: `AES-${bits}-GCM`,
-    transform: { type: TransformType.ENCR, id: EncryptionTransform.ENCR_AES_GCM_16, keyLength: bits },
-    keyLength: bits / 8,
-  })),
-  {
-    name: "ChaCha20-Poly1305",
-    transform: { type: TransformType.ENCR, id: EncryptionTransform.ENCR_CHACHA20_POLY1305 },
-    keyLength: 32,
-  },
+  /** Of KEYMAT: key, salt and integrity key. */
+  readonly keymatLength: number;
+  /** Whether nobody can read the text. */
+  readonly isSecret: boolean;
+}
+
+const { ENCR, INTEG } = TransformType;
+const BITS = [128, 192, 256];
+const HMACS = [
+  { name: "SHA1-96", id: IntegrityTransform.AUTH_HMAC_SHA1_96, length: 20 },
+  { name: "SHA2-256-128", id: IntegrityTransform.AUTH_HMAC_SHA2_256_128, length: 32 },
+  { name: "SHA2-384-192", id: IntegrityTransform.AUTH_HMAC_SHA2_384_192, length: 48 },
+  { name: "SHA2-512-256", id: IntegrityTransform.AUTH_HMAC_SHA2_512_256, length: 64 },
 ];
-export const AES_128_GCM = CIPHERS[0]!;
+
+const GCM = BITS.map((bits) => combined(`AES-${bits}-GCM`, EncryptionTransform.ENCR_AES_GCM_16, bits));
+const GMAC = BITS.map((bits) => ({
+  ...combined(`AES-${bits}-GMAC`, EncryptionTransform.ENCR_NULL_AUTH_AES_GMAC, bits),
+  isSecret: false,
+}));
+const CHACHA = combined("ChaCha20-Poly1305", EncryptionTransform.ENCR_CHACHA20_POLY1305);
+const SEPARATE = HMACS.map((hmac) => ({
+  cbc: BITS.map((bits) => separate(`AES-${bits}-CBC`, { id: EncryptionTransform.ENCR_AES_CBC, bits, hmac })),
+  ctr: BITS.map((bits) =>
+    separate(`AES-${bits}-CTR`, { id: EncryptionTransform.ENCR_AES_CTR, bits, saltLength: 4, hmac }),
+  ),
+  null: { ...separate("NULL", { id: EncryptionTransform.ENCR_NULL, hmac }), isSecret: false },
+}));
+
+/** Every suite of the data plane. */
+export const ALL_CIPHERS: readonly EspCipher[] = [
+  ...GCM,
+  CHACHA,
+  ...GMAC,
+  ...SEPARATE.flatMap((suites) => [...suites.cbc, ...suites.ctr, suites.null]),
+];
+/** One of each kind. */
+export const CIPHERS: readonly EspCipher[] = [
+  ...GCM,
+  CHACHA,
+  GMAC[2]!,
+  SEPARATE[0]!.cbc[2]!,
+  SEPARATE[1]!.cbc[0]!,
+  SEPARATE[2]!.ctr[1]!,
+  SEPARATE[3]!.null,
+];
+export const AES_128_GCM = GCM[0]!;
+export const CHACHA20_POLY1305 = CHACHA;
+export const AES_256_CBC_SHA1 = SEPARATE[0]!.cbc[2]!;
+
+function combined(name: string, id: number, bits?: number): EspCipher {
+  const keyLength = (bits ?? 256) / 8;
+  const transform = { type: ENCR, id, ...(bits === undefined ? {} : { keyLength: bits }) };
+  return { name, transform, keyLength, keymatLength: keyLength + 4, isSecret: true };
+}
+
+function separate(
+  name: string,
+  parts: {
+    readonly id: number;
+    readonly bits?: number;
+    readonly saltLength?: number;
+    readonly hmac: (typeof HMACS)[number];
+  },
+): EspCipher {
+  const { id, bits, saltLength = 0, hmac } = parts;
+  const keyLength = (bits ?? 0) / 8;
+  return {
+    name: `${name} with HMAC-${hmac.name}`,
+    transform: { type: ENCR, id, ...(bits === undefined ? {} : { keyLength: bits }) },
+    integrity: { type: INTEG, id: hmac.id },
+    keyLength,
+    keymatLength: keyLength + saltLength + hmac.length,
+    isSecret: true,
+  };
+}
+
+/** An inner packet with the padding and trailer that an SA's sender adds. */
+export function withTrailer(sa: ReferenceSa, packet: Uint8Array, nextHeader = 4): Uint8Array {
+  const padLength = -(packet.length + 2) & (sa.cipher.unit - 1);
+  const padding = Uint8Array.from({ length: padLength }, (_, i) => i + 1);
+  return Buffer.concat([packet, padding, Uint8Array.of(padLength, nextHeader)]);
+}
 
 export const WORKER = 1;
 const REGION = WORKER_BASE + WORKER * WORKER_SIZE;
 const CANARY = 0xc5;
 
 export interface ChildFacts {
-  readonly cipher?: (typeof CIPHERS)[number];
+  readonly cipher?: EspCipher;
   readonly esn?: boolean;
   readonly selectors?: SelectorSet;
   readonly replayWindowPackets?: number;
@@ -85,6 +157,10 @@ export class EspBed {
   readonly selectors = new SelectorTable(this.memory);
   readonly sad: Sad;
   readonly spd: Spd;
+  /** By inbound SPI. */
+  readonly #inbound = new Map<number, ReferenceSa>();
+  /** What the SAD drew last: with AES-CBC, the key for IVs. */
+  #drawn: Uint8Array = new Uint8Array(0);
 
   constructor({ seed = 1, quiescence }: { seed?: number; quiescence?: Quiescence } = {}) {
     this.random = new SeededRandom(seed);
@@ -97,7 +173,12 @@ export class EspBed {
       ...shared,
       kernel: this.host,
       worker: WORKER,
-      random: { bytes: (length) => this.random.octets(length) },
+      random: {
+        bytes: (length) => {
+          this.#drawn = this.random.octets(length);
+          return this.#drawn.slice();
+        },
+      },
     });
     this.spd = new Spd({ ...shared, sad: this.sad });
   }
@@ -107,10 +188,11 @@ export class EspBed {
     const inboundSpi = this.sad.allocateSpi();
     if (inboundSpi === undefined) throw new RangeError("no SPI left");
     const cipher = facts.cipher ?? AES_128_GCM;
-    const inboundKey = this.random.octets(cipher.keyLength + 4);
-    const outboundKey = this.random.octets(cipher.keyLength + 4);
+    const inboundKey = this.random.octets(cipher.keymatLength);
+    const outboundKey = this.random.octets(cipher.keymatLength);
     const common = {
       encryption: cipher.transform,
+      integrity: cipher.integrity,
       esn: facts.esn ?? false,
       selectors: facts.selectors ?? ANY_IPV4,
       replayWindowPackets: facts.replayWindowPackets ?? 1024,
@@ -118,8 +200,7 @@ export class EspBed {
       octetLimit: facts.octetLimit ?? Number.POSITIVE_INFINITY,
     };
     const outboundSpi = facts.outboundSpi ?? 256 + this.random.below(2 ** 31);
-    const inbound = new ReferenceSa({ ...common, spi: inboundSpi, key: inboundKey.slice() });
-    const outbound = new ReferenceSa({ ...common, spi: outboundSpi, key: outboundKey.slice() });
+    const keys = { inbound: inboundKey.slice(), outbound: outboundKey.slice() };
     this.sad.install({
       ...common,
       inboundSpi,
@@ -128,6 +209,20 @@ export class EspBed {
       outboundKey,
       path: { socket: 0, peer: new Uint8Array(16), control: new Uint8Array(32) },
     });
+    const ivKeys = { inbound: this.random.octets(16), outbound: this.#drawn };
+    const inbound = new ReferenceSa({
+      ...common,
+      spi: inboundSpi,
+      key: keys.inbound,
+      ivKey: ivKeys.inbound,
+    });
+    const outbound = new ReferenceSa({
+      ...common,
+      spi: outboundSpi,
+      key: keys.outbound,
+      ivKey: ivKeys.outbound,
+    });
+    this.#inbound.set(inboundSpi, inbound);
     return { inboundSpi, outboundSpi, inbound, outbound };
   }
 
@@ -140,7 +235,7 @@ export class EspBed {
     const start = REGION + WORKER_TUN_SLAB_OFFSET;
     const placed = this.#place(start, packets, TRAILER_ROOM);
     const slab = REGION + WORKER_SEND_SLAB_OFFSET;
-    const slabRoom = packets.reduce((sum, packet) => sum + packet.length + 64, 64);
+    const slabRoom = packets.reduce((sum, packet) => sum + packet.length + 96, 96);
     this.octets.fill(CANARY, slab - 16, slab + slabRoom);
     this.kernel.espEncapsulateBatch(0, packets.length);
 
@@ -181,13 +276,19 @@ export class EspBed {
     packets.forEach((packet, i) => {
       const from = placed[i]!;
       const now = this.octets.slice(from, from + packet.length);
-      const hasBody = packet.length >= 34;
-      const head = hasBody ? 16 : packet.length;
+      const view = new DataView(packet.buffer, packet.byteOffset, packet.length);
+      const sa = packet.length < 8 ? undefined : this.#inbound.get(view.getUint32(0));
+      const textOffset = 8 + (sa?.cipher.ivLength ?? 0);
+      const textEnd = packet.length - (sa?.cipher.icvLength ?? 0);
+      const hasText = sa !== undefined && textEnd - textOffset >= 2;
+      const head = hasText ? textOffset : packet.length;
       if (Buffer.compare(now.subarray(0, head), packet.subarray(0, head)) !== 0)
         throw new Error("header changed");
-      if (!hasBody) return;
-      if (Buffer.compare(now.subarray(-16), packet.subarray(-16)) !== 0) throw new Error("ICV changed");
-      if (results[i]!.status === "integrityFailed" && now.subarray(16, -16).some((octet) => octet !== 0)) {
+      if (!hasText) return;
+      if (Buffer.compare(now.subarray(textEnd), packet.subarray(textEnd)) !== 0)
+        throw new Error("ICV changed");
+      const text = now.subarray(textOffset, textEnd);
+      if (results[i]!.status === "integrityFailed" && text.some((octet) => octet !== 0)) {
         throw new Error(`forged packet ${i} left octets behind`);
       }
     });

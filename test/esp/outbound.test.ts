@@ -10,7 +10,7 @@ import {
 } from "../../assembly/layout.ts";
 import { innerPacket } from "../support/inner-packets.ts";
 import { OPAQUE, trafficSelector } from "../support/traffic-selectors.ts";
-import { ANY, type Child, CIPHERS, EspBed } from "./esp-bed.ts";
+import { AES_256_CBC_SHA1, ANY, type Child, CIPHERS, EspBed } from "./esp-bed.ts";
 
 const FROM_A = { source: "10.1.0.1", destination: "10.2.0.1" };
 
@@ -20,7 +20,7 @@ function statuses(bed: EspBed, packets: readonly Uint8Array[]): string[] {
 
 describe("encapsulation", () => {
   test.each(CIPHERS)(
-    "packs datagrams back to back: SPI, number, IV, padding to four octets ($name)",
+    "packs datagrams back to back: SPI, number, IV, padding to whole words or blocks ($name)",
     (cipher) => {
       const bed = new EspBed();
       const child = bed.install({ cipher });
@@ -33,16 +33,35 @@ describe("encapsulation", () => {
         const view = new DataView(octets.buffer);
         expect(view.getUint32(0)).toBe(child.outboundSpi);
         expect(view.getUint32(4)).toBe(i + 1);
-        // The IV is the number: it cannot repeat under a key.
-        expect(view.getBigUint64(8)).toBe(BigInt(i + 1));
         expect(sequence).toBe(BigInt(i + 1));
-        expect(octets.length % 4).toBe(0);
-        expect(octets.length).toBe(16 + Math.ceil((20 + i + 2) / 4) * 4 + 16);
+        // The IV is the number or made from it: it cannot repeat under a key.
+        const { ivLength, icvLength, unit, ivOf } = child.outbound.cipher;
+        expect(Buffer.compare(octets.subarray(8, 8 + ivLength), ivOf(sequence))).toBe(0);
+        expect(octets.length).toBe(8 + ivLength + Math.ceil((20 + i + 2) / unit) * unit + icvLength);
         const next = results[i + 1];
         if (next !== undefined) expect(next.address).toBe(address + octets.length);
       });
     },
   );
+
+  test("gives AES-CBC IVs that are all different, within an SA and between SAs", () => {
+    const bed = new EspBed();
+    const ivs = new Set<string>();
+    for (let sas = 0; sas < 2; sas++) {
+      const child = bed.install({ cipher: AES_256_CBC_SHA1 });
+      bed.protect(child);
+      for (let batch = 0; batch < 10; batch++) {
+        const packets = Array.from({ length: 100 }, () => innerPacket(FROM_A));
+        for (const { octets } of bed.encapsulate(packets)) {
+          const iv = Buffer.from(octets.subarray(8, 24));
+          // Not a number that counts up: it has no run of zeros.
+          expect(iv.includes(Buffer.alloc(6))).toBe(false);
+          ivs.add(iv.toString("hex"));
+        }
+      }
+    }
+    expect(ivs.size).toBe(2000);
+  });
 
   test("sends no more than the packet that its own header describes", () => {
     const bed = new EspBed();

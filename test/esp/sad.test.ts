@@ -12,16 +12,13 @@ import {
 } from "../../assembly/layout.ts";
 import type { Quiescence } from "../../src/esp/quiescence.ts";
 import { sealEsp } from "../../src/esp/reference.ts";
-import { EncryptionTransform, TransformType } from "../../src/iana/ikev2-parameters.ts";
+import { EncryptionTransform, IntegrityTransform, TransformType } from "../../src/iana/ikev2-parameters.ts";
 import { innerPacket } from "../support/inner-packets.ts";
 import { trafficSelector } from "../support/traffic-selectors.ts";
-import { ANY_IPV4, CIPHERS, EspBed } from "./esp-bed.ts";
+import { ANY_IPV4, CIPHERS, EspBed, withTrailer } from "./esp-bed.ts";
 
 const TO_B = innerPacket({ source: "10.1.0.1", destination: "10.2.0.1" });
-const FROM_B = Buffer.concat([
-  innerPacket({ source: "10.2.0.1", destination: "10.1.0.1" }),
-  Uint8Array.of(1, 2, 2, 4),
-]);
+const FROM_B = innerPacket({ source: "10.2.0.1", destination: "10.1.0.1" });
 
 describe("SPIs", () => {
   test("name their slot, avoid 0 to 255, and are all different", () => {
@@ -82,16 +79,29 @@ describe("installation", () => {
     [
       "a key of the wrong length",
       { inboundKey: new Uint8Array(36) },
-      "36 octets of key, the cipher takes 16 and 4 of salt",
+      "36 octets of key, the suite takes 16, 4 of salt and 0 for integrity",
     ],
     ["an empty key", { outboundKey: new Uint8Array(0) }, "0 octets of key"],
     ["a window that is too small", { replayWindowPackets: 63 }, "a replay window of 63 packets"],
     ["a window that is too large", { replayWindowPackets: 8193 }, "a replay window of 8193 packets"],
     ["ESN without a window", { replayWindowPackets: 0, esn: true }, "ESN needs a replay window"],
     [
-      "AES-CBC",
+      "AES-CBC without integrity",
       { encryption: { type: ENCR, id: EncryptionTransform.ENCR_AES_CBC, keyLength: 128 } },
-      "no ESP cipher for transform 12",
+      "a cipher without integrity needs an integrity transform",
+    ],
+    [
+      "an integrity transform that we lack",
+      {
+        encryption: { type: ENCR, id: EncryptionTransform.ENCR_NULL },
+        integrity: { type: TransformType.INTEG, id: IntegrityTransform.AUTH_AES_XCBC_96 },
+      },
+      "this build has no integrity transform 5",
+    ],
+    [
+      "3DES",
+      { encryption: { type: ENCR, id: EncryptionTransform.ENCR_3DES } },
+      "no ESP cipher for transform 3",
     ],
     [
       "AES-GCM without a key length",
@@ -142,7 +152,9 @@ describe("removal", () => {
     bed.protect(child);
     bed.encapsulate(Array.from({ length: 9 }, () => TO_B));
     bed.decapsulate(
-      [1n, 2n].map((sequence) => sealEsp(child.inbound.facts, { sequence, plaintext: FROM_B })),
+      [1n, 2n].map((sequence) =>
+        sealEsp(child.inbound.facts, { sequence, plaintext: withTrailer(child.inbound, FROM_B) }),
+      ),
     );
     const { slot } = bed.sad.outboundOf(child.inboundSpi)!;
     expect(nonZero(bed, SA_BASE + slot * SA_SLOT_SIZE + SA_AEAD_OFFSET, AEAD_CONTEXT_SIZE)).toBeGreaterThan(
@@ -152,10 +164,11 @@ describe("removal", () => {
     await bed.sad.remove(child.inboundSpi);
     const memory = Buffer.from(bed.octets.buffer);
     for (const { key } of [child.inbound.facts, child.outbound.facts]) {
-      for (let at = 0; at + 4 <= key.length; at += 4) {
+      for (let at = 0; at + 4 <= key.length; at += 16) {
         expect(memory.includes(Buffer.from(key.subarray(at, at + 4)))).toBe(false);
       }
     }
+    expect(memory.includes(Buffer.from(child.outbound.facts.ivKey!.subarray(0, 4)))).toBe(false);
     for (const number of [slot, child.inboundSpi % SA_SLOT_COUNT]) {
       // The generation is all that a slot keeps.
       const generation = bed.view.getUint32(SA_BASE + number * SA_SLOT_SIZE + SA_GENERATION_OFFSET, true);
@@ -195,7 +208,8 @@ describe("removal", () => {
 
     const removal = bed.sad.remove(child.inboundSpi);
     expect(bed.encapsulate([TO_B])[0]!.status).toBe("noSa");
-    const late = sealEsp(child.inbound.facts, { sequence: 1n, plaintext: FROM_B });
+    const plaintext = withTrailer(child.inbound, FROM_B);
+    const late = sealEsp(child.inbound.facts, { sequence: 1n, plaintext });
     expect(bed.decapsulate([late])[0]!.status).toBe("noSa");
     const slot = SA_BASE + (child.inboundSpi % SA_SLOT_COUNT) * SA_SLOT_SIZE;
     await settled();

@@ -171,6 +171,41 @@ describe("ESP proposals", () => {
         [5, 0],
       ],
     ],
+    [
+      "aes256-aes128-sha1-sha256",
+      [
+        [1, 12, 256],
+        [1, 12, 128],
+        [3, 2],
+        [3, 12],
+        [5, 0],
+      ],
+    ],
+    [
+      "aes192ctr-sha384-modp2048-esn",
+      [
+        [1, 13, 192],
+        [3, 13],
+        [4, 14],
+        [5, 1],
+      ],
+    ],
+    [
+      "null-sha512",
+      [
+        [1, 11],
+        [3, 14],
+        [5, 0],
+      ],
+    ],
+    [
+      "aes256gmac-aes128gmac",
+      [
+        [1, 21, 256],
+        [1, 21, 128],
+        [5, 0],
+      ],
+    ],
   ] as const)("%s", (text, transforms) => {
     const proposal = parseEspProposal(text);
     expect(numbers(proposal)).toEqual(transforms);
@@ -178,14 +213,14 @@ describe("ESP proposals", () => {
   });
 
   test.each([
-    [
-      "aes256-sha256",
-      /data plane of this build has AES-GCM-16 and ChaCha20-Poly1305 only; "aes256" can be used for IKE/,
-    ],
-    ["aes256gcm16-aes128-sha256", /"aes128" can be used for IKE/],
+    ["aes256", /"aes256" needs integrity protection: add one such as "sha256"/],
+    ["null", /"null" needs integrity protection/],
+    ["aes256gcm16-aes128-sha256", /"aes256gcm16" and "aes128" cannot share a proposal/],
+    ["aes256gmac-null-sha256", /"aes256gmac" and "null" cannot share a proposal/],
+    ["aes256gmac-sha256", /"aes256gmac" protects integrity itself/],
+    ["aes256-aesxcbc", /does not offer "aesxcbc"/],
     ["aes256gcm16-sha256", /"aes256gcm16" protects integrity itself: leave out "sha256"/],
     ["aes256gcm16-prfsha256", /"prfsha256" belongs in an IKE proposal/],
-    ["null-sha256", /does not offer "null"/],
     ["esn", /no encryption/],
   ])("%j is refused", (text, reason) => {
     expect(() => parseEspProposal(text)).toThrow(PolicyError);
@@ -203,12 +238,16 @@ describe("formatting", () => {
     expect(formatProposal(parseIkeProposal(text))).toBe(text);
   });
 
-  test.each(["aes256gcm16", "chacha20poly1305-esn", "aes128gcm16-aes256gcm16-ecp256-esn-noesn"])(
-    "%s too",
-    (text) => {
-      expect(formatProposal(parseEspProposal(text))).toBe(text);
-    },
-  );
+  test.each([
+    "aes256gcm16",
+    "chacha20poly1305-esn",
+    "aes128gcm16-aes256gcm16-ecp256-esn-noesn",
+    "aes256-sha1",
+    "aes128ctr-null-sha256-sha512-modp3072-esn",
+    "aes192gmac",
+  ])("%s too", (text) => {
+    expect(formatProposal(parseEspProposal(text))).toBe(text);
+  });
 
   test("synonyms print as the first of them", () => {
     expect(formatProposal(parseIkeProposal("aes-sha-curve25519"))).toBe("aes128-sha1-x25519");
@@ -242,7 +281,10 @@ test("no keyword stands in both tables, and every cipher that is offered has a k
   const integrity = KEYWORDS.sha256!;
   for (const transform of Object.values(KEYWORDS)) {
     if (transform.type === 1) {
-      expect(keyLengths({ encryption: transform, integrity }).encryptionKeyLength).toBeGreaterThanOrEqual(16);
+      const least = transform === KEYWORDS.null ? 0 : 16;
+      expect(keyLengths({ encryption: transform, integrity }).encryptionKeyLength).toBeGreaterThanOrEqual(
+        least,
+      );
     }
   }
 });
@@ -252,5 +294,6 @@ test("the defaults put combined-mode ciphers first and leave out SHA-1 and small
   expect(DEFAULT_IKE_PROPOSALS.map(formatProposal).join(" ")).not.toMatch(/sha1|modp1024|modp1536|3des/);
   expect(DEFAULT_ESP_PROPOSALS.map(formatProposal)).toEqual([
     "chacha20poly1305-aes256gcm16-aes128gcm16-esn-noesn",
+    "aes256-aes128-sha256-sha384-sha512-esn-noesn",
   ]);
 });

@@ -9,7 +9,7 @@ import { openTun } from "../../src/platform/tun/linux-tun.ts";
 import { LinuxDatagramSender } from "../../src/platform/udp/linux-datagram-sender.ts";
 import { openUdpSocket } from "../../src/platform/udp/open-udp-socket.ts";
 import { encodeNonEspMarker } from "../../src/wire/udp-encapsulation.ts";
-import { CIPHERS } from "../esp/esp-bed.ts";
+import { CIPHERS, type EspCipher } from "../esp/esp-bed.ts";
 import { innerPacket } from "../support/inner-packets.ts";
 import { SeededRandom } from "../support/kernel.ts";
 import { enterFreshNamespace, raiseLoopback, requireRoot } from "../support/namespace.ts";
@@ -89,7 +89,8 @@ describe.skipIf(!mayRun)("a data worker", () => {
     const [a, b] = [await start("127.0.0.1", "10.1.0.0/16"), await start("127.0.0.2", "10.2.0.0/16")];
     const flow = packet("10.1.0.1", "10.2.0.1", 1000);
     for (const isBusy of [true, false]) {
-      for (const cipher of CIPHERS) {
+      // Those whose keys can be found in memory, by the salt.
+      for (const cipher of CIPHERS.filter(({ integrity }) => integrity === undefined)) {
         const spis = join(a, b, cipher);
         a.stack.send(flow);
         await until(() => a.plane.traffic(spis.a)!.outbound.packets > 0);
@@ -190,8 +191,8 @@ describe.skipIf(!mayRun)("a data worker", () => {
   }
 
   /** A child SA between the two. Says our SPIs, and 4 octets that only its keys have. */
-  function join(a: Host, b: Host, cipher: (typeof CIPHERS)[number]) {
-    const keys = { ab: random.octets(cipher.keyLength + 4), ba: random.octets(cipher.keyLength + 4) };
+  function join(a: Host, b: Host, cipher: EspCipher) {
+    const keys = { ab: random.octets(cipher.keymatLength), ba: random.octets(cipher.keymatLength) };
     const spis = { a: a.plane.allocateSpi()!, b: b.plane.allocateSpi()! };
     const install = (
       us: Host,
@@ -202,6 +203,7 @@ describe.skipIf(!mayRun)("a data worker", () => {
         inboundSpi: sa.spi,
         outboundSpi: sa.theirs,
         encryption: cipher.transform,
+        integrity: cipher.integrity,
         esn: false,
         inboundKey: sa.in.slice(),
         outboundKey: sa.out.slice(),
