@@ -303,7 +303,10 @@ export function chooseChild(
 ): AgreedChild | ChildRefusal {
   const { connection, sa, tsi, tsr } = request;
   const { ignoreKeyExchange = false, preferredGroup, replaces } = facts;
-  if (replaces === undefined && ikeSa.childSas.length >= ikeSa.machine.limits.childSaCount) {
+  // A rekeyed child SA stays beside its successor until the peer deletes it, which a bad one never does.
+  const { childSaCount } = ikeSa.machine.limits;
+  const limit = replaces === undefined ? childSaCount : 2 * childSaCount;
+  if (ikeSa.childSas.length >= limit) {
     const notifyType = NotifyType.NO_ADDITIONAL_SAS;
     return { child: "", notifyType, message: `this IKE SA has ${ikeSa.childSas.length} child SAs already` };
   }

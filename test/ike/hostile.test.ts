@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { ExchangeType, NotifyType } from "../../src/iana/ikev2-parameters.ts";
+import { ExchangeType, NotifyType, ProtocolId } from "../../src/iana/ikev2-parameters.ts";
 import { deleteChildSas, findNotify, notify } from "../../src/ike/payloads.ts";
 import type { Path } from "../../src/platform/address.ts";
+import { numberProposals } from "../../src/policy/transforms.ts";
 import { decodeMessage } from "../../src/wire/message.ts";
 import type { Payload } from "../../src/wire/payloads/payload.ts";
 import { expectClean, expectEstablished } from "../support/simulator/expectations.ts";
@@ -319,6 +320,27 @@ describe("a peer with the right keys", () => {
       expect(machine.endpoint.counters.internalErrors).toBe(0);
     }
   });
+});
+
+test("a peer that rekeys for ever and deletes nothing holds a bounded number of child SAs", () => {
+  const { peer, machine, link } = scriptedEstablished({ seed: 41 });
+  const [, , , tsi, tsr] = peer.authPayloads();
+  const { espProposals } = peer.policy.children[0]!;
+  const spiOf = (i: number) => Uint8Array.of(0, 0, 2, 1 + i);
+  for (let i = 0; i < 100; i++) {
+    const rekey: Payload = {
+      ...notify(NotifyType.REKEY_SA),
+      protocolId: ProtocolId.ESP,
+      spi: spiOf(i),
+    };
+    const proposals = numberProposals(espProposals, spiOf(i + 1));
+    const sa: Payload = { kind: "security-association", critical: false, proposals };
+    const nonce: Payload = { kind: "nonce", critical: false, nonce: peer.random.bytes(32) };
+    const request = { exchangeType: ExchangeType.CREATE_CHILD_SA, messageId: 2 + i };
+    peer.send(machine, peer.seal({ ...request, payloads: [rekey, sa, nonce, tsi!, tsr!] }));
+    link.take();
+  }
+  expect(machine.installed.size).toBe(32);
 });
 
 describe("a flood of IKE_SA_INIT", () => {
