@@ -117,6 +117,7 @@ export class Inbox {
       total: sealed.totalFragments,
       nextPayload: sealed.nextPayload,
       plaintext,
+      isFromStranger: ikeSa.state.name === "authenticating",
     });
     switch (result.kind) {
       case "whole":

@@ -8,6 +8,8 @@ export interface Fragment {
   /** Type of the first payload; only fragment 1 knows it. */
   readonly nextPayload: number;
   readonly plaintext: Uint8Array;
+  /** Its sender has keys, and nobody has authenticated it. */
+  readonly isFromStranger?: boolean;
 }
 
 export type ReassemblyResult =
@@ -57,7 +59,10 @@ export class Reassembly {
     if (collecting.length + plaintext.length > this.#limits.reassemblyLength) {
       return refused(`more than ${this.#limits.reassemblyLength} octets in fragments`);
     }
-    if (this.#budget.octets + plaintext.length > this.#limits.reassemblyTotalLength) {
+    // Anybody can come as far as to send fragments: half of the room is kept for those that we know.
+    const { reassemblyTotalLength } = this.#limits;
+    const room = fragment.isFromStranger === true ? reassemblyTotalLength / 2 : reassemblyTotalLength;
+    if (this.#budget.octets + plaintext.length > room) {
       return refused("too many octets in fragments of all peers");
     }
     collecting.parts.set(number, plaintext);

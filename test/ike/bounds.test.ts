@@ -112,6 +112,20 @@ describe("reassembly", () => {
     first.clear();
     expect(second.add(fragment(1, 2, { plaintext })).kind).toBe("need-more");
   });
+
+  test("keeps half of the room for peers that are known", () => {
+    const budget = { octets: 0 };
+    const limits = { reassemblyTotalLength: 100 };
+    const strangers = [1, 2, 3].map(() => make(limits, budget).reassembly);
+    const plaintext = new Uint8Array(25);
+    const results = strangers.map((reassembly) =>
+      reassembly.add(fragment(1, 2, { plaintext, isFromStranger: true })),
+    );
+    expect(results.map(({ kind }) => kind)).toEqual(["need-more", "need-more", "refused"]);
+    const { reassembly } = make(limits, budget);
+    expect(reassembly.add(fragment(1, 2, { plaintext })).kind).toBe("need-more");
+    expect(reassembly.add(fragment(2, 2, { plaintext })).kind).toBe("whole");
+  });
 });
 
 describe("a crypto provider that cannot", () => {
