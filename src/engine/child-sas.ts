@@ -84,13 +84,17 @@ export class ChildSas {
   /** Nothing goes out through the SA from now on; what is late still comes in for `lingerMs`. */
   remove(inboundSpi: number, lingerMs = 0): void {
     this.#installed.delete(inboundSpi);
-    this.#publish();
-    if (lingerMs === 0) this.#end(inboundSpi);
-    else
-      this.#lingering.set(
-        inboundSpi,
-        setTimeout(() => this.#end(inboundSpi), lingerMs),
-      );
+    try {
+      this.#publish();
+    } finally {
+      // Policies that do not fit are no reason to go on opening what arrives.
+      if (lingerMs === 0) this.#end(inboundSpi);
+      else
+        this.#lingering.set(
+          inboundSpi,
+          setTimeout(() => this.#end(inboundSpi), lingerMs),
+        );
+    }
   }
 
   #end(inboundSpi: number): void {

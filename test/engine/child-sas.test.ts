@@ -1,0 +1,19 @@
+import { expect, test } from "vitest";
+import { ChildSas } from "../../src/engine/child-sas.ts";
+import type { DataPlane } from "../../src/esp/index.ts";
+
+test("an SA that is removed goes also when the policies that stay do not fit", async () => {
+  const removed: number[] = [];
+  const dataPlane: Pick<DataPlane, "setPolicies" | "removeChildSa"> = {
+    setPolicies: () => {
+      throw new RangeError("no room");
+    },
+    removeChildSa: (inboundSpi) => {
+      removed.push(inboundSpi);
+      return Promise.resolve();
+    },
+  };
+  const childSas = new ChildSas(dataPlane as DataPlane);
+  expect(() => childSas.remove(0x1234)).toThrow("no room");
+  expect(removed).toEqual([0x1234]);
+});
