@@ -1,9 +1,10 @@
-// Outbound, one batch: 1 parse the inner packet  2 match the SPD  3 find the SA  4 check limits  5 number
-//   6 write header and trailer  7 seal all packets of a kernel in one call, from where they lie into the send slab
+// Outbound, one batch: 1 parse the inner packet  2 match the SPD  3 find the SA  4 cut a super-packet  5 check limits  6 number
+//   7 write header and trailer  8 seal all packets of a kernel in one call, from where they lie into the send slab; pieces of
+//   a super-packet are put together in the slab and sealed there
 
 import { IV_OFFSET, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6, SEQUENCE_OFFSET, TRAILER_LENGTH } from "./esp-header";
 import { family, parseInnerPacket, totalLength } from "./inner-packet";
-import { addJob, beginJobs, sealJobs } from "./jobs";
+import { addJob, beginJobs, isFull, sealJobs } from "./jobs";
 import {
   DESCRIPTOR_COUNT,
   DESCRIPTOR_SIZE,
@@ -24,12 +25,18 @@ import {
 import { Descriptor, Sa } from "./records";
 import { countStatus, findOutboundSa, noteUse, wouldExceedLimits } from "./sad";
 import { region } from "./scratch";
+import { beginSegments, completeChecksum, isSuperPacket, segmentLength, writeSegment } from "./segment";
 import { activeSnapshot, findPolicy } from "./spd";
 
 /** The longest payload of UDP over IPv4. */
 const DATAGRAM_LIMIT: u32 = 65507;
+/** No segment, but the packet as it is. */
+const WHOLE: i32 = -1;
 
-/** Encapsulates the inner packets of descriptors `first` to `first + count - 1`; their ESP packets lie back to back from the start of the send slab. */
+/**
+ * Encapsulates the inner packets of descriptors `first` to `first + count - 1`; their ESP packets lie back to back from the
+ * start of the send slab. What became of a packet is counted for each of its segments.
+ */
 export function espEncapsulateBatch(first: u32, count: u32): void {
   if (<u64>first + <u64>count > <u64>DESCRIPTOR_COUNT) return;
   const snapshot = activeSnapshot();
@@ -39,20 +46,24 @@ export function espEncapsulateBatch(first: u32, count: u32): void {
   beginJobs();
   for (let i: u32 = 0; i < count; i++, at += DESCRIPTOR_SIZE) {
     const descriptor = changetype<Descriptor>(at);
-    descriptor.result = 0;
+    descriptor.result = <u32>cursor;
     descriptor.resultLength = 0;
     descriptor.sa = <u32>NO_SLOT;
     descriptor.sequence = 0;
     descriptor.job = 0;
-    descriptor.status = encapsulate(descriptor, snapshot, cursor, end);
+    descriptor.segmentLength = 0;
+    descriptor.segmentCount = 0;
+    descriptor.status = encapsulate(descriptor, snapshot, end);
+    if (descriptor.resultLength == 0) descriptor.result = 0;
     countStatus(descriptor.sa, descriptor.status);
     cursor += descriptor.resultLength;
   }
   sealJobs();
 }
 
-function encapsulate(descriptor: Descriptor, snapshot: usize, destination: usize, end: usize): u32 {
+function encapsulate(descriptor: Descriptor, snapshot: usize, end: usize): u32 {
   const inner: usize = descriptor.source;
+  const header: usize = descriptor.header;
   if (!parseInnerPacket(inner, descriptor.length)) return STATUS_RUNT;
 
   const policy = findPolicy(snapshot);
@@ -62,34 +73,67 @@ function encapsulate(descriptor: Descriptor, snapshot: usize, destination: usize
   if (!sa) return STATUS_NO_SA;
   descriptor.sa = policy.sa;
 
-  const padLength = (0 - (totalLength + TRAILER_LENGTH)) & (sa.unit - 1);
-  const textLength = totalLength + padLength + TRAILER_LENGTH;
+  if (header == 0) return encapsulatePacket(descriptor, sa, totalLength, WHOLE, end);
+  if (isSuperPacket(header)) return encapsulateSegments(descriptor, sa, end);
+  if (!completeChecksum(inner, header)) return STATUS_RUNT;
+  return encapsulatePacket(descriptor, sa, totalLength, WHOLE, end);
+}
+
+/** All segments, or as many as limits and room allow: the rest is dropped and counted. */
+function encapsulateSegments(descriptor: Descriptor, sa: Sa, end: usize): u32 {
+  const count = beginSegments(descriptor.source, descriptor.header);
+  if (count == 0) return STATUS_RUNT;
+  for (let i: u32 = 0; i < count; i++) {
+    const status = encapsulatePacket(descriptor, sa, segmentLength(i), <i32>i, end);
+    if (status == STATUS_OK) continue;
+    // The caller counts one: the first, or the super-packet as a whole.
+    for (let left = count - max<u32>(i, 1); left > 0; left--) countStatus(descriptor.sa, status);
+    return i == 0 ? status : STATUS_OK;
+  }
+  return STATUS_OK;
+}
+
+/** Adds the ESP packet of `length` octets of inner packet to the result: segment `segment` of the descriptor's packet, or all of it. */
+function encapsulatePacket(descriptor: Descriptor, sa: Sa, length: u32, segment: i32, end: usize): u32 {
+  const destination: usize = descriptor.result + descriptor.resultLength;
+  const padLength = (0 - (length + TRAILER_LENGTH)) & (sa.unit - 1);
+  const textLength = length + padLength + TRAILER_LENGTH;
   const textOffset = IV_OFFSET + sa.ivLength;
   const espLength = textOffset + textLength + sa.icvLength;
   if (espLength > DATAGRAM_LIMIT || <usize>espLength > end - destination) return STATUS_TOO_LONG;
 
-  if (wouldExceedLimits(sa, totalLength)) return STATUS_LIMIT_REACHED;
+  if (wouldExceedLimits(sa, length)) return STATUS_LIMIT_REACHED;
   const sequence = nextSequence(sa);
   if (sequence == 0) return STATUS_SEQUENCE_EXHAUSTED;
-  noteUse(sa, totalLength);
+  noteUse(sa, length);
 
-  writeTrailer(inner + totalLength, padLength);
+  let source: usize = descriptor.source;
+  if (segment != WHOLE) {
+    source = destination + textOffset;
+    writeSegment(source, <u32>segment);
+  }
+  writeTrailer(source + length, padLength);
   store<u32>(destination, bswap<u32>(sa.spi));
   store<u32>(destination, bswap<u32>(<u32>sequence), SEQUENCE_OFFSET);
   // The IV of CBC is the kernel's to make, from the number in the nonce.
   if (sa.ivLength == 8) store<u64>(destination + IV_OFFSET, bswap<u64>(sequence));
 
+  if (isFull()) {
+    sealJobs();
+    beginJobs();
+  }
   const job = addJob(sa, destination, sequence);
   job.salt = sa.salt;
   job.ivFirst = bswap<u32>(<u32>(sequence >> 32));
   job.ivSecond = bswap<u32>(<u32>sequence);
-  job.source = <u32>inner;
+  job.source = <u32>source;
   job.destination = <u32>destination + textOffset;
   job.length = textLength;
   job.tag = <u32>destination + textOffset + textLength;
 
-  descriptor.result = <u32>destination;
-  descriptor.resultLength = espLength;
+  descriptor.resultLength += espLength;
+  if (descriptor.segmentCount == 0) descriptor.segmentLength = espLength;
+  descriptor.segmentCount++;
   descriptor.sequence = sequence;
   return STATUS_OK;
 }

@@ -1,4 +1,5 @@
 export { chachaExpandKey, chachaOpenBatch, chachaSealBatch } from "./chacha20-poly1305";
+export { espCoalesceBatch, espSplitWrite } from "./coalesce";
 export { espDecapsulateBatch } from "./decapsulate";
 export { espEncapsulateBatch } from "./encapsulate";
 export {

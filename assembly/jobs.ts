@@ -9,6 +9,7 @@ import {
   ALGORITHM_AES_GCM,
   ALGORITHM_AES_GMAC,
   ALGORITHM_CHACHA20_POLY1305,
+  DESCRIPTOR_COUNT,
   JOB_SIZE,
   SA_FLAG_ESN,
   WORKER_CHACHA_JOBS_OFFSET,
@@ -30,6 +31,11 @@ export function beginJobs(): void {
   chachaCount = 0;
   gmacCount = 0;
   etmCount = 0;
+}
+
+/** Whether an array may have no room for another job. */
+export function isFull(): bool {
+  return gcmCount + chachaCount + gmacCount + etmCount >= <u32>DESCRIPTOR_COUNT;
 }
 
 /**

@@ -189,7 +189,7 @@ export const TAG_LENGTH = 16;
 
 export const WORKER_BASE = 185597952;
 export const WORKER_COUNT = 5;
-export const WORKER_SIZE = 9437184;
+export const WORKER_SIZE = 9568256;
 
 /** u32, the worker, atomic: raised once a round; the host waits for it before it reuses what it took away. */
 export const WORKER_EPOCH_OFFSET = 0;
@@ -201,6 +201,15 @@ export const WORKER_CLOCK_OFFSET = 256;
 export const WORKER_COMMAND_OFFSET = 320;
 export const COMMAND_RUN = 0;
 export const COMMAND_STOP = 1;
+/** Tallies of the system calls that move packets, TALLY_*, written by the worker: f64 calls, packets and octets, then f64 for each
+ * class of packets in a call: 1, 2 to 3, 4 to 7 and so on, the last is 128 and more. */
+export const WORKER_TALLIES_OFFSET = 512;
+export const TALLY_TUN_READ = 0;
+export const TALLY_TUN_WRITE = 1;
+export const TALLY_UDP_RECEIVE = 2;
+export const TALLY_UDP_TRANSMIT = 3;
+export const TALLY_CLASS_COUNT = 8;
+export const TALLY_SIZE = 96;
 /** Packet descriptors of the current batch. */
 export const WORKER_DESCRIPTORS_OFFSET = 4096;
 export const DESCRIPTOR_COUNT = 1024;
@@ -212,9 +221,13 @@ export const WORKER_GMAC_JOBS_OFFSET = 266240;
 /** What kernels need beside the packet; each instance has its own. */
 export const WORKER_SCRATCH_OFFSET = 331776;
 export const WORKER_SCRATCH_SIZE = 262144;
-/** msghdr, iovec, control and names of system calls: the platform's own record. */
-export const WORKER_IO_OFFSET = 593920;
-export const WORKER_IO_SIZE = 262144;
+/** What a decapsulated batch becomes at the TUN device: a list of writes, of u32 each:
+ * how many pieces, the SA's slot, then address and length of each piece. */
+export const WORKER_WRITES_OFFSET = 593920;
+export const WORKER_WRITES_SIZE = 16384;
+/** u32 addresses: the flows that may still grow while a batch is coalesced. */
+export const WORKER_FLOWS_OFFSET = 610304;
+export const FLOW_COUNT = 16;
 /** IKE datagrams on their way to the host: a ring with one writer (the worker) and one reader (the host). */
 export const WORKER_MAILBOX_OFFSET = 856064;
 export const MAILBOX_SIZE = 1048576;
@@ -239,6 +252,37 @@ export const SEND_SLAB_SIZE = 1638400;
 export const WORKER_RECEIVE_OFFSET = 4853760;
 export const RECEIVE_SLOT_SIZE = 66560;
 export const RECEIVE_SLOT_COUNT = 64;
+/** msghdr, iovec, control and names of system calls: the platform's own record. */
+export const WORKER_IO_OFFSET = 9113600;
+export const WORKER_IO_SIZE = 393216;
+
+// ---- virtio_net_hdr: what lies before each packet of a TUN device with offloads (linux/virtio_net.h) ------------------
+
+/** u8: VNET_NEEDS_CHECKSUM when the transport checksum holds the sum of its pseudo-header only. */
+export const VNET_FLAGS_OFFSET = 0;
+export const VNET_NEEDS_CHECKSUM = 1;
+/** u8: what a super-packet is to be cut into; VNET_ECN beside it means that CWR belongs to the first segment only. */
+export const VNET_KIND_OFFSET = 1;
+export const VNET_NONE = 0;
+export const VNET_TCP_IPV4 = 1;
+export const VNET_TCP_IPV6 = 4;
+export const VNET_UDP = 5;
+export const VNET_ECN = 128;
+/** u16: octets of all headers. */
+export const VNET_HEADERS_LENGTH_OFFSET = 2;
+/** u16: octets of payload in each segment but the last. */
+export const VNET_SEGMENT_LENGTH_OFFSET = 4;
+/** u16 each: where the transport header begins, and where in it the checksum is. */
+export const VNET_CHECKSUM_START_OFFSET = 6;
+export const VNET_CHECKSUM_OFFSET_OFFSET = 8;
+export const VNET_HEADER_SIZE = 10;
+
+/** What espCoalesceBatch may do: each is a bit. */
+export const COALESCE_HEADERS = 1;
+export const COALESCE_TCP = 2;
+export const COALESCE_UDP = 4;
+/** Packets in one super-packet: what older kernels take of UDP. */
+export const COALESCE_LIMIT = 64;
 
 // ---- Packet descriptor -----------------------------------------------------------------------------------------------
 
@@ -256,6 +300,21 @@ export const DESCRIPTOR_SA_OFFSET = 20;
 export const DESCRIPTOR_SEQUENCE_OFFSET = 24;
 /** u32, the kernel: address of the packet's AEAD job while the batch runs, 0 is none. */
 export const DESCRIPTOR_JOB_OFFSET = 32;
+/** u32, outbound: address of the virtio_net_hdr of the packet at source, 0 is none. */
+export const DESCRIPTOR_HEADER_OFFSET = 36;
+/** u32 each, the kernel. Outbound: octets of each ESP packet of the result but the last, which may be shorter, and how many there are.
+ * Inbound: octets of payload of each packet of a group, and how many there are; both at its first. */
+export const DESCRIPTOR_SEGMENT_LENGTH_OFFSET = 40;
+export const DESCRIPTOR_SEGMENT_COUNT_OFFSET = 44;
+/** u32, the kernel, inbound: address of the descriptor that follows in the group, 0 is none. */
+export const DESCRIPTOR_NEXT_OFFSET = 48;
+/** u32, the kernel, inbound: address of the last descriptor of a group; 0 for one that is not its first. */
+export const DESCRIPTOR_LAST_OFFSET = 52;
+/** u32, the kernel, inbound: the TCP sequence number that continues the group. */
+export const DESCRIPTOR_CONTINUES_OFFSET = 56;
+/** u16 each, the kernel, inbound: where the transport header and where the payload begin in the packet. */
+export const DESCRIPTOR_TRANSPORT_OFFSET = 60;
+export const DESCRIPTOR_PAYLOAD_OFFSET = 62;
 export const DESCRIPTOR_SIZE = 64;
 /** Padding, pad length and next header (RFC 4303 section 2.4): at most 15 + 2 octets. */
 export const TRAILER_ROOM = 24;

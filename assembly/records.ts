@@ -1,15 +1,23 @@
 // The records of layout.ts as classes; the compiler compares the two.
 
 import {
+  DESCRIPTOR_CONTINUES_OFFSET,
+  DESCRIPTOR_HEADER_OFFSET,
   DESCRIPTOR_JOB_OFFSET,
+  DESCRIPTOR_LAST_OFFSET,
   DESCRIPTOR_LENGTH_OFFSET,
+  DESCRIPTOR_NEXT_OFFSET,
+  DESCRIPTOR_PAYLOAD_OFFSET,
   DESCRIPTOR_RESULT_LENGTH_OFFSET,
   DESCRIPTOR_RESULT_OFFSET,
   DESCRIPTOR_SA_OFFSET,
+  DESCRIPTOR_SEGMENT_COUNT_OFFSET,
+  DESCRIPTOR_SEGMENT_LENGTH_OFFSET,
   DESCRIPTOR_SEQUENCE_OFFSET,
   DESCRIPTOR_SIZE,
   DESCRIPTOR_SOURCE_OFFSET,
   DESCRIPTOR_STATUS_OFFSET,
+  DESCRIPTOR_TRANSPORT_OFFSET,
   JOB_AAD_LENGTH_OFFSET,
   JOB_AAD_OFFSET,
   JOB_AAD_ROOM_OFFSET,
@@ -165,6 +173,14 @@ export class Descriptor {
   sa: u32;
   sequence: u64;
   job: u32;
+  header: u32;
+  segmentLength: u32;
+  segmentCount: u32;
+  next: u32;
+  last: u32;
+  continues: u32;
+  transport: u16;
+  payload: u16;
 }
 if (
   offsetof<Descriptor>("source") != DESCRIPTOR_SOURCE_OFFSET ||
@@ -175,6 +191,14 @@ if (
   offsetof<Descriptor>("sa") != DESCRIPTOR_SA_OFFSET ||
   offsetof<Descriptor>("sequence") != DESCRIPTOR_SEQUENCE_OFFSET ||
   offsetof<Descriptor>("job") != DESCRIPTOR_JOB_OFFSET ||
+  offsetof<Descriptor>("header") != DESCRIPTOR_HEADER_OFFSET ||
+  offsetof<Descriptor>("segmentLength") != DESCRIPTOR_SEGMENT_LENGTH_OFFSET ||
+  offsetof<Descriptor>("segmentCount") != DESCRIPTOR_SEGMENT_COUNT_OFFSET ||
+  offsetof<Descriptor>("next") != DESCRIPTOR_NEXT_OFFSET ||
+  offsetof<Descriptor>("last") != DESCRIPTOR_LAST_OFFSET ||
+  offsetof<Descriptor>("continues") != DESCRIPTOR_CONTINUES_OFFSET ||
+  offsetof<Descriptor>("transport") != DESCRIPTOR_TRANSPORT_OFFSET ||
+  offsetof<Descriptor>("payload") != DESCRIPTOR_PAYLOAD_OFFSET ||
   offsetof<Descriptor>() > <usize>DESCRIPTOR_SIZE
 ) {
   ERROR("Descriptor and layout.ts disagree");

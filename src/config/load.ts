@@ -57,6 +57,7 @@ export function parseConfig({ text, file, isReadableByOthers = false }: ConfigTe
       natTraversalPort: entries.listen?.natTraversalPort ?? NAT_TRAVERSAL_PORT,
     },
     tun: { name: entries.tun ?? DEFAULT_TUN_NAME, mtu: entries.mtu ?? DEFAULT_MTU },
+    offloads: entries.offloads ?? "auto",
     log: { level: entries.log?.level ?? "info", format: entries.log?.format ?? "human" },
     socket: resolve(folder, entries.socket ?? DEFAULT_SOCKET),
     stateDirectory: resolve(folder, entries.state ?? DEFAULT_STATE_DIRECTORY),

@@ -78,6 +78,7 @@ export const fileSchema = mapping(
     listen: v.optional(v.lazy((input) => (isMapping(input) ? listenMapping : listenAddresses))),
     mtu: v.optional(textOrNumber(parseMtu)),
     tun: v.optional(text(parseTunName)),
+    offloads: v.optional(oneOf(["auto", "off"])),
     log: v.optional(
       mapping({
         level: v.optional(oneOf(["debug", "info", "warning", "error"])),
@@ -87,7 +88,7 @@ export const fileSchema = mapping(
     socket: v.optional(text(parsePath)),
     state: v.optional(text(parsePath)),
   },
-  ["gateway", "radius", "killSwitch", "offloads", "workers"],
+  ["gateway", "radius", "killSwitch", "workers"],
 );
 
 export type ConfigFile = v.InferOutput<typeof fileSchema>;

@@ -15,6 +15,8 @@ export interface EngineConfig {
     /** Octets of an inner packet. */
     readonly mtu: number;
   };
+  /** "auto" (the default): whatever the kernel has of segmentation and coalescing. "off": packet by packet. */
+  readonly offloads?: "auto" | "off";
   /** Absolute path of a directory that outlives us: what the next start must clean up. */
   readonly stateDirectory: string;
 }

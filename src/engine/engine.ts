@@ -52,6 +52,9 @@ export class Engine implements EngineControl {
       onFailure: (error) => {
         if (engine !== undefined) engine.#dataPlaneFailed(error);
       },
+      onRefusal: (what) => {
+        if (engine !== undefined) engine.#reportRefusal(what);
+      },
     });
     engine = new Engine({ config, host, open, onEvent });
     try {
@@ -196,6 +199,8 @@ export class Engine implements EngineControl {
   #begin(): void {
     const fault = this.#routes.faultOf(this.#config.connections);
     if (fault !== undefined) throw new PolicyError(fault, { code: "CONFIG" });
+    const { refusals } = this.#open;
+    if (refusals.length > 0) this.#reportRefusal(refusals.join("; "));
     this.#childSas.protect(this.#config.connections);
     this.#routes.replace(this.#config.connections);
     for (const policy of this.#config.connections) this.#adopt(policy);
@@ -279,6 +284,17 @@ export class Engine implements EngineControl {
     this.#onEvent({ name: "data-plane-failed", level: "error", connection: undefined, message, facts: {} });
   }
 
+  #reportRefusal(what: string): void {
+    const message = `an offload is not used: ${what}`;
+    this.#onEvent({
+      name: "offload-refused",
+      level: "info",
+      connection: undefined,
+      message,
+      facts: { what },
+    });
+  }
+
   #transmit(octets: Uint8Array, path: Path): void {
     const needsMarker = path.local.port === this.#config.listen.natTraversalPort;
     const datagram = needsMarker ? encodeNonEspMarker(octets) : octets;
@@ -346,7 +362,7 @@ function messageOf(error: unknown): string {
 
 /** The first part of the configuration that is tied to devices and sockets and differs. */
 function firstFixedDifference(before: EngineConfig, after: EngineConfig): string | undefined {
-  const fixed = ["listen", "tun", "stateDirectory"] as const;
+  const fixed = ["listen", "tun", "offloads", "stateDirectory"] as const;
   return fixed.find((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]));
 }
 

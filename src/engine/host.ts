@@ -22,6 +22,8 @@ export interface IkeListener {
   onIkeDatagram(datagram: IkeDatagram): void;
   /** The data plane has ended by itself: no packet moves from now on, and nothing leaves in clear. */
   onFailure(error: Error): void;
+  /** The kernel does not do an offload after all, as a sentence says. Packets go the plain way. */
+  onRefusal(what: string): void;
 }
 
 /** Devices, sockets and the data plane between them. */
@@ -32,6 +34,8 @@ export interface OpenHost {
   readonly tunName: string;
   /** Open sockets, "address:port". */
   readonly listening: readonly string[];
+  /** Offloads that the kernel refused at once, as sentences. */
+  readonly refusals: readonly string[];
   /** Stops the data plane, zeroes its keys, closes sockets and the device. */
   close(): Promise<void>;
 }

@@ -35,7 +35,7 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
   };
   try {
     const sockets = openSockets(systemCalls, config, descriptors);
-    const tun: OpenTun = openTun(systemCalls, config.tun);
+    const tun: OpenTun = openTun(systemCalls, { ...config.tun, offloads: offloadsOf(config) });
     descriptors.push(tun.descriptor);
     // The kernel's own solicitations would match no policy and look like traffic that was dropped.
     network.withholdLinkLocal(tun.name);
@@ -48,6 +48,7 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
       sockets,
       onIkeDatagram: listener.onIkeDatagram,
       onFailure: listener.onFailure,
+      onRefusal: listener.onRefusal,
     });
     return {
       dataPlane,
@@ -58,6 +59,7 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
       ),
       tunName: tun.name,
       listening: listeningOn(config),
+      refusals: [tun, ...sockets.map(({ socket }) => socket)].flatMap(({ refusals }) => refusals),
       close: async () => {
         await dataPlane.stop();
         closeAll();
@@ -71,16 +73,23 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
 
 function openSockets(
   systemCalls: SystemCalls,
-  { listen }: EngineConfig,
+  config: EngineConfig,
   descriptors: number[],
 ): PumpSocket<OpenUdpSocket>[] {
+  const { listen } = config;
   return listen.addresses.flatMap((address) =>
     [listen.port, listen.natTraversalPort].map((port) => {
-      const socket = openUdpSocket(systemCalls, { address, port });
+      const carriesEsp = port === listen.natTraversalPort;
+      const offloads = carriesEsp ? offloadsOf(config) : "off";
+      const socket = openUdpSocket(systemCalls, { address, port, offloads });
       descriptors.push(socket.descriptor);
-      return { socket, carriesEsp: port === listen.natTraversalPort };
+      return { socket, carriesEsp };
     }),
   );
+}
+
+function offloadsOf({ offloads = "auto" }: EngineConfig): "auto" | "off" {
+  return offloads;
 }
 
 /** "192.0.2.1:500", "[::]:4500". */

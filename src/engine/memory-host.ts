@@ -38,6 +38,7 @@ export function createMemoryHost(host: WireHost): MemoryMachine {
       tun: device,
       sockets,
       onIkeDatagram: listener.onIkeDatagram,
+      onRefusal: listener.onRefusal,
     });
     return Promise.resolve({
       dataPlane,
@@ -45,6 +46,7 @@ export function createMemoryHost(host: WireHost): MemoryMachine {
       sender: host,
       tunName: device.name,
       listening: listeningOn(config),
+      refusals: [],
       close: async () => {
         await dataPlane.stop();
         for (const { socket } of sockets) socket.close();

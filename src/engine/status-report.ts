@@ -33,7 +33,7 @@ export function describeEngine(facts: EngineFacts): EngineStatus {
     listen: facts.open.listening,
     connections: facts.connections.map((connection) => describeConnection(connection, facts)),
     ike: describeIke(facts.endpoint.counters),
-    dataPlane: { drops: facts.open.dataPlane.drops },
+    dataPlane: { drops: facts.open.dataPlane.drops, systemCalls: facts.open.dataPlane.tallies },
   };
 }
 

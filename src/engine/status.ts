@@ -61,7 +61,22 @@ export interface IkeStatus {
   readonly drops: Readonly<Record<string, number>>;
 }
 
+/** What one kind of system call moved. Only calls that moved something count. */
+interface SystemCallStatus {
+  readonly calls: number;
+  readonly packets: number;
+  readonly octets: number;
+  /** Calls by how many packets each moved: 1, 2 to 3, 4 to 7, 8 to 15, 16 to 31, 32 to 63, 64 to 127, 128 and more. */
+  readonly batchSizes: readonly number[];
+}
+
 interface DataPlaneStatus {
   /** Packets that belong to no SA, by cause: { noSa: 12 }. */
   readonly drops: Readonly<Record<string, number>>;
+  readonly systemCalls: {
+    readonly tunRead: SystemCallStatus;
+    readonly tunWrite: SystemCallStatus;
+    readonly udpReceive: SystemCallStatus;
+    readonly udpTransmit: SystemCallStatus;
+  };
 }

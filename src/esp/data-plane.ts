@@ -33,6 +33,7 @@ import { type ChildSaTraffic, Sad } from "./sad.ts";
 import { SelectorTable } from "./selector-table.ts";
 import { type DataPolicy, Spd } from "./spd.ts";
 import { type Drops, dropsAt } from "./status.ts";
+import { readTallies, type TrafficTallies } from "./tally.ts";
 import { WorkerThread } from "./worker-thread.ts";
 
 export type { IkeDatagram } from "./mailbox.ts";
@@ -40,6 +41,7 @@ export type { PumpSocket } from "./pump.ts";
 export type { SaTraffic } from "./sa-slot.ts";
 export type { ChildSaTraffic } from "./sad.ts";
 export type { DataPolicy } from "./spd.ts";
+export type { TallyView, TrafficTallies } from "./tally.ts";
 
 /** A child SA as the engine installs it. What the IKE machine negotiated fits as it is; the settings beside it are optional. */
 export interface ChildSaInstallation {
@@ -90,6 +92,8 @@ export interface DataPlane {
   traffic(inboundSpi: number): ChildSaTraffic | undefined;
   /** Drops of packets that belong to no SA, by cause. */
   readonly drops: Drops;
+  /** What the worker's system calls moved, IKE included. */
+  readonly tallies: TrafficTallies;
   /** Makes the worker look around now. */
   wake(): void;
   /** Stops the pump, then zeroes every key. Devices and sockets stay open: they are the caller's. Settles within three seconds. */
@@ -102,6 +106,8 @@ interface CommonFacts {
   readonly random: Random;
   /** Called with each IKE datagram, in order, marker stripped; never from within another call into the data plane. */
   readonly onIkeDatagram: (datagram: IkeDatagram) => void;
+  /** Told, in a sentence, when the kernel does not do an offload that it promised; packets go the plain way from then on. */
+  readonly onRefusal?: (what: string) => void;
 }
 
 /** What runs the pump. */
@@ -134,6 +140,7 @@ export async function startDataPlane(
     systemCalls: facts.systemCalls,
     facts: { memory, worker: WORKER, tun, sockets },
     onMail: () => mail.ring(),
+    onRefusal: facts.onRefusal ?? (() => {}),
     onFailure: (error) => {
       quiescence.stop();
       onFailure(error);
@@ -172,6 +179,7 @@ export function startMemoryDataPlane(
     tun,
     sockets,
     clock: createMonotonicClock(),
+    onRefusal: facts.onRefusal ?? (() => {}),
     ring: () => {}, // the rounds are followed by a look into the mailbox anyway
   });
   const poller = new MemoryPoller([tun, ...sockets.map(({ socket }) => socket)]);
@@ -258,6 +266,9 @@ function createDataPlane({
     traffic: (inboundSpi) => sad.traffic(inboundSpi),
     get drops() {
       return dropsAt(words, WORKER_BASE + WORKER * WORKER_SIZE + WORKER_COUNTERS_OFFSET);
+    },
+    get tallies() {
+      return readTallies(memory, WORKER);
     },
     wake: () => driver.wake(),
     stop: async () => {

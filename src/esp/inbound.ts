@@ -1,38 +1,45 @@
 // Inbound, all in one data worker, socket by socket:
-//   1 receive a batch into the receive slots    the platform
+//   1 receive a batch into the receive slots    the platform; a message may be several datagrams of one sender
 //   2 tell ESP from IKE and keepalives          this file (RFC 3948 section 2); IKE goes to the mailbox
-//   3 look the SPI up  4 check the window  5 open in place  6 check what was inside      the kernel
-//   7 write to the TUN device
+//   3 look the SPI up  4 check the window  5 open in place  6 check what was inside  7 coalesce by flow    the kernel
+//   8 write to the TUN device
 
 import {
+  COALESCE_HEADERS,
+  COALESCE_TCP,
+  COALESCE_UDP,
+  DESCRIPTOR_COUNT,
   DESCRIPTOR_LENGTH_OFFSET,
-  DESCRIPTOR_RESULT_LENGTH_OFFSET,
-  DESCRIPTOR_RESULT_OFFSET,
-  DESCRIPTOR_SA_OFFSET,
   DESCRIPTOR_SIZE,
   DESCRIPTOR_SOURCE_OFFSET,
-  DESCRIPTOR_STATUS_OFFSET,
   RECEIVE_SLOT_COUNT,
   SA_BASE,
   SA_COUNTERS_OFFSET,
   SA_SLOT_SIZE,
   STATUS_DEVICE_REFUSED,
   STATUS_MAILBOX_FULL,
-  STATUS_OK,
   STATUS_RUNT,
+  TALLY_TUN_WRITE,
+  TALLY_UDP_RECEIVE,
   WORKER_BASE,
   WORKER_COUNTERS_OFFSET,
   WORKER_DESCRIPTORS_OFFSET,
   WORKER_SIZE,
+  WORKER_WRITES_OFFSET,
 } from "../../assembly/layout.ts";
 import type { Tun } from "../platform/tun/tun.ts";
 import type { UdpSocket } from "../platform/udp/udp-socket.ts";
 import { NON_ESP_MARKER_LENGTH } from "../wire/udp-encapsulation.ts";
 import type { Kernel } from "./kernel.ts";
 import type { MailboxWriter } from "./mailbox.ts";
+import { Tally } from "./tally.ts";
 import { incrementU64 } from "./words.ts";
 
 const KEEPALIVE_OCTET = 0xff;
+/** What one round should bring at most: what waits on the outbound side waits no longer than these take to open. */
+const BURST_OCTETS = 262_144;
+/** Messages that are asked for even when each is large. */
+const FEWEST_MESSAGES = 4;
 
 export class Inbound {
   readonly #octets: Uint8Array;
@@ -41,6 +48,15 @@ export class Inbound {
   readonly #tun: Tun;
   readonly #mailbox: MailboxWriter;
   readonly #region: number;
+  readonly #receiveTally: Tally;
+  readonly #writeTally: Tally;
+  readonly #onRefusal: (what: string) => void;
+  /** COALESCE_*: what is put together for the TUN device. */
+  #kinds: number;
+  /** Messages to ask for: fewer when the last ones were large. */
+  #limit = RECEIVE_SLOT_COUNT;
+  /** ESP packets of the round that the kernel has not seen yet. */
+  #count = 0;
   /** IKE datagrams put into the mailbox, ever. */
   #mailCount = 0;
 
@@ -50,6 +66,8 @@ export class Inbound {
     readonly worker: number;
     readonly tun: Tun;
     readonly mailbox: MailboxWriter;
+    /** Told, once, when the TUN device does not take super-packets. */
+    readonly onRefusal: (what: string) => void;
   }) {
     this.#octets = new Uint8Array(facts.memory.buffer);
     this.#words = new Uint32Array(facts.memory.buffer);
@@ -57,6 +75,12 @@ export class Inbound {
     this.#tun = facts.tun;
     this.#mailbox = facts.mailbox;
     this.#region = WORKER_BASE + facts.worker * WORKER_SIZE;
+    this.#receiveTally = new Tally(facts.memory, facts.worker, TALLY_UDP_RECEIVE);
+    this.#writeTally = new Tally(facts.memory, facts.worker, TALLY_TUN_WRITE);
+    this.#onRefusal = facts.onRefusal;
+    const { headerLength, tcp, udp } = facts.tun.offloads;
+    this.#kinds =
+      (headerLength > 0 ? COALESCE_HEADERS : 0) | (tcp ? COALESCE_TCP : 0) | (udp ? COALESCE_UDP : 0);
   }
 
   get mailCount(): number {
@@ -65,66 +89,116 @@ export class Inbound {
 
   /** One batch from a socket to the TUN device and the mailbox. Returns how many datagrams there were. */
   round(socket: UdpSocket, carriesEsp: boolean): number {
-    const received = socket.receive(RECEIVE_SLOT_COUNT);
-    let count = 0;
-    for (let index = 0; index < received; index++) {
-      if (carriesEsp) count = this.#sort(socket, index, count);
-      else this.#deliverIke(socket, index, 0);
+    const received = socket.receive(this.#limit);
+    if (received === 0) return 0;
+    let datagrams = 0;
+    let octets = 0;
+    for (let message = 0; message < received; message++) {
+      const at = socket.receivedAt(message);
+      const length = socket.receivedLength(message);
+      const segmentLength = socket.receivedSegmentLength(message) || length;
+      let offset = 0;
+      // An empty datagram is one too.
+      do {
+        const here = Math.min(segmentLength, length - offset);
+        if (carriesEsp) this.#sort(socket, message, at + offset, here);
+        else this.#deliverIke(socket, message, at + offset, here);
+        offset += segmentLength;
+        datagrams++;
+      } while (offset < length);
+      octets += length;
     }
-    if (count > 0) {
-      this.#kernel.espDecapsulateBatch(0, count);
-      for (let index = 0; index < count; index++) this.#writeResult(index);
-    }
-    return received;
+    this.#deliver();
+    this.#receiveTally.add(datagrams, octets);
+    this.#limit =
+      octets > BURST_OCTETS
+        ? Math.max(this.#limit >>> 1, FEWEST_MESSAGES)
+        : Math.min(this.#limit << 1, RECEIVE_SLOT_COUNT);
+    return datagrams;
   }
 
-  /** RFC 3948 section 2. Returns how many ESP packets there are now. */
-  #sort(socket: UdpSocket, index: number, count: number): number {
-    const at = socket.receivedAt(index);
-    const length = socket.receivedLength(index);
+  /** RFC 3948 section 2. */
+  #sort(socket: UdpSocket, message: number, at: number, length: number): void {
     const octets = this.#octets;
-    if (length === 1 && octets[at] === KEEPALIVE_OCTET) return count;
+    if (length === 1 && octets[at] === KEEPALIVE_OCTET) return;
     if (length < NON_ESP_MARKER_LENGTH) {
       this.#countAtWorker(STATUS_RUNT);
-      return count;
+      return;
     }
     if ((octets[at]! | octets[at + 1]! | octets[at + 2]! | octets[at + 3]!) === 0) {
-      this.#deliverIke(socket, index, NON_ESP_MARKER_LENGTH);
-      return count;
+      this.#deliverIke(socket, message, at + NON_ESP_MARKER_LENGTH, length - NON_ESP_MARKER_LENGTH);
+      return;
     }
-    const descriptor = this.#descriptor(count);
+    if (this.#count === DESCRIPTOR_COUNT) this.#deliver();
+    const descriptor = (this.#region + WORKER_DESCRIPTORS_OFFSET + this.#count * DESCRIPTOR_SIZE) >>> 2;
     this.#words[descriptor + DESCRIPTOR_SOURCE_OFFSET / 4] = at;
     this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4] = length;
-    return count + 1;
+    this.#count++;
   }
 
-  #deliverIke(socket: UdpSocket, index: number, markerLength: number): void {
+  #deliverIke(socket: UdpSocket, message: number, address: number, length: number): void {
     const isTaken = this.#mailbox.put({
-      address: socket.receivedAt(index) + markerLength,
-      length: socket.receivedLength(index) - markerLength,
-      local: socket.receivedTo(index),
-      remote: socket.receivedFrom(index),
+      address,
+      length,
+      local: socket.receivedTo(message),
+      remote: socket.receivedFrom(message),
     });
     if (isTaken) this.#mailCount++;
     else this.#countAtWorker(STATUS_MAILBOX_FULL);
   }
 
-  #writeResult(index: number): void {
-    const descriptor = this.#descriptor(index);
-    if (this.#words[descriptor + DESCRIPTOR_STATUS_OFFSET / 4] !== STATUS_OK) return;
-    const address = this.#words[descriptor + DESCRIPTOR_RESULT_OFFSET / 4]!;
-    const length = this.#words[descriptor + DESCRIPTOR_RESULT_LENGTH_OFFSET / 4]!;
-    if (this.#tun.write(address, length)) return;
-    const sa = SA_BASE + this.#words[descriptor + DESCRIPTOR_SA_OFFSET / 4]! * SA_SLOT_SIZE;
-    incrementU64(this.#words, sa + SA_COUNTERS_OFFSET + 8 * STATUS_DEVICE_REFUSED);
+  /** What the kernel makes of the ESP packets so far goes to the TUN device. */
+  #deliver(): void {
+    const count = this.#count;
+    if (count === 0) return;
+    this.#count = 0;
+    this.#kernel.espDecapsulateBatch(0, count);
+    const writes = this.#kernel.espCoalesceBatch(0, count, this.#kinds);
+    let write = this.#region + WORKER_WRITES_OFFSET;
+    for (let i = 0; i < writes; i++) write = this.#write(write);
+  }
+
+  /** Carries out one write of the list. Returns where the next one is. */
+  #write(write: number): number {
+    const first = write >>> 2;
+    const count = this.#words[first]!;
+    const pieces = write + 8;
+    if (count > 1 && this.#writeSuperPacket(write, count)) return pieces + 8 * count;
+    for (let piece = 0; piece < count; piece++) {
+      const address = this.#words[first + 2 + 2 * piece]!;
+      const length = this.#words[first + 3 + 2 * piece]!;
+      this.#writeTally.add(1, length);
+      if (!this.#tun.write(address, length)) this.#countRefused(this.#words[first + 1]!, 1);
+    }
+    return pieces + 8 * count;
+  }
+
+  /** False when the device takes no super-packets: the pieces are packets of their own then. */
+  #writeSuperPacket(write: number, count: number): boolean {
+    const result = this.#tun.writePieces(write + 8, count);
+    if (result === "unsupported") {
+      if ((this.#kinds & ~COALESCE_HEADERS) !== 0) this.#stopCoalescing();
+      this.#kernel.espSplitWrite(write);
+      return false;
+    }
+    let octets = 0;
+    for (let piece = 0; piece < count; piece++) octets += this.#words[(write >>> 2) + 3 + 2 * piece]!;
+    this.#writeTally.add(count, octets);
+    if (result === "refused") this.#countRefused(this.#words[(write >>> 2) + 1]!, count);
+    return true;
+  }
+
+  #stopCoalescing(): void {
+    this.#kinds &= COALESCE_HEADERS;
+    this.#onRefusal(`TUN device ${this.#tun.name}: the kernel takes no super-packets (EINVAL)`);
+  }
+
+  #countRefused(slot: number, count: number): void {
+    const counter = SA_BASE + slot * SA_SLOT_SIZE + SA_COUNTERS_OFFSET + 8 * STATUS_DEVICE_REFUSED;
+    for (let i = 0; i < count; i++) incrementU64(this.#words, counter);
   }
 
   #countAtWorker(status: number): void {
     incrementU64(this.#words, this.#region + WORKER_COUNTERS_OFFSET + 8 * status);
-  }
-
-  /** Index of the descriptor's first word. */
-  #descriptor(index: number): number {
-    return (this.#region + WORKER_DESCRIPTORS_OFFSET + index * DESCRIPTOR_SIZE) >>> 2;
   }
 }

@@ -28,6 +28,13 @@ export interface Kernel {
   espEncapsulateBatch(first: number, count: number): void;
   /** Descriptors of the worker's region; results lie where the packets were. */
   espDecapsulateBatch(first: number, count: number): void;
+  /**
+   * What a decapsulated batch becomes at the TUN device. `kinds`: COALESCE_*. Returns how many writes there are in the worker's
+   * list, which is laid out as layout.ts says.
+   */
+  espCoalesceBatch(first: number, count: number, kinds: number): number;
+  /** Takes the super-packet of a write apart again: afterwards each piece is a packet of its own, as it came. */
+  espSplitWrite(write: number): void;
   /** Expands a key into a slot that is not active yet. 0 when algorithm and length do not go together. */
   espPrepareSa(slot: number, key: number, keyLength: number): number;
   /** Zeroes a slot, its expanded key and its table, once no worker reads them. */

@@ -1,16 +1,19 @@
 // Outbound, all in one data worker:
-//   1 read a TUN burst                          this file, into the TUN slab
-//   2 match the SPD  3 number  4 seal           the kernel, into the send slab
-//   5 queue each datagram on its SA's path  6 one transmit for each socket
+//   1 read a TUN burst                                    this file, into the TUN slab: packets and super-packets
+//   2 match the SPD  3 cut super-packets  4 number  5 seal    the kernel, into the send slab
+//   6 put datagrams of equal length on one SA's path together  7 one transmit for each socket
 
 import {
+  DESCRIPTOR_HEADER_OFFSET,
   DESCRIPTOR_LENGTH_OFFSET,
   DESCRIPTOR_RESULT_LENGTH_OFFSET,
   DESCRIPTOR_RESULT_OFFSET,
   DESCRIPTOR_SA_OFFSET,
+  DESCRIPTOR_SEGMENT_COUNT_OFFSET,
+  DESCRIPTOR_SEGMENT_LENGTH_OFFSET,
   DESCRIPTOR_SIZE,
   DESCRIPTOR_SOURCE_OFFSET,
-  DESCRIPTOR_STATUS_OFFSET,
+  NO_SLOT,
   PATH_CONTROL_LENGTH_OFFSET,
   PATH_CONTROL_OFFSET,
   PATH_PEER_LENGTH_OFFSET,
@@ -22,7 +25,8 @@ import {
   SA_PATHS_OFFSET,
   SA_SLOT_SIZE,
   STATUS_DEVICE_REFUSED,
-  STATUS_OK,
+  TALLY_TUN_READ,
+  TALLY_UDP_TRANSMIT,
   TRAILER_ROOM,
   TUN_SLAB_SIZE,
   WORKER_BASE,
@@ -32,12 +36,20 @@ import {
   WORKER_TUN_SLAB_OFFSET,
 } from "../../assembly/layout.ts";
 import type { Tun } from "../platform/tun/tun.ts";
-import type { QueuedDatagram, UdpSocket } from "../platform/udp/udp-socket.ts";
+import {
+  MAXIMUM_DATAGRAM_LENGTH,
+  type QueuedMessage,
+  SEGMENT_LIMIT,
+  type UdpSocket,
+} from "../platform/udp/udp-socket.ts";
 import type { Kernel } from "./kernel.ts";
+import { Tally } from "./tally.ts";
 import { incrementU64 } from "./words.ts";
 
-/** Packets of one burst: what a sendmmsg batch holds, and no more than makes the inbound side wait. */
+/** Packets of one burst: enough that a system call each for receiving and transmitting weighs little. */
 const BURST_COUNT = 64;
+/** Octets after which a burst ends: what waits on the inbound side waits no longer than these take to seal. */
+const BURST_OCTETS = 262_144;
 /** No IP packet is longer. */
 const PACKET_LIMIT = 65_535;
 
@@ -45,19 +57,30 @@ export class Outbound {
   readonly #words: Uint32Array;
   readonly #kernel: Kernel;
   readonly #tun: Tun;
+  readonly #headerLength: number;
   readonly #sockets: readonly UdpSocket[];
   readonly #region: number;
-  /** Used for every datagram: nothing here is made per packet. */
-  readonly #datagram: QueuedDatagram = {
+  readonly #readTally: Tally;
+  readonly #transmitTally: Tally;
+  /** What is being put together; used for every message: nothing here is made per packet. */
+  readonly #message: QueuedMessage = {
     address: 0,
     length: 0,
+    segmentLength: 0,
     peer: 0,
     peerLength: 0,
     control: 0,
     controlLength: 0,
   };
-  /** Datagrams queued on each socket since its last transmit. */
+  /** Datagrams in it, and how many there may be. */
+  #count = 0;
+  #limit = 0;
+  /** Its SA, and the socket that the SA's path names. */
+  #slot = NO_SLOT;
+  #socket = 0;
+  /** Datagrams and octets queued on each socket since its last transmit. */
   readonly #queued: number[];
+  readonly #queuedOctets: number[];
 
   constructor(facts: {
     readonly memory: WebAssembly.Memory;
@@ -69,9 +92,13 @@ export class Outbound {
     this.#words = new Uint32Array(facts.memory.buffer);
     this.#kernel = facts.kernel;
     this.#tun = facts.tun;
+    this.#headerLength = facts.tun.offloads.headerLength;
     this.#sockets = facts.sockets;
     this.#region = WORKER_BASE + facts.worker * WORKER_SIZE;
+    this.#readTally = new Tally(facts.memory, facts.worker, TALLY_TUN_READ);
+    this.#transmitTally = new Tally(facts.memory, facts.worker, TALLY_UDP_TRANSMIT);
     this.#queued = facts.sockets.map(() => 0);
+    this.#queuedOctets = facts.sockets.map(() => 0);
   }
 
   /** One burst from TUN to sockets. Returns how many packets the TUN device gave. */
@@ -79,64 +106,118 @@ export class Outbound {
     const count = this.#readBurst();
     if (count === 0) return 0;
     this.#kernel.espEncapsulateBatch(0, count);
-    for (let index = 0; index < count; index++) this.#queueResult(index);
+    for (let index = 0; index < count; index++) this.#addResult(index);
+    this.#finishMessage();
     for (let socket = 0; socket < this.#sockets.length; socket++) this.#transmit(socket);
     return count;
   }
 
   #readBurst(): number {
     const start = this.#region + WORKER_TUN_SLAB_OFFSET;
-    const lastStart = start + TUN_SLAB_SIZE - PACKET_LIMIT - TRAILER_ROOM;
+    const room = PACKET_LIMIT + this.#headerLength;
+    const end = Math.min(start + BURST_OCTETS, start + TUN_SLAB_SIZE - room - TRAILER_ROOM);
     let count = 0;
-    for (let at = start; count < BURST_COUNT && at <= lastStart; count++) {
-      const length = this.#tun.read(at, PACKET_LIMIT);
-      if (length === 0) break;
+    for (let at = start; count < BURST_COUNT && at < end; count++) {
+      const length = this.#tun.read(at, room);
+      if (length <= this.#headerLength) break;
       const descriptor = this.#descriptor(count);
-      this.#words[descriptor + DESCRIPTOR_SOURCE_OFFSET / 4] = at;
-      this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4] = length;
+      this.#words[descriptor + DESCRIPTOR_SOURCE_OFFSET / 4] = at + this.#headerLength;
+      this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4] = length - this.#headerLength;
+      this.#words[descriptor + DESCRIPTOR_HEADER_OFFSET / 4] = this.#headerLength === 0 ? 0 : at;
       at += (length + TRAILER_ROOM + 15) & ~15;
     }
     return count;
   }
 
-  #queueResult(index: number): void {
+  /** Adds the datagrams of a packet, which lie behind those of the packet before it, to the message, as far as they fit in. */
+  #addResult(index: number): void {
     const descriptor = this.#descriptor(index);
-    if (this.#words[descriptor + DESCRIPTOR_STATUS_OFFSET / 4] !== STATUS_OK) return;
-    const sa = SA_BASE + this.#words[descriptor + DESCRIPTOR_SA_OFFSET / 4]! * SA_SLOT_SIZE;
-    const current = Atomics.load(this.#words, (sa + SA_PATH_OFFSET) >>> 2);
-    const path = sa + SA_PATHS_OFFSET + current * PATH_SIZE;
-    const datagram = this.#datagram;
-    datagram.address = this.#words[descriptor + DESCRIPTOR_RESULT_OFFSET / 4]!;
-    datagram.length = this.#words[descriptor + DESCRIPTOR_RESULT_LENGTH_OFFSET / 4]!;
-    datagram.peer = path + PATH_PEER_OFFSET;
-    datagram.peerLength = this.#words[(path + PATH_PEER_LENGTH_OFFSET) >>> 2]!;
-    datagram.control = path + PATH_CONTROL_OFFSET;
-    datagram.controlLength = this.#words[(path + PATH_CONTROL_LENGTH_OFFSET) >>> 2]!;
-
-    const number = this.#words[(path + PATH_SOCKET_OFFSET) >>> 2]!;
-    if (this.#queueOn(number, datagram)) this.#queued[number]!++;
-    else this.#countRefused();
+    const slot = this.#words[descriptor + DESCRIPTOR_SA_OFFSET / 4]!;
+    const segmentLength = this.#words[descriptor + DESCRIPTOR_SEGMENT_LENGTH_OFFSET / 4]!;
+    let address = this.#words[descriptor + DESCRIPTOR_RESULT_OFFSET / 4]!;
+    let octets = this.#words[descriptor + DESCRIPTOR_RESULT_LENGTH_OFFSET / 4]!;
+    let count = this.#words[descriptor + DESCRIPTOR_SEGMENT_COUNT_OFFSET / 4]!;
+    this.#readTally.add(Math.max(count, 1), this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4]!);
+    const message = this.#message;
+    while (count > 0) {
+      const isEqual = segmentLength === message.segmentLength;
+      const mayEnd = count === 1 && segmentLength < message.segmentLength;
+      if (slot !== this.#slot || this.#count === this.#limit || !(isEqual || mayEnd)) {
+        this.#beginMessage(slot, { address, segmentLength });
+      }
+      const taken = Math.min(count, this.#limit - this.#count);
+      const length = taken === count ? octets : taken * segmentLength;
+      message.length += length;
+      this.#count += taken;
+      // A shorter one is the last.
+      if (message.length < this.#count * message.segmentLength) this.#limit = this.#count;
+      address += length;
+      octets -= length;
+      count -= taken;
+    }
   }
 
-  /** A full batch leaves first. False when the path names no socket, or it takes nothing. */
-  #queueOn(number: number, datagram: QueuedDatagram): boolean {
+  #beginMessage(
+    slot: number,
+    { address, segmentLength }: { readonly address: number; readonly segmentLength: number },
+  ): void {
+    this.#finishMessage();
+    const sa = SA_BASE + slot * SA_SLOT_SIZE;
+    const current = Atomics.load(this.#words, (sa + SA_PATH_OFFSET) >>> 2);
+    const path = sa + SA_PATHS_OFFSET + current * PATH_SIZE;
+    const message = this.#message;
+    message.address = address;
+    message.length = 0;
+    message.segmentLength = segmentLength;
+    message.peer = path + PATH_PEER_OFFSET;
+    message.peerLength = this.#words[(path + PATH_PEER_LENGTH_OFFSET) >>> 2]!;
+    message.control = path + PATH_CONTROL_OFFSET;
+    message.controlLength = this.#words[(path + PATH_CONTROL_LENGTH_OFFSET) >>> 2]!;
+    this.#slot = slot;
+    this.#count = 0;
+    this.#socket = this.#words[(path + PATH_SOCKET_OFFSET) >>> 2]!;
+    const mayBeSeveral = this.#sockets[this.#socket]?.maySegment(segmentLength) ?? false;
+    const fitting = Math.floor(MAXIMUM_DATAGRAM_LENGTH / segmentLength);
+    this.#limit = mayBeSeveral ? Math.max(1, Math.min(SEGMENT_LIMIT, fitting)) : 1;
+  }
+
+  /** Queues the message. A full batch leaves first. */
+  #finishMessage(): void {
+    const message = this.#message;
+    if (this.#count > 0) {
+      if (this.#queueOn(this.#socket)) {
+        this.#queued[this.#socket]! += this.#count;
+        this.#queuedOctets[this.#socket]! += message.length;
+      } else {
+        this.#countRefused(this.#count);
+      }
+    }
+    this.#slot = NO_SLOT;
+    this.#count = 0;
+    message.segmentLength = 0;
+  }
+
+  /** False when the path names no socket, or it takes nothing. */
+  #queueOn(number: number): boolean {
     const socket = this.#sockets[number];
     if (socket === undefined) return false;
-    if (socket.queue(datagram)) return true;
+    if (socket.queue(this.#message)) return true;
     this.#transmit(number);
-    return socket.queue(datagram);
+    return socket.queue(this.#message);
   }
 
   #transmit(number: number): void {
     const queued = this.#queued[number]!;
     if (queued === 0) return;
+    this.#transmitTally.add(queued, this.#queuedOctets[number]!);
     this.#queued[number] = 0;
-    const taken = this.#sockets[number]!.transmit();
-    for (let refused = queued - taken; refused > 0; refused--) this.#countRefused();
+    this.#queuedOctets[number] = 0;
+    this.#countRefused(queued - this.#sockets[number]!.transmit());
   }
 
-  #countRefused(): void {
-    incrementU64(this.#words, this.#region + WORKER_COUNTERS_OFFSET + 8 * STATUS_DEVICE_REFUSED);
+  #countRefused(count: number): void {
+    const counter = this.#region + WORKER_COUNTERS_OFFSET + 8 * STATUS_DEVICE_REFUSED;
+    for (let i = 0; i < count; i++) incrementU64(this.#words, counter);
   }
 
   /** Index of the descriptor's first word. */

@@ -38,7 +38,7 @@ export class DataPump {
   readonly #inbound: Inbound;
   #wipesAsked = 0;
 
-  /** `ring` calls the host to its mailbox. */
+  /** `ring` calls the host to its mailbox; `onRefusal` tells it, in a sentence, what the kernel does not do after all. */
   constructor(facts: {
     readonly memory: WebAssembly.Memory;
     readonly kernel: Kernel;
@@ -47,6 +47,7 @@ export class DataPump {
     readonly sockets: readonly PumpSocket<UdpSocket>[];
     readonly clock: Clock;
     readonly ring: () => void;
+    readonly onRefusal: (what: string) => void;
   }) {
     this.#words = new Int32Array(facts.memory.buffer);
     this.#view = new DataView(facts.memory.buffer);

@@ -21,6 +21,7 @@ export class WorkerThread {
     readonly systemCalls: SystemCalls;
     readonly facts: Omit<WorkerFacts, "wakeUp">;
     readonly onMail: () => void;
+    readonly onRefusal: (what: string) => void;
     /** Called once, when the thread ends without having been told to. */
     readonly onFailure: (error: Error) => void;
   }): Promise<WorkerThread> {
@@ -34,6 +35,8 @@ export class WorkerThread {
       worker.on("message", (message: WorkerMessage) => {
         if (message === "mail") {
           start.onMail();
+        } else if (message !== "ready") {
+          start.onRefusal(message.refusal);
         } else {
           isReady = true;
           resolve(thread);

@@ -20,8 +20,8 @@ export interface WorkerFacts {
   readonly wakeUp: number;
 }
 
-/** What it says: that it runs, and that there is mail. */
-export type WorkerMessage = "ready" | "mail";
+/** What it says: that it runs, that there is mail, and what the kernel does not do after all, as a sentence. */
+export type WorkerMessage = "ready" | "mail" | { readonly refusal: string };
 
 /** The poller looks around once a second anyway. */
 const SLEEP_MS = 1000;
@@ -29,17 +29,19 @@ const SLEEP_MS = 1000;
 function run({ memory, worker, tun, sockets, wakeUp }: WorkerFacts): void {
   const systemCalls = createLinuxSystemCalls(memory);
   const kernel = loadKernel(memory, worker);
+  const onRefusal = (refusal: string): void => say({ refusal });
   const pump = new DataPump({
     memory,
     kernel,
     worker,
-    tun: new LinuxTun(systemCalls, tun),
+    tun: new LinuxTun(systemCalls, tun, worker),
     sockets: sockets.map(({ socket, carriesEsp }, index) => ({
-      socket: new LinuxUdpSocket(systemCalls, { ...socket, worker, index }),
+      socket: new LinuxUdpSocket(systemCalls, { ...socket, worker, index, onRefusal }),
       carriesEsp,
     })),
     clock: createMonotonicClock(),
     ring: () => say("mail"),
+    onRefusal,
   });
   const poller = new LinuxPoller(systemCalls, {
     worker,

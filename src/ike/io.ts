@@ -84,6 +84,8 @@ export interface IkeEvent {
     | "datagram-dropped"
     /** From the engine: no packet moves any more. */
     | "data-plane-failed"
+    /** From the engine: packets go the plain way. */
+    | "offload-refused"
     | "internal-error";
   readonly level: "debug" | "info" | "warning" | "error";
   readonly connection: string | undefined;

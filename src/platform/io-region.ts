@@ -1,13 +1,14 @@
 import { WORKER_BASE, WORKER_IO_OFFSET, WORKER_SIZE } from "../../assembly/layout.ts";
 
-// What the platform keeps in the WORKER_IO region of each worker, 256 KB in blocks of 32 KB:
+// What the platform keeps in the WORKER_IO region of each worker, 384 KB in blocks of 48 KB:
 //
-//   data workers   0..5 one for each socket                 7 poll
-//   host (0)       0 headers of a send, 4..5 its datagram   7 wake-up
-const BLOCK_SIZE = 32768;
+//   data workers   0..5 one for each socket                 6 TUN device   7 poll
+//   host (0)       0 headers of a send, 4..5 its datagram                  7 wake-up
+const BLOCK_SIZE = 49152;
 
 export const SOCKET_BLOCK_COUNT = 6;
 export const DATAGRAM_BLOCK = 4;
+export const TUN_BLOCK = 6;
 export const POLL_BLOCK = 7;
 
 /** Address of a block. */

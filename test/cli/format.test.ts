@@ -5,6 +5,8 @@ import { formatCount, formatDuration, formatOctets } from "../../src/cli/quantit
 import type { EngineStatus } from "../../src/engine/status.ts";
 import { PlatformError, PolicyError } from "../../src/errors/index.ts";
 
+const IDLE = { calls: 0, packets: 0, octets: 0, batchSizes: [0, 0, 0, 0, 0, 0, 0, 0] };
+
 const STATUS: EngineStatus = {
   version: "0.1.0",
   uptimeMs: 7_400_000,
@@ -42,7 +44,10 @@ const STATUS: EngineStatus = {
     { name: "branch", state: "down", lastError: "192.0.2.9 does not answer", ikeSa: undefined },
   ],
   ike: { received: 20, transmitted: 12, drops: { malformed: 3, unknownSpi: 1 } },
-  dataPlane: { drops: { noSa: 12 } },
+  dataPlane: {
+    drops: { noSa: 12 },
+    systemCalls: { tunRead: IDLE, tunWrite: IDLE, udpReceive: IDLE, udpTransmit: IDLE },
+  },
 };
 
 describe("the status for people", () => {

@@ -19,7 +19,7 @@ describe.skipIf(!mayRun)("in a fresh network namespace", () => {
 
   tunSuite("a TUN device of the kernel", ({ mtu }) => {
     const opened = openTun(systemCalls, { name: "test%d", mtu });
-    const tun = new LinuxTun(systemCalls, opened);
+    const tun = new LinuxTun(systemCalls, opened, 1);
     // Otherwise the kernel's own router solicitations come out of the device.
     writeFileSync(`/proc/sys/net/ipv6/conf/${tun.name}/disable_ipv6`, "1");
     network.setLinkUp(tun.name);

@@ -36,8 +36,10 @@ export function udpSuite(name: string, open: (family: 4 | 6) => UdpBench): void 
       to = { address: bench.rightAddress, port: bench.right.port },
       from,
       at = SEND,
+      segmentLength = payload.length,
     }: {
       readonly payload: Uint8Array;
+      readonly segmentLength?: number;
       readonly to?: SocketAddress;
       readonly from?: string;
       readonly at?: number;
@@ -50,6 +52,7 @@ export function udpSuite(name: string, open: (family: 4 | 6) => UdpBench): void 
       return bench.left.queue({
         address: at + 256,
         length: payload.length,
+        segmentLength,
         peer: at,
         peerLength: peer.length,
         control: at + 64,

@@ -252,7 +252,7 @@ describe("a file that is wrong", () => {
     [
       "a key like no other",
       `${connection(rest())}frobnicate: 1`,
-      '6:1: unknown key "frobnicate"; known are connections, listen, mtu, tun, log, socket, state, gateway, radius, killSwitch, offloads, workers',
+      '6:1: unknown key "frobnicate"; known are connections, listen, mtu, tun, offloads, log, socket, state, gateway, radius, killSwitch, workers',
     ],
     ["a key of every object", `${connection(rest())}toString: 1`, '6:1: unknown key "toString"; known are'],
     [

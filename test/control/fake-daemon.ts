@@ -3,6 +3,8 @@ import type { LivenessOutcome, Outcome } from "../../src/engine/control-surface.
 import type { EngineStatus } from "../../src/engine/status.ts";
 import type { LogRecord } from "../../src/log/record.ts";
 
+const IDLE = { calls: 0, packets: 0, octets: 0, batchSizes: [0, 0, 0, 0, 0, 0, 0, 0] };
+
 export const STATUS: EngineStatus = {
   version: "0.1.0",
   uptimeMs: 1234,
@@ -10,7 +12,10 @@ export const STATUS: EngineStatus = {
   listen: ["0.0.0.0:500", "0.0.0.0:4500"],
   connections: [{ name: "office", state: "down", lastError: undefined, ikeSa: undefined }],
   ike: { received: 0, transmitted: 0, drops: {} },
-  dataPlane: { drops: {} },
+  dataPlane: {
+    drops: {},
+    systemCalls: { tunRead: IDLE, tunWrite: IDLE, udpReceive: IDLE, udpTransmit: IDLE },
+  },
 };
 
 /** A daemon that writes down what it was asked. */

@@ -1,18 +1,24 @@
 import {
+  DESCRIPTOR_HEADER_OFFSET,
   DESCRIPTOR_LENGTH_OFFSET,
   DESCRIPTOR_RESULT_LENGTH_OFFSET,
   DESCRIPTOR_RESULT_OFFSET,
+  DESCRIPTOR_SEGMENT_COUNT_OFFSET,
+  DESCRIPTOR_SEGMENT_LENGTH_OFFSET,
   DESCRIPTOR_SEQUENCE_OFFSET,
   DESCRIPTOR_SIZE,
   DESCRIPTOR_SOURCE_OFFSET,
   DESCRIPTOR_STATUS_OFFSET,
+  SEND_SLAB_SIZE,
   TRAILER_ROOM,
+  VNET_HEADER_SIZE,
   WORKER_BASE,
   WORKER_DESCRIPTORS_OFFSET,
   WORKER_RECEIVE_OFFSET,
   WORKER_SEND_SLAB_OFFSET,
   WORKER_SIZE,
   WORKER_TUN_SLAB_OFFSET,
+  WORKER_WRITES_OFFSET,
 } from "../../assembly/layout.ts";
 import { createSharedMemory, type Kernel, loadKernel } from "../../src/esp/kernel.ts";
 import { immediateQuiescence, type Quiescence } from "../../src/esp/quiescence.ts";
@@ -256,6 +262,63 @@ export class EspBed {
     return results;
   }
 
+  /** One batch outbound as a TUN device with offloads gives it: a virtio_net_hdr before each packet. Results of super-packets are the ESP packets of all segments. */
+  encapsulateFrames(frames: readonly Uint8Array[]): (Pick<EspResult, "status"> & { esp: Uint8Array[] })[] {
+    let at = REGION + WORKER_TUN_SLAB_OFFSET;
+    frames.forEach((frame, i) => {
+      this.octets.set(frame, at);
+      this.octets.fill(CANARY, at + frame.length, at + frame.length + TRAILER_ROOM + 5);
+      this.#describe(i, at + VNET_HEADER_SIZE, frame.length - VNET_HEADER_SIZE);
+      this.view.setUint32(descriptorAt(i) + DESCRIPTOR_HEADER_OFFSET, at, true);
+      at += frame.length + TRAILER_ROOM + 5;
+    });
+    const slab = REGION + WORKER_SEND_SLAB_OFFSET;
+    this.octets.fill(CANARY, slab - 16, slab + SEND_SLAB_SIZE + 64);
+    this.kernel.espEncapsulateBatch(0, frames.length);
+    let end = slab;
+    const results = frames.map((_, i) => {
+      const word = (offset: number): number => this.view.getUint32(descriptorAt(i) + offset, true);
+      const address = word(DESCRIPTOR_RESULT_OFFSET);
+      const length = word(DESCRIPTOR_RESULT_LENGTH_OFFSET);
+      const segmentLength = word(DESCRIPTOR_SEGMENT_LENGTH_OFFSET);
+      if (length > 0 && address !== end) throw new Error("datagrams do not lie back to back");
+      end += length;
+      const esp = Array.from({ length: word(DESCRIPTOR_SEGMENT_COUNT_OFFSET) }, (_, segment) => {
+        const from = address + segment * segmentLength;
+        return this.octets.slice(from, Math.min(from + segmentLength, address + length));
+      });
+      return { status: statusName(word(DESCRIPTOR_STATUS_OFFSET)), esp };
+    });
+    this.#expectCanaries(slab - 16, slab);
+    this.#expectCanaries(end, slab + SEND_SLAB_SIZE + 64);
+    return results;
+  }
+
+  /** What the batch that was decapsulated last becomes at a TUN device. */
+  coalesce(
+    count: number,
+    kinds: number,
+  ): { slot: number; frame: Uint8Array; pieces: number; write: number }[] {
+    const writes = this.kernel.espCoalesceBatch(0, count, kinds);
+    let write = REGION + WORKER_WRITES_OFFSET;
+    return Array.from({ length: writes }, () => {
+      const here = write;
+      const pieces = this.view.getUint32(write, true);
+      write += 8 + 8 * pieces;
+      const frame = new Uint8Array(Buffer.concat(this.piecesOf(here)));
+      return { slot: this.view.getUint32(here + 4, true), frame, pieces, write: here };
+    });
+  }
+
+  /** The pieces of a write, as they lie now. */
+  piecesOf(write: number): Uint8Array[] {
+    return Array.from({ length: this.view.getUint32(write, true) }, (_, i) => {
+      const piece = write + 8 + 8 * i;
+      const address = this.view.getUint32(piece, true);
+      return this.octets.slice(address, address + this.view.getUint32(piece + 4, true));
+    });
+  }
+
   /** One batch inbound; packets lie back to back, as in a coalesced receive. Throws when anything outside the ciphertexts changed, or a forgery left octets. */
   decapsulate(packets: readonly Uint8Array[]): EspResult[] {
     const start = REGION + WORKER_RECEIVE_OFFSET + 64;
@@ -347,6 +410,10 @@ export class EspBed {
     const at = this.octets.subarray(from, to).findIndex((octet) => octet !== CANARY);
     if (at >= 0) throw new Error(`an octet was written ${at} octets into a place that is not the kernel's`);
   }
+}
+
+function descriptorAt(index: number): number {
+  return REGION + WORKER_DESCRIPTORS_OFFSET + index * DESCRIPTOR_SIZE;
 }
 
 export const ANY_IPV4: SelectorSet = {

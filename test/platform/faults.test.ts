@@ -5,6 +5,7 @@ import { SO_RCVBUF, SO_RCVBUFFORCE } from "../../src/platform/system-calls/const
 import { Errno } from "../../src/platform/system-calls/errno.ts";
 import { MMSGHDR_SIZE } from "../../src/platform/system-calls/structures.ts";
 import { LinuxTun, openTun } from "../../src/platform/tun/linux-tun.ts";
+import { NO_OFFLOADS } from "../../src/platform/tun/tun.ts";
 import { LinuxDatagramSender } from "../../src/platform/udp/linux-datagram-sender.ts";
 import { LinuxUdpSocket } from "../../src/platform/udp/linux-udp-socket.ts";
 import { openUdpSocket } from "../../src/platform/udp/open-udp-socket.ts";
@@ -12,7 +13,15 @@ import { type Answer, FaultySystemCalls } from "../support/faulty-system-calls.t
 import { sharedMemory } from "../support/shared-memory.ts";
 
 const memory = sharedMemory();
-const SOCKET = { descriptor: 7, family: 4, port: 4500, worker: 1, index: 0 } as const;
+const SOCKET = {
+  descriptor: 7,
+  family: 4,
+  port: 4500,
+  worker: 1,
+  index: 0,
+  canSegment: false,
+  canCoalesce: false,
+} as const;
 const E = Errno;
 
 describe("a UDP socket whose system refuses", () => {
@@ -24,6 +33,7 @@ describe("a UDP socket whose system refuses", () => {
       socket.queue({
         address: 1024 * i,
         length: 100,
+        segmentLength: 100,
         peer: 64,
         peerLength: 16,
         control: 128,
@@ -125,6 +135,7 @@ describe("a UDP socket whose system refuses", () => {
     socket.queue({
       address: 0x2000,
       length: 9,
+      segmentLength: 9,
       peer: 64,
       peerLength: 16,
       control: 0x1000,
@@ -238,16 +249,16 @@ describe("a sender whose system refuses", () => {
 });
 
 describe("a TUN device whose system refuses", () => {
-  const device = { descriptor: 5, name: "ikebana0", mtu: 1400 };
+  const device = { descriptor: 5, name: "ikebana0", mtu: 1400, offloads: NO_OFFLOADS };
 
   test.each([E.EAGAIN, E.EINTR])("reads nothing on errno %i", (errno) => {
     const { systemCalls } = new FaultySystemCalls(memory, { read: [-errno] });
-    expect(new LinuxTun(systemCalls, device).read(0, 2048)).toBe(0);
+    expect(new LinuxTun(systemCalls, device, 1).read(0, 2048)).toBe(0);
   });
 
   test("names the device when it cannot be read", () => {
     const { systemCalls } = new FaultySystemCalls(memory, { read: [-E.EBADFD] });
-    expect(() => new LinuxTun(systemCalls, device).read(0, 2048)).toThrow(
+    expect(() => new LinuxTun(systemCalls, device, 1).read(0, 2048)).toThrow(
       expect.objectContaining({ code: "EBADFD", message: "read from TUN device ikebana0: EBADFD" }),
     );
   });
@@ -256,7 +267,7 @@ describe("a TUN device whose system refuses", () => {
     "says that a packet was not taken on errno %i",
     (errno) => {
       const { systemCalls } = new FaultySystemCalls(memory, { write: [-errno] });
-      expect(new LinuxTun(systemCalls, device).write(0, 100)).toBe(false);
+      expect(new LinuxTun(systemCalls, device, 1).write(0, 100)).toBe(false);
     },
   );
 

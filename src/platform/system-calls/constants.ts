@@ -39,13 +39,26 @@ export const IPV6_V6ONLY = 26;
 export const IPV6_RECVPKTINFO = 49;
 export const IPV6_PKTINFO = 50;
 
+// linux/udp.h
+export const SOL_UDP = 17;
+export const UDP_SEGMENT = 103; // Linux 4.18
+export const UDP_GRO = 104; // Linux 5.0
+
 // linux/if_tun.h
 export const TUNSETIFF = 0x400454ca;
+export const TUNSETOFFLOAD = 0x400454d0;
 export const IFF_TUN = 1;
 export const IFF_NO_PI = 0x1000;
+export const IFF_VNET_HDR = 0x4000;
+export const TUN_F_CSUM = 1;
+export const TUN_F_TSO4 = 2;
+export const TUN_F_TSO6 = 4;
+export const TUN_F_USO4 = 0x20; // Linux 6.2
+export const TUN_F_USO6 = 0x40; // Linux 6.2
 
 // linux/sockios.h
 export const SIOCSIFMTU = 0x8922;
+export const SIOCSIFTXQLEN = 0x8943;
 
 // linux/if_packet.h, linux/if_ether.h
 export const SOL_PACKET = 263;

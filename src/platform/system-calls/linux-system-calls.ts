@@ -24,6 +24,7 @@ export function createLinuxSystemCalls(
     base,
     read: (descriptor, address, length) => settle(libc.read(descriptor, base + address, length)),
     write: (descriptor, address, length) => settle(libc.write(descriptor, base + address, length)),
+    writev: (descriptor, address, count) => settle(libc.writev(descriptor, base + address, count)),
     recvmmsg: (descriptor, address, count, flags) =>
       settle(libc.syscall(numbers.recvmmsg, descriptor, base + address, count, flags, 0)),
     sendmmsg: (descriptor, address, count, flags) =>
@@ -41,6 +42,7 @@ export function createLinuxSystemCalls(
     getsockopt: (descriptor, level, option, value) =>
       settle(libc.getsockopt(descriptor, level, option, value, lengthOf(value.length))),
     ioctl: (descriptor, request, argument) => settle(libc.ioctl(descriptor, request, argument)),
+    ioctlNumber: (descriptor, request, argument) => settle(libc.ioctlNumber(descriptor, request, argument)),
     send: (descriptor, data, flags) => settle(libc.send(descriptor, data, data.length, flags)),
     recv: (descriptor, data, flags) => settle(libc.recv(descriptor, data, data.length, flags)),
     mmap: (descriptor, length) => settle(libc.mmap(0, length, PROT_READ_WRITE, MAP_SHARED, descriptor, 0)),
@@ -67,6 +69,7 @@ type Call = (...values: readonly (number | string | Uint8Array)[]) => number;
 const PROTOTYPES = {
   read: ["int", "intptr_t", "int"],
   write: ["int", "intptr_t", "int"],
+  writev: ["int", "intptr_t", "int"],
   poll: ["intptr_t", "int", "int"],
   open: ["str", "int", "int"],
   close: ["int"],
@@ -86,7 +89,9 @@ const PROTOTYPES = {
   clock_gettime: ["int", "void *"],
 } as const satisfies Record<string, readonly string[]>;
 
-interface Libc extends Readonly<Record<keyof typeof PROTOTYPES | "syscall" | "mmap", Call>> {
+type CallName = keyof typeof PROTOTYPES | "syscall" | "mmap" | "ioctlNumber";
+
+interface Libc extends Readonly<Record<CallName, Call>> {
   readonly numbers: (typeof SYSTEM_CALL_NUMBERS)[keyof typeof SYSTEM_CALL_NUMBERS];
   /** errno of this thread, in place. */
   readonly errno: Int32Array;
@@ -112,6 +117,7 @@ function loadLibc(): Libc {
     const library = koffi.load(null); // the process itself, which has the C library in it: glibc or musl
     const errnoLocation = library.func("__errno_location", "intptr_t", []) as () => number;
     const calls: Partial<Record<string, Call>> = {
+      ioctlNumber: library.func("ioctl", "int", ["int", "uintptr_t", "intptr_t"]),
       syscall: library.func("syscall", "long", ["long", "int", "intptr_t", "int", "int", "intptr_t"]),
       mmap: library.func("mmap", "intptr_t", ["intptr_t", "size_t", "int", "int", "int", "long"]),
     };
@@ -119,7 +125,7 @@ function loadLibc(): Libc {
       calls[name] = library.func(name, "int", [...types]);
     }
     loaded = {
-      ...(calls as Record<keyof typeof PROTOTYPES | "syscall" | "mmap", Call>),
+      ...(calls as Record<CallName, Call>),
       numbers,
       errno: new Int32Array(koffi.view(BigInt(errnoLocation()), 4)),
       octetsAt: (address, length) => koffi.view(BigInt(address), length),

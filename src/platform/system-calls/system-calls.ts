@@ -16,6 +16,8 @@ export interface SystemCalls {
 
   read(descriptor: number, address: number, length: number): number;
   write(descriptor: number, address: number, length: number): number;
+  /** `address`: an array of `iovec`. */
+  writev(descriptor: number, address: number, count: number): number;
   /** `address`: an array of `mmsghdr`. */
   recvmmsg(descriptor: number, address: number, count: number, flags: number): number;
   sendmmsg(descriptor: number, address: number, count: number, flags: number): number;
@@ -32,6 +34,8 @@ export interface SystemCalls {
   setsockopt(descriptor: number, level: number, option: number, value: Uint8Array): number;
   getsockopt(descriptor: number, level: number, option: number, value: Uint8Array): number;
   ioctl(descriptor: number, request: number, argument: Uint8Array): number;
+  /** The same, where the argument is a number instead of a structure. */
+  ioctlNumber(descriptor: number, request: number, argument: number): number;
   send(descriptor: number, octets: Uint8Array, flags: number): number;
   recv(descriptor: number, octets: Uint8Array, flags: number): number;
   /** Maps the beginning of what a descriptor stands for, to read and write together with the kernel. The result is an address in this process. */

@@ -15,7 +15,7 @@ import {
   MSG_NAMELEN_OFFSET,
 } from "../system-calls/structures.ts";
 import type { SystemCalls } from "../system-calls/system-calls.ts";
-import type { OpenUdpSocket } from "./linux-udp-socket.ts";
+import type { BoundUdpSocket } from "./linux-udp-socket.ts";
 import { type DatagramSender, MAXIMUM_DATAGRAM_LENGTH } from "./udp-socket.ts";
 
 const HOST = 0;
@@ -26,11 +26,11 @@ const CONTROL_OFFSET = NAME_OFFSET + 64;
 /** Sends IKE datagrams from the main thread, on the descriptors that the data workers receive from. */
 export class LinuxDatagramSender implements DatagramSender {
   readonly #systemCalls: SystemCalls;
-  readonly #sockets: readonly OpenUdpSocket[];
+  readonly #sockets: readonly BoundUdpSocket[];
   readonly #octets: Uint8Array;
   readonly #view: DataView;
 
-  constructor(systemCalls: SystemCalls, sockets: readonly OpenUdpSocket[]) {
+  constructor(systemCalls: SystemCalls, sockets: readonly BoundUdpSocket[]) {
     this.#systemCalls = systemCalls;
     this.#sockets = sockets;
     this.#octets = new Uint8Array(systemCalls.memory.buffer);

@@ -8,9 +8,13 @@ import {
 import type { SocketAddress } from "../address.ts";
 import { ioBlock, SOCKET_BLOCK_COUNT } from "../io-region.ts";
 import { decodePacketInfo, decodeSocketAddress } from "../socket-address.ts";
-import { MSG_DONTWAIT } from "../system-calls/constants.ts";
+import { MSG_DONTWAIT, SOL_UDP, UDP_GRO, UDP_SEGMENT } from "../system-calls/constants.ts";
 import { Errno, errnoName, isNothingYet, systemError } from "../system-calls/errno.ts";
+import { PointerWriter } from "../system-calls/pointer.ts";
 import {
+  CMSG_LEVEL_OFFSET,
+  CMSG_TYPE_OFFSET,
+  CMSGHDR_SIZE,
   IOV_BASE_OFFSET,
   IOV_LEN_OFFSET,
   IOVEC_SIZE,
@@ -24,13 +28,22 @@ import {
   MSG_NAMELEN_OFFSET,
 } from "../system-calls/structures.ts";
 import type { SystemCalls } from "../system-calls/system-calls.ts";
-import { type QueuedDatagram, SEND_BATCH_COUNT, type UdpSocket } from "./udp-socket.ts";
+import { type QueuedMessage, SEGMENT_LIMIT, SEND_BATCH_COUNT, type UdpSocket } from "./udp-socket.ts";
 
 /** A bound socket as plain facts that survive postMessage. */
-export interface OpenUdpSocket {
+export interface BoundUdpSocket {
   readonly descriptor: number;
   readonly family: 4 | 6;
   readonly port: number;
+}
+
+/** The same with what the kernel does for it. */
+export interface OpenUdpSocket extends BoundUdpSocket {
+  /** Whether the kernel cuts messages into datagrams, and hands several datagrams over as one message. */
+  readonly canSegment: boolean;
+  readonly canCoalesce: boolean;
+  /** What was asked for and refused, as sentences. */
+  readonly refusals: readonly string[];
 }
 
 // One socket's block of the worker's I/O region.
@@ -42,6 +55,19 @@ const RECEIVE_NAMES_OFFSET = RECEIVE_VECTORS_OFFSET + RECEIVE_SLOT_COUNT * IOVEC
 const RECEIVE_CONTROLS_OFFSET = RECEIVE_NAMES_OFFSET + RECEIVE_SLOT_COUNT * NAME_SIZE;
 const SEND_HEADERS_OFFSET = RECEIVE_CONTROLS_OFFSET + RECEIVE_SLOT_COUNT * CONTROL_SIZE;
 const SEND_VECTORS_OFFSET = SEND_HEADERS_OFFSET + SEND_BATCH_COUNT * MMSGHDR_SIZE;
+/** Packet info and UDP_SEGMENT of each message that is several datagrams. */
+const SEND_CONTROL_SIZE = 64;
+const SEND_CONTROLS_OFFSET = SEND_VECTORS_OFFSET + SEND_BATCH_COUNT * IOVEC_SIZE;
+/** The datagrams of one message, singly. */
+const SINGLE_HEADERS_OFFSET = SEND_CONTROLS_OFFSET + SEND_BATCH_COUNT * SEND_CONTROL_SIZE;
+const SINGLE_VECTORS_OFFSET = SINGLE_HEADERS_OFFSET + SEGMENT_LIMIT * MMSGHDR_SIZE;
+
+/** struct cmsghdr with an u16 (UDP_SEGMENT), and with padding. */
+const SEGMENT_CONTROL_LENGTH = CMSGHDR_SIZE + 2;
+const SEGMENT_CONTROL_SPACE = 24;
+
+/** Transmits after which messages are tried again that did not fit the path as they were. */
+const PATIENCE = 10_000;
 
 /** A UDP socket of the kernel, for one data worker: recvmmsg into its receive slots, sendmmsg from wherever datagrams lie. */
 export class LinuxUdpSocket implements UdpSocket {
@@ -51,40 +77,57 @@ export class LinuxUdpSocket implements UdpSocket {
   readonly #systemCalls: SystemCalls;
   readonly #octets: Uint8Array;
   readonly #words: Uint32Array;
-  readonly #baseLow: number;
-  readonly #baseHigh: number;
+  readonly #pointers: PointerWriter;
   readonly #block: number;
   readonly #slots: number;
+  readonly #canCoalesce: boolean;
+  readonly #onRefusal: (what: string) => void;
+  #canSegment: boolean;
+  /** Datagrams of this length and more are not sent as one message: the path takes them in fragments only. */
+  #unfitLength = Number.POSITIVE_INFINITY;
+  #patience = 0;
   /** Headers that the last receive changed, and that need their lengths back. */
   #used = 0;
   #queued = 0;
+  readonly #messages: readonly QueuedMessage[] = Array.from({ length: SEND_BATCH_COUNT }, emptyMessage);
+  readonly #single: QueuedMessage = emptyMessage();
+  /** What the kernel answered when it did not take a message. */
+  #failure = 0;
   #lastError: string | undefined;
 
-  /** `worker` says whose receive slots are filled, `index` (0 to 5) tells the sockets of a worker apart. */
+  /**
+   * `worker` says whose receive slots are filled, `index` (0 to 5) tells the sockets of a worker apart. `onRefusal` is told, once, when
+   * the kernel takes back what it promised.
+   */
   constructor(
     systemCalls: SystemCalls,
-    {
-      descriptor,
-      family,
-      port,
-      worker,
-      index,
-    }: OpenUdpSocket & { readonly worker: number; readonly index: number },
+    facts: Omit<OpenUdpSocket, "refusals"> & {
+      readonly worker: number;
+      readonly index: number;
+      readonly onRefusal?: (what: string) => void;
+    },
   ) {
+    const { worker, index } = facts;
     if (index >= SOCKET_BLOCK_COUNT)
       throw new RangeError(`a worker has ${SOCKET_BLOCK_COUNT} sockets at most`);
     this.#systemCalls = systemCalls;
-    this.descriptor = descriptor;
-    this.family = family;
-    this.port = port;
+    this.descriptor = facts.descriptor;
+    this.family = facts.family;
+    this.port = facts.port;
     this.#octets = new Uint8Array(systemCalls.memory.buffer);
     this.#words = new Uint32Array(systemCalls.memory.buffer);
-    this.#baseLow = systemCalls.base % 0x1_0000_0000;
-    this.#baseHigh = Math.floor(systemCalls.base / 0x1_0000_0000);
+    this.#pointers = new PointerWriter(systemCalls);
     this.#block = ioBlock(worker, index);
     this.#slots = WORKER_BASE + worker * WORKER_SIZE + WORKER_RECEIVE_OFFSET;
+    this.#canSegment = facts.canSegment;
+    this.#canCoalesce = facts.canCoalesce;
+    this.#onRefusal = facts.onRefusal ?? (() => {});
     this.#prepareReceive();
     this.#prepareTransmit();
+  }
+
+  maySegment(segmentLength: number): boolean {
+    return this.#canSegment && segmentLength < this.#unfitLength;
   }
 
   /** Why the last datagram that did not leave did not: "ENETUNREACH". */
@@ -124,6 +167,22 @@ export class LinuxUdpSocket implements UdpSocket {
     return this.#words[this.#receiveHeader(index) + MSG_LEN_OFFSET / 4]!;
   }
 
+  receivedSegmentLength(index: number): number {
+    if (!this.#canCoalesce) return 0;
+    const at = (this.#block + RECEIVE_CONTROLS_OFFSET + index * CONTROL_SIZE) >>> 2;
+    const end = at + (this.#words[this.#receiveHeader(index) + MSG_CONTROLLEN_OFFSET / 4]! >>> 2);
+    for (let word = at; word + CMSGHDR_SIZE / 4 < end; ) {
+      const isIt =
+        this.#words[word + CMSG_LEVEL_OFFSET / 4] === SOL_UDP &&
+        this.#words[word + CMSG_TYPE_OFFSET / 4] === UDP_GRO;
+      if (isIt) return this.#words[word + CMSGHDR_SIZE / 4]!;
+      const length = this.#words[word]!;
+      if (length < CMSGHDR_SIZE) return 0;
+      word += ((length + 7) & ~7) >>> 2;
+    }
+    return 0;
+  }
+
   receivedFrom(index: number): SocketAddress {
     const at = this.#block + RECEIVE_NAMES_OFFSET + index * NAME_SIZE;
     const length = this.#words[this.#receiveHeader(index) + MSG_NAMELEN_OFFSET / 4]!;
@@ -138,48 +197,135 @@ export class LinuxUdpSocket implements UdpSocket {
     return { address: address ?? this.#unspecified, port: this.port };
   }
 
-  queue(datagram: QueuedDatagram): boolean {
+  queue(message: QueuedMessage): boolean {
     if (this.#queued === SEND_BATCH_COUNT) return false;
-    const vector = (this.#block + SEND_VECTORS_OFFSET + this.#queued * IOVEC_SIZE) >>> 2;
-    this.#pointer(vector, datagram.address);
-    this.#words[vector + IOV_LEN_OFFSET / 4] = datagram.length;
-
-    const header = (this.#block + SEND_HEADERS_OFFSET + this.#queued * MMSGHDR_SIZE) >>> 2;
-    this.#pointer(header, datagram.peer);
-    this.#words[header + MSG_NAMELEN_OFFSET / 4] = datagram.peerLength;
-    this.#pointer(header + MSG_CONTROL_OFFSET / 4, datagram.control);
-    this.#words[header + MSG_CONTROLLEN_OFFSET / 4] = datagram.controlLength;
-    this.#queued++;
+    const index = this.#queued++;
+    const kept = this.#messages[index]!;
+    kept.address = message.address;
+    kept.length = message.length;
+    kept.segmentLength = message.segmentLength;
+    kept.peer = message.peer;
+    kept.peerLength = message.peerLength;
+    kept.control = message.control;
+    kept.controlLength = message.controlLength;
+    const header = this.#block + SEND_HEADERS_OFFSET + index * MMSGHDR_SIZE;
+    const vector = this.#block + SEND_VECTORS_OFFSET + index * IOVEC_SIZE;
+    this.#layDatagram(header, vector, kept);
+    if (kept.segmentLength < kept.length) this.#laySegmentControl(header, index, kept);
     return true;
   }
 
   transmit(): number {
     const count = this.#queued;
     this.#queued = 0;
+    if (this.#patience > 0 && --this.#patience === 0) this.#unfitLength = Number.POSITIVE_INFINITY;
     let taken = 0;
-    let hasRetried = false;
-    for (let next = 0; next < count; ) {
-      const address = this.#block + SEND_HEADERS_OFFSET + next * MMSGHDR_SIZE;
-      const result = this.#systemCalls.sendmmsg(this.descriptor, address, count - next, MSG_DONTWAIT);
-      if (result > 0) {
-        taken += result;
-        next += result;
-        hasRetried = false;
-      } else if (!hasRetried && (result === -Errno.ECONNREFUSED || result === -Errno.EINTR)) {
-        hasRetried = true; // the error belongs to an earlier datagram, this one has not been tried
-      } else {
-        this.#lastError = errnoName(result);
-        // The queues are full: what follows would be refused too, and a tunnel drops rather than waits.
-        if (result === 0 || result === -Errno.EAGAIN || result === -Errno.ENOBUFS) break;
-        next++; // this one cannot leave (no route, too long); the next may go elsewhere
-        hasRetried = false;
+    for (let next = 0; next < count; next++) {
+      const first = next;
+      next = this.#offer(this.#block + SEND_HEADERS_OFFSET, { from: first, to: count });
+      for (let i = first; i < next; i++) taken += datagramsIn(this.#messages[i]!);
+      if (next === count) break;
+      if (isSegmentRefusal(this.#failure) && datagramsIn(this.#messages[next]!) > 1) {
+        taken += this.#transmitSingly(this.#messages[next]!);
       }
+      // The queues are full: what follows would be refused too, and a tunnel drops rather than waits.
+      if (isQueueFull(this.#failure)) break;
+      // Otherwise this one cannot leave (no route, too long); the next may go elsewhere.
     }
     return taken;
   }
 
   close(): void {
     this.#systemCalls.close(this.descriptor);
+  }
+
+  /** Offers messages to the kernel. Returns which was the first that it did not take; #failure says why. */
+  #offer(headers: number, { from, to }: { readonly from: number; readonly to: number }): number {
+    let hasRetried = false;
+    for (let next = from; next < to; ) {
+      const address = headers + next * MMSGHDR_SIZE;
+      const result = this.#systemCalls.sendmmsg(this.descriptor, address, to - next, MSG_DONTWAIT);
+      if (result > 0) {
+        next += result;
+        hasRetried = false;
+      } else if (!hasRetried && (result === -Errno.ECONNREFUSED || result === -Errno.EINTR)) {
+        hasRetried = true; // the error belongs to an earlier datagram, this one has not been tried
+      } else {
+        this.#failure = result;
+        this.#lastError = errnoName(result);
+        return next;
+      }
+    }
+    return to;
+  }
+
+  /** Sends the datagrams of a message that the kernel did not cut. Returns how many it took. */
+  #transmitSingly(message: QueuedMessage): number {
+    const refusal = this.#failure;
+    const count = datagramsIn(message);
+    const single = this.#single;
+    single.peer = message.peer;
+    single.peerLength = message.peerLength;
+    single.control = message.control;
+    single.controlLength = message.controlLength;
+    for (let i = 0; i < count; i++) {
+      single.address = message.address + i * message.segmentLength;
+      single.length = Math.min(message.segmentLength, message.length - i * message.segmentLength);
+      this.#layDatagram(
+        this.#block + SINGLE_HEADERS_OFFSET + i * MMSGHDR_SIZE,
+        this.#block + SINGLE_VECTORS_OFFSET + i * IOVEC_SIZE,
+        single,
+      );
+    }
+    let taken = 0;
+    for (let next = 0; next < count; next++) {
+      const first = next;
+      next = this.#offer(this.#block + SINGLE_HEADERS_OFFSET, { from: first, to: count });
+      taken += next - first;
+      if (next < count && isQueueFull(this.#failure)) break;
+    }
+    if (taken > 0) this.#noteSegmentRefusal(refusal, message.segmentLength);
+    return taken;
+  }
+
+  /** EIO: the link cannot sum checksums. Otherwise: datagrams of this length pass the path in fragments only. */
+  #noteSegmentRefusal(refusal: number, segmentLength: number): void {
+    if (refusal === -Errno.EIO) {
+      if (this.#canSegment) this.#onRefusal(`UDP port ${this.port}: the kernel does not segment (EIO)`);
+      this.#canSegment = false;
+    } else {
+      this.#unfitLength = Math.min(this.#unfitLength, segmentLength);
+      this.#patience = PATIENCE;
+    }
+  }
+
+  #layDatagram(headerAddress: number, vectorAddress: number, message: QueuedMessage): void {
+    const vector = vectorAddress >>> 2;
+    this.#pointers.write(vector, message.address);
+    this.#words[vector + IOV_LEN_OFFSET / 4] = message.length;
+    const header = headerAddress >>> 2;
+    this.#pointers.write(header + MSG_NAME_OFFSET / 4, message.peer);
+    this.#words[header + MSG_NAMELEN_OFFSET / 4] = message.peerLength;
+    this.#pointers.write(header + MSG_CONTROL_OFFSET / 4, message.control);
+    this.#words[header + MSG_CONTROLLEN_OFFSET / 4] = message.controlLength;
+  }
+
+  /** The path's control message, and UDP_SEGMENT behind it. */
+  #laySegmentControl(headerAddress: number, index: number, message: QueuedMessage): void {
+    const control = this.#block + SEND_CONTROLS_OFFSET + index * SEND_CONTROL_SIZE;
+    const words = message.controlLength >>> 2;
+    for (let i = 0; i < words; i++) {
+      this.#words[(control >>> 2) + i] = this.#words[(message.control >>> 2) + i]!;
+    }
+    const segment = (control >>> 2) + words;
+    this.#words[segment] = SEGMENT_CONTROL_LENGTH;
+    this.#words[segment + 1] = 0;
+    this.#words[segment + CMSG_LEVEL_OFFSET / 4] = SOL_UDP;
+    this.#words[segment + CMSG_TYPE_OFFSET / 4] = UDP_SEGMENT;
+    this.#words[segment + CMSGHDR_SIZE / 4] = message.segmentLength;
+    const header = headerAddress >>> 2;
+    this.#pointers.write(header + MSG_CONTROL_OFFSET / 4, control);
+    this.#words[header + MSG_CONTROLLEN_OFFSET / 4] = message.controlLength + SEGMENT_CONTROL_SPACE;
   }
 
   get #unspecified(): string {
@@ -194,13 +340,13 @@ export class LinuxUdpSocket implements UdpSocket {
   #prepareReceive(): void {
     for (let i = 0; i < RECEIVE_SLOT_COUNT; i++) {
       const vector = this.#block + RECEIVE_VECTORS_OFFSET + i * IOVEC_SIZE;
-      this.#pointer((vector + IOV_BASE_OFFSET) >>> 2, this.receivedAt(i));
+      this.#pointers.write((vector + IOV_BASE_OFFSET) >>> 2, this.receivedAt(i));
       this.#words[(vector + IOV_LEN_OFFSET) >>> 2] = RECEIVE_SLOT_SIZE;
       const header = this.#receiveHeader(i);
-      this.#pointer(header + MSG_NAME_OFFSET / 4, this.#block + RECEIVE_NAMES_OFFSET + i * NAME_SIZE);
-      this.#pointer(header + MSG_IOV_OFFSET / 4, vector);
+      this.#pointers.write(header + MSG_NAME_OFFSET / 4, this.#block + RECEIVE_NAMES_OFFSET + i * NAME_SIZE);
+      this.#pointers.write(header + MSG_IOV_OFFSET / 4, vector);
       this.#words[header + MSG_IOVLEN_OFFSET / 4] = 1;
-      this.#pointer(
+      this.#pointers.write(
         header + MSG_CONTROL_OFFSET / 4,
         this.#block + RECEIVE_CONTROLS_OFFSET + i * CONTROL_SIZE,
       );
@@ -209,11 +355,15 @@ export class LinuxUdpSocket implements UdpSocket {
   }
 
   #prepareTransmit(): void {
-    for (let i = 0; i < SEND_BATCH_COUNT; i++) {
-      const header = (this.#block + SEND_HEADERS_OFFSET + i * MMSGHDR_SIZE) >>> 2;
-      this.#pointer(header + MSG_IOV_OFFSET / 4, this.#block + SEND_VECTORS_OFFSET + i * IOVEC_SIZE);
-      this.#words[header + MSG_IOVLEN_OFFSET / 4] = 1;
-    }
+    const prepare = (headers: number, vectors: number, count: number): void => {
+      for (let i = 0; i < count; i++) {
+        const header = (this.#block + headers + i * MMSGHDR_SIZE) >>> 2;
+        this.#pointers.write(header + MSG_IOV_OFFSET / 4, this.#block + vectors + i * IOVEC_SIZE);
+        this.#words[header + MSG_IOVLEN_OFFSET / 4] = 1;
+      }
+    };
+    prepare(SEND_HEADERS_OFFSET, SEND_VECTORS_OFFSET, SEND_BATCH_COUNT);
+    prepare(SINGLE_HEADERS_OFFSET, SINGLE_VECTORS_OFFSET, SEGMENT_LIMIT);
   }
 
   /** The kernel overwrites both lengths with what it filled in. */
@@ -225,13 +375,22 @@ export class LinuxUdpSocket implements UdpSocket {
     }
     this.#used = 0;
   }
+}
 
-  /** Writes the pointer to `address` into two words. */
-  #pointer(word: number, address: number): void {
-    const low = this.#baseLow + address;
-    this.#words[word] = low; // modulo 2^32
-    this.#words[word + 1] = this.#baseHigh + (low > 0xffff_ffff ? 1 : 0);
-  }
+function emptyMessage(): QueuedMessage {
+  return { address: 0, length: 0, segmentLength: 0, peer: 0, peerLength: 0, control: 0, controlLength: 0 };
+}
+
+function datagramsIn({ length, segmentLength }: QueuedMessage): number {
+  return segmentLength >= length ? 1 : Math.ceil(length / segmentLength);
+}
+
+function isQueueFull(result: number): boolean {
+  return result === 0 || result === -Errno.EAGAIN || result === -Errno.ENOBUFS;
+}
+
+function isSegmentRefusal(result: number): boolean {
+  return result === -Errno.EIO || result === -Errno.EINVAL || result === -Errno.EMSGSIZE;
 }
 
 function isPathError(result: number): boolean {

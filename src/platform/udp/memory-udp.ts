@@ -5,6 +5,7 @@ import {
   WORKER_RECEIVE_OFFSET,
   WORKER_SIZE,
 } from "../../../assembly/layout.ts";
+import { concat } from "../../bytes/concat.ts";
 import { PlatformError } from "../../errors/index.ts";
 import type { SocketAddress } from "../address.ts";
 import { decodePacketInfo, decodeSocketAddress, familyOf } from "../socket-address.ts";
@@ -12,7 +13,7 @@ import type { SharedMemory } from "../system-calls/system-calls.ts";
 import {
   type DatagramSender,
   MAXIMUM_DATAGRAM_LENGTH,
-  type QueuedDatagram,
+  type QueuedMessage,
   SEND_BATCH_COUNT,
   type UdpSocket,
 } from "./udp-socket.ts";
@@ -84,6 +85,7 @@ export class MemoryHost implements DatagramSender {
       readonly port: number;
       readonly worker: number;
       readonly capacity?: number;
+      readonly offloads?: "auto" | "off";
     },
   ): MemoryUdpSocket {
     for (const address of this.#ofFamily(options.family)) {
@@ -115,7 +117,10 @@ export class MemoryHost implements DatagramSender {
   }
 }
 
-/** A UDP socket without a kernel. */
+/** Of one message, as a kernel coalesces them. */
+const COALESCED_COUNT = 64;
+
+/** A UDP socket without a kernel. With offloads it takes and gives several datagrams as one message, as the kernel's do. */
 export class MemoryUdpSocket implements UdpSocket {
   readonly family: 4 | 6;
   readonly port: number;
@@ -127,8 +132,9 @@ export class MemoryUdpSocket implements UdpSocket {
   readonly #slots: number;
   readonly #capacity: number;
   readonly #waiting: WireDatagram[] = [];
-  #received: WireDatagram[] = [];
-  #queued: WireDatagram[] = [];
+  readonly #hasOffloads: boolean;
+  #received: ReceivedMessage[] = [];
+  #queued: ReceivedMessage[] = [];
   #refused = 0;
 
   constructor(
@@ -139,11 +145,13 @@ export class MemoryUdpSocket implements UdpSocket {
       port,
       worker,
       capacity = 1024,
+      offloads = "off",
     }: {
       readonly family: 4 | 6;
       readonly port: number;
       readonly worker: number;
       readonly capacity?: number;
+      readonly offloads?: "auto" | "off";
     },
   ) {
     this.family = family;
@@ -152,6 +160,7 @@ export class MemoryUdpSocket implements UdpSocket {
     this.#octets = new Uint8Array(memory.buffer);
     this.#slots = WORKER_BASE + worker * WORKER_SIZE + WORKER_RECEIVE_OFFSET;
     this.#capacity = capacity;
+    this.#hasOffloads = offloads === "auto";
     host.wire.attach(this);
   }
 
@@ -169,8 +178,15 @@ export class MemoryUdpSocket implements UdpSocket {
     this.onReadable?.();
   }
 
+  maySegment(): boolean {
+    return this.#hasOffloads;
+  }
+
   receive(limit: number): number {
-    this.#received = this.#waiting.splice(0, Math.min(limit, RECEIVE_SLOT_COUNT));
+    const count = Math.min(limit, RECEIVE_SLOT_COUNT);
+    this.#received = [];
+    while (this.#received.length < count && this.#waiting.length > 0)
+      this.#received.push(this.#takeMessage());
     for (const [i, { octets }] of this.#received.entries()) this.#octets.set(octets, this.receivedAt(i));
     return this.#received.length;
   }
@@ -183,6 +199,10 @@ export class MemoryUdpSocket implements UdpSocket {
     return this.#received[index]!.octets.length;
   }
 
+  receivedSegmentLength(index: number): number {
+    return this.#received[index]!.segmentLength;
+  }
+
   receivedFrom(index: number): SocketAddress {
     return this.#received[index]!.from;
   }
@@ -191,7 +211,15 @@ export class MemoryUdpSocket implements UdpSocket {
     return this.#received[index]!.to;
   }
 
-  queue({ address, length, peer, peerLength, control, controlLength }: QueuedDatagram): boolean {
+  queue({
+    address,
+    length,
+    segmentLength,
+    peer,
+    peerLength,
+    control,
+    controlLength,
+  }: QueuedMessage): boolean {
     if (this.#queued.length + this.#refused === SEND_BATCH_COUNT) return false;
     const to = decodeSocketAddress(this.#octets.slice(peer, peer + peerLength));
     const asked = decodePacketInfo(this.#octets.slice(control, control + controlLength));
@@ -201,20 +229,61 @@ export class MemoryUdpSocket implements UdpSocket {
       return true;
     }
     const octets = this.#octets.slice(address, address + length);
-    this.#queued.push({ from: { address: source, port: this.port }, to, octets });
+    this.#queued.push({ from: { address: source, port: this.port }, to, octets, segmentLength });
     return true;
   }
 
   transmit(): number {
-    const leaving = this.#queued;
+    const leaving = this.#queued.flatMap(datagramsOf);
     this.#queued = [];
     this.#refused = 0;
     for (const datagram of leaving) this.#host.wire.carry(datagram);
     return leaving.length;
   }
 
+  /** What waits longest, and with offloads all that follows from the same sender and is as long; one shorter ends it. */
+  #takeMessage(): ReceivedMessage {
+    const first = this.#waiting.shift()!;
+    const segmentLength = first.octets.length;
+    const parts = [first.octets];
+    let total = segmentLength;
+    while (this.#hasOffloads && parts.length < COALESCED_COUNT) {
+      const next = this.#waiting[0];
+      const length = next?.octets.length ?? 0;
+      const fits = length > 0 && length <= segmentLength && total + length <= MAXIMUM_DATAGRAM_LENGTH;
+      if (next === undefined || !fits || !isSamePath(next, first)) break;
+      this.#waiting.shift();
+      parts.push(next.octets);
+      total += length;
+      if (length < segmentLength) break;
+    }
+    return { ...first, octets: concat(...parts), segmentLength: parts.length > 1 ? segmentLength : 0 };
+  }
+
   close(): void {
     this.#host.wire.detach(this);
     this.#waiting.length = 0;
   }
+}
+
+/** Several datagrams where `segmentLength` is shorter than the octets. */
+interface ReceivedMessage extends WireDatagram {
+  readonly segmentLength: number;
+}
+
+function datagramsOf({ octets, segmentLength, ...path }: ReceivedMessage): WireDatagram[] {
+  if (octets.length === 0) return [{ ...path, octets }];
+  const count = Math.ceil(octets.length / segmentLength);
+  return Array.from({ length: count }, (_, i) => ({
+    ...path,
+    octets: octets.slice(i * segmentLength, (i + 1) * segmentLength),
+  }));
+}
+
+function isSamePath(one: WireDatagram, other: WireDatagram): boolean {
+  return (
+    one.from.address === other.from.address &&
+    one.from.port === other.from.port &&
+    one.to.address === other.to.address
+  );
 }

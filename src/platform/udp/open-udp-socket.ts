@@ -16,8 +16,11 @@ import {
   SOCK_DGRAM,
   SOCK_NONBLOCK,
   SOL_SOCKET,
+  SOL_UDP,
+  UDP_GRO,
+  UDP_SEGMENT,
 } from "../system-calls/constants.ts";
-import { succeed } from "../system-calls/errno.ts";
+import { errnoName, succeed } from "../system-calls/errno.ts";
 import { SOCKADDR_IN6_SIZE } from "../system-calls/structures.ts";
 import type { SystemCalls } from "../system-calls/system-calls.ts";
 import type { OpenUdpSocket } from "./linux-udp-socket.ts";
@@ -32,12 +35,14 @@ export interface UdpSocketOptions {
   readonly port: number;
   /** Firewall mark of everything sent, so that a policy rule keeps it out of the tunnel. */
   readonly mark?: number;
+  /** "auto": whatever the kernel has of segmentation (UDP_SEGMENT) and coalescing (UDP_GRO). Default "off". */
+  readonly offloads?: "auto" | "off";
 }
 
 /** Binds a UDP socket of one family that tells which of our addresses each datagram reached. Throws PlatformError: "UDP port 500 on ::: EADDRINUSE". */
 export function openUdpSocket(
   systemCalls: SystemCalls,
-  { address, port, mark }: UdpSocketOptions,
+  { address, port, mark, offloads = "off" }: UdpSocketOptions,
 ): OpenUdpSocket {
   const what = `UDP port ${port} on ${address}`;
   const family = familyOf(address);
@@ -61,7 +66,22 @@ export function openUdpSocket(
     succeed(what, systemCalls.bind(descriptor, encodeSocketAddress({ address, port })));
     const bound = new Uint8Array(SOCKADDR_IN6_SIZE);
     succeed(what, systemCalls.getsockname(descriptor, bound));
-    return { descriptor, family, port: decodeSocketAddress(bound)?.port ?? port };
+    const refusals: string[] = [];
+    const has = (option: number, value: number, name: string): boolean => {
+      if (offloads === "off") return false;
+      const result = set(SOL_UDP, option, value);
+      if (result < 0) refusals.push(`${what}: the kernel has no ${name} (${errnoName(result)})`);
+      return result >= 0;
+    };
+    return {
+      descriptor,
+      family,
+      port: decodeSocketAddress(bound)?.port ?? port,
+      // 0 changes nothing: it only asks whether there is such an option.
+      canSegment: has(UDP_SEGMENT, 0, "UDP segmentation"),
+      canCoalesce: has(UDP_GRO, 1, "UDP coalescing"),
+      refusals,
+    };
   } catch (error) {
     systemCalls.close(descriptor);
     throw error;

@@ -3,8 +3,11 @@ import type { SocketAddress } from "../address.ts";
 /** RFC 791, RFC 768: 65,535 octets less the IPv4 and UDP headers. */
 export const MAXIMUM_DATAGRAM_LENGTH = 65_507;
 
-/** Datagrams that one transmit takes. */
+/** Messages that one transmit takes. */
 export const SEND_BATCH_COUNT = 128;
+
+/** Datagrams that one message may be cut into, which older kernels know as UDP_MAX_SEGMENTS. */
+export const SEGMENT_LIMIT = 64;
 
 /**
  * A UDP socket as the data worker uses it: batches of datagrams that stay in the shared memory. Every call returns at once.
@@ -16,24 +19,32 @@ export interface UdpSocket {
   readonly port: number;
   /** The descriptor to poll for reading, or undefined for a socket in memory. */
   readonly descriptor: number | undefined;
-  /** Receives up to `limit` datagrams into the worker's receive slots 0, 1, ... Returns how many came. */
+  /** Whether a message may be several datagrams of this length. What the kernel refuses is not offered again, or not soon. */
+  maySegment(segmentLength: number): boolean;
+  /** Receives up to `limit` messages into the worker's receive slots 0, 1, ... Returns how many came. */
   receive(limit: number): number;
-  /** Where datagram `index` of the last receive begins, and its length. */
+  /** Where message `index` of the last receive begins, and its length. */
   receivedAt(index: number): number;
   receivedLength(index: number): number;
+  /** Octets of each datagram of the message but the last, which may be shorter. 0 when it is one datagram. */
+  receivedSegmentLength(index: number): number;
   /** Who sent it and which of our addresses it reached. Allocates: for IKE datagrams, not for ESP. */
   receivedFrom(index: number): SocketAddress;
   receivedTo(index: number): SocketAddress;
-  /** Puts a datagram into the next transmit. `peer` and `control` are addresses of a sockaddr and a cmsghdr, as in an SA slot. False when the batch is full. */
-  queue(datagram: QueuedDatagram): boolean;
-  /** Transmits what was queued. Returns how many the kernel took; the rest is dropped. */
+  /** Puts a message into the next transmit. `peer` and `control` are addresses of a sockaddr and a cmsghdr, as in an SA slot. False when the batch is full. */
+  queue(message: QueuedMessage): boolean;
+  /** Transmits what was queued. Returns how many datagrams the kernel took; the rest is dropped. */
   transmit(): number;
   close(): void;
 }
 
-export interface QueuedDatagram {
+/** One datagram, or several of equal length to one peer, back to back. */
+export interface QueuedMessage {
   address: number;
+  /** MAXIMUM_DATAGRAM_LENGTH at most. */
   length: number;
+  /** Octets of each datagram but the last, which may be shorter; `length` when there is one. At most SEGMENT_LIMIT datagrams. */
+  segmentLength: number;
   peer: number;
   peerLength: number;
   control: number;
