@@ -44,10 +44,11 @@ export async function runNamespaceDemo(tell: Tell): Promise<void> {
   try {
     for (const name of ["client", "gateway"]) sides.push(await SideProcess.start(name));
     const [client, gateway] = sides as [SideProcess, SideProcess];
+    // The watcher counts frames and searches each as a whole, so each passes on its own, as on a wire.
     joinNamespaces(
       systemCalls,
-      { pid: client.pid, link: OUTER_LINK, prefixes: [outerPrefix("client")] },
-      { pid: gateway.pid, link: OUTER_LINK, prefixes: [outerPrefix("gateway")] },
+      { pid: client.pid, link: OUTER_LINK, prefixes: [outerPrefix("client")], segmentLimit: 1 },
+      { pid: gateway.pid, link: OUTER_LINK, prefixes: [outerPrefix("gateway")], segmentLimit: 1 },
     );
     await new NamespaceDemo({ systemCalls, client, gateway, tell }).run();
   } finally {

@@ -3,6 +3,7 @@ import { readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PlatformError } from "../errors/index.ts";
 import { LinuxNetwork } from "./network/linux-network.ts";
+import type { VethEnd } from "./network/netlink/link.ts";
 import { CLONE_NEWNET, O_CLOEXEC, O_RDONLY } from "./system-calls/constants.ts";
 import { succeed } from "./system-calls/errno.ts";
 import type { SystemCalls } from "./system-calls/system-calls.ts";
@@ -92,6 +93,8 @@ export interface CableEnd {
   readonly link: string;
   /** Addresses of the link: "192.0.2.1/24". */
   readonly prefixes: readonly string[];
+  /** As of a veth end: 1 lets every packet pass as a frame of its own. */
+  readonly segmentLimit?: number;
 }
 
 /**
@@ -105,15 +108,16 @@ export function joinNamespaces(systemCalls: SystemCalls, left: CableEnd, right: 
   nextLinkIndex += 2;
   const network = new LinuxNetwork(systemCalls);
   try {
-    network.createVethPair(
-      { name: left.link, pid: left.pid, index },
-      { name: right.link, pid: right.pid, index: index + 1 },
-    );
+    network.createVethPair(vethEndOf(left, index), vethEndOf(right, index + 1));
   } finally {
     network.close();
   }
   for (const end of [left, right]) withNamespaceOf(systemCalls, end.pid, () => raise(systemCalls, end));
   for (const end of [left, right]) awaitCarrier(systemCalls, end);
+}
+
+function vethEndOf({ link, pid, segmentLimit }: CableEnd, index: number): VethEnd {
+  return { name: link, pid, index, ...(segmentLimit !== undefined && { segmentLimit }) };
 }
 
 /** Above the few that a namespace comes with. */

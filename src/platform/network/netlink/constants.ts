@@ -38,6 +38,7 @@ export const IFLA_LINKINFO = 18;
 export const IFLA_NET_NS_PID = 19;
 export const IFLA_AF_SPEC = 26;
 export const IFLA_EXT_MASK = 29;
+export const IFLA_GSO_MAX_SEGS = 40;
 export const RTEXT_FILTER_SKIP_STATS = 8;
 export const IFLA_INFO_KIND = 1;
 export const IFLA_INFO_DATA = 2;

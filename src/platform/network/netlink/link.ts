@@ -6,6 +6,7 @@ import {
   IFF_UP,
   IFLA_AF_SPEC,
   IFLA_EXT_MASK,
+  IFLA_GSO_MAX_SEGS,
   IFLA_IFNAME,
   IFLA_INET6_ADDR_GEN_MODE,
   IFLA_INFO_DATA,
@@ -28,6 +29,8 @@ export interface VethEnd {
   readonly name: string;
   readonly pid?: number;
   readonly index?: number;
+  /** Packets that pass it as one super-packet at most: with 1 each is a frame of its own, as on a wire. */
+  readonly segmentLimit?: number;
 }
 
 /** Body of a question for every link. */
@@ -79,9 +82,10 @@ export function decodeHasCarrier(body: Uint8Array): boolean {
   return attributes.get(IFLA_OPERSTATE)?.[0] === IF_OPER_UP;
 }
 
-function vethEnd({ name, pid, index = 0 }: VethEnd): Uint8Array {
+function vethEnd({ name, pid, index = 0, segmentLimit }: VethEnd): Uint8Array {
   const place = pid === undefined ? [] : [attribute(IFLA_NET_NS_PID, pid)];
-  return concat(ifinfomsg({ index }), attribute(IFLA_IFNAME, name), ...place);
+  const limit = segmentLimit === undefined ? [] : [attribute(IFLA_GSO_MAX_SEGS, segmentLimit)];
+  return concat(ifinfomsg({ index }), attribute(IFLA_IFNAME, name), ...place, ...limit);
 }
 
 function ifinfomsg({ index = 0, isUp }: { readonly index?: number; readonly isUp?: boolean }): Uint8Array {
