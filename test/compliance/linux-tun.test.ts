@@ -17,8 +17,8 @@ describe.skipIf(!mayRun)("in a fresh network namespace", () => {
   const systemCalls = createLinuxSystemCalls(memory);
   const network = new LinuxNetwork(systemCalls);
 
-  tunSuite("a TUN device of the kernel", ({ mtu }) => {
-    const opened = openTun(systemCalls, { name: "test%d", mtu });
+  tunSuite("a TUN device of the kernel", ({ mtu, offloads }) => {
+    const opened = openTun(systemCalls, { name: "test%d", mtu, offloads });
     const tun = new LinuxTun(systemCalls, opened, 1);
     // Otherwise the kernel's own router solicitations come out of the device.
     writeFileSync(`/proc/sys/net/ipv6/conf/${tun.name}/disable_ipv6`, "1");

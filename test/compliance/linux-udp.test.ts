@@ -16,12 +16,12 @@ describe.skipIf(!mayRun)("in a fresh network namespace", () => {
   const memory = sharedMemory();
   const systemCalls = createLinuxSystemCalls(memory);
 
-  udpSuite("UDP sockets of the kernel", (family) => {
+  udpSuite("UDP sockets of the kernel", (family, offloads) => {
     const leftAddresses = family === 4 ? (["127.0.0.1", "127.0.0.2"] as const) : (["::1", "::2"] as const);
     const rightAddress = family === 4 ? "127.0.0.3" : "::3";
     const any = family === 4 ? "0.0.0.0" : "::";
-    const leftSocket = openUdpSocket(systemCalls, { address: any, port: 500 });
-    const rightSocket = openUdpSocket(systemCalls, { address: any, port: 4500 });
+    const leftSocket = openUdpSocket(systemCalls, { address: any, port: 500, offloads });
+    const rightSocket = openUdpSocket(systemCalls, { address: any, port: 4500, offloads });
     const left = new LinuxUdpSocket(systemCalls, { ...leftSocket, worker: 1, index: 0 });
     const right = new LinuxUdpSocket(systemCalls, { ...rightSocket, worker: 2, index: 5 });
     return {

@@ -4,8 +4,8 @@ import { tunSuite } from "./tun.ts";
 
 const memory = sharedMemory();
 
-tunSuite("a TUN device in memory", ({ mtu }) => {
-  const tun = new MemoryTun(memory, { name: "memory0", mtu });
+tunSuite("a TUN device in memory", ({ mtu, offloads }) => {
+  const tun = new MemoryTun(memory, { name: "memory0", mtu, offloads });
   return {
     tun,
     memory,

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { VNET_HEADER_SIZE } from "../../assembly/layout.ts";
 import type { SharedMemory } from "../../src/platform/system-calls/system-calls.ts";
 import type { Tun } from "../../src/platform/tun/tun.ts";
+import { superFrame } from "../support/super-packets.ts";
 
 /** A device that is up, with the host's side of it. */
 export interface TunBench {
@@ -19,31 +21,83 @@ export interface TunBench {
 const ROOM = 1024 * 1024;
 
 /** What every Tun does. */
-export function tunSuite(name: string, open: (options: { readonly mtu: number }) => TunBench): void {
-  describe(name, () => {
+export function tunSuite(
+  name: string,
+  open: (options: { readonly mtu: number; readonly offloads: "auto" | "off" }) => TunBench,
+): void {
+  describe.each(["off", "auto"] as const)(`${name}, offloads %s`, (offloads) => {
     let bench: TunBench;
     let octets: Uint8Array;
+    let headerLength: number;
 
     beforeEach(() => {
-      bench = open({ mtu: 1400 });
+      bench = open({ mtu: 1400, offloads });
+      headerLength = bench.tun.offloads.headerLength;
       octets = new Uint8Array(bench.memory.buffer);
     });
     afterEach(() => bench.close());
 
     function read(capacity = 2048): Uint8Array {
-      const length = bench.tun.read(ROOM, capacity);
-      return octets.slice(ROOM, ROOM + length);
+      const length = bench.tun.read(ROOM, capacity + headerLength);
+      return octets.slice(ROOM + headerLength, ROOM + Math.max(length, headerLength));
     }
 
     function write(packet: Uint8Array): boolean {
-      octets.set(packet, ROOM);
-      return bench.tun.write(ROOM, packet.length);
+      octets.fill(0, ROOM, ROOM + headerLength);
+      octets.set(packet, ROOM + headerLength);
+      return bench.tun.write(ROOM, headerLength + packet.length);
     }
 
     test("tells its name and MTU", () => {
       expect(bench.tun.name).toMatch(/^[a-z]+[0-9]+$/);
       expect(bench.tun.mtu).toBe(1400);
     });
+
+    test("says what it does for us", () => {
+      expect(bench.tun.offloads).toEqual(
+        offloads === "auto"
+          ? { headerLength: VNET_HEADER_SIZE, tcp: true, udp: true }
+          : { headerLength: 0, tcp: false, udp: false },
+      );
+    });
+
+    test.each([4, 6] as const)("writes an IPv%i packet that lies in pieces", (version) => {
+      const whole = packet(version, 1000, 5);
+      const frame = new Uint8Array(headerLength + whole.length);
+      frame.set(whole, headerLength);
+      const view = new DataView(octets.buffer);
+      const lengths = [headerLength + 60, 7, frame.length - headerLength - 67];
+      let from = 0;
+      lengths.forEach((length, i) => {
+        const at = ROOM + 4096 * (i + 1);
+        octets.set(frame.subarray(from, from + length), at);
+        view.setUint32(ROOM + 8 * i, at, true);
+        view.setUint32(ROOM + 8 * i + 4, length, true);
+        from += length;
+      });
+      expect(bench.tun.writePieces(ROOM, 3)).toBe("taken");
+      expect(bench.drain()).toEqual([whole]);
+      bench.setUp(false);
+      expect(bench.tun.writePieces(ROOM, 3)).toBe("refused");
+    });
+
+    if (offloads === "auto") {
+      test.each([
+        [4, "tcp"],
+        [6, "tcp"],
+        [4, "udp"],
+        [6, "udp"],
+      ] as const)("takes a super-packet of IPv%i and %s", (version, kind) => {
+        const payload = new Uint8Array(5000).map((_, i) => i);
+        const frame = superFrame({ version, kind, payload, identification: 3 }, 1200);
+        octets.set(frame, ROOM);
+        expect(bench.tun.write(ROOM, frame.length)).toBe(true);
+        // Its checksum is the stack's to complete, and its length what headers say.
+        const [arrived] = bench.drain();
+        expect(arrived!.length).toBe(frame.length - headerLength);
+        expect(Buffer.compare(arrived!.subarray(-5000), payload)).toBe(0);
+      });
+    }
 
     test("reads 0 when nothing waits", () => {
       expect(bench.tun.read(ROOM, 2048)).toBe(0);
@@ -60,7 +114,9 @@ export function tunSuite(name: string, open: (options: { readonly mtu: number })
       bench.inject(packet(4, 100, 1));
       octets.fill(0xee, ROOM, ROOM + 128);
       expect(read(50)).toEqual(packet(4, 100, 1).subarray(0, 50));
-      expect(octets.slice(ROOM + 50, ROOM + 128)).toEqual(new Uint8Array(78).fill(0xee));
+      expect(octets.slice(ROOM + headerLength + 50, ROOM + 128)).toEqual(
+        new Uint8Array(78 - headerLength).fill(0xee),
+      );
       expect(bench.tun.read(ROOM, 2048)).toBe(0);
     });
 

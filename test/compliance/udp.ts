@@ -16,16 +16,21 @@ export interface UdpBench {
   close(): void;
 }
 
+export type Offloads = "auto" | "off";
+
 const SEND = 2 * 1024 * 1024;
 
 /** What every UdpSocket and DatagramSender does. */
-export function udpSuite(name: string, open: (family: 4 | 6) => UdpBench): void {
-  describe.each([4, 6] as const)(`${name}, IPv%i`, (family) => {
+export function udpSuite(name: string, open: (family: 4 | 6, offloads: Offloads) => UdpBench): void {
+  const kinds = ([4, 6] as const).flatMap((family) =>
+    (["off", "auto"] as const).map((offloads) => [family, offloads] as const),
+  );
+  describe.each(kinds)(`${name}, IPv%i, offloads %s`, (family, offloads) => {
     let bench: UdpBench;
     let octets: Uint8Array;
 
     beforeEach(() => {
-      bench = open(family);
+      bench = open(family, offloads);
       octets = new Uint8Array(bench.memory.buffer);
     });
     afterEach(() => bench.close());
@@ -64,6 +69,64 @@ export function udpSuite(name: string, open: (family: 4 | 6) => UdpBench): void 
       return Array.from({ length: count }, (_, i) => {
         const at = bench.right.receivedAt(i);
         return octets.slice(at, at + bench.right.receivedLength(i));
+      });
+    }
+
+    /** The datagrams of `count` messages. */
+    function datagrams(count: number): Uint8Array[] {
+      return payloads(count).flatMap((message, i) => {
+        const length = bench.right.receivedSegmentLength(i) || message.length;
+        const pieces = Math.max(1, Math.ceil(message.length / length));
+        return Array.from({ length: pieces }, (_, piece) =>
+          message.slice(piece * length, (piece + 1) * length),
+        );
+      });
+    }
+
+    /** Everything that arrived, message by message until there is no more. */
+    function drain(): Uint8Array[] {
+      const all: Uint8Array[] = [];
+      for (let count = bench.right.receive(64); count > 0; count = bench.right.receive(64)) {
+        all.push(...datagrams(count));
+      }
+      return all;
+    }
+
+    test("says whether a message may be several datagrams", () => {
+      expect(bench.left.maySegment(100)).toBe(offloads === "auto");
+    });
+
+    if (offloads === "auto") {
+      test.each([
+        ["of equal length", 700, 100],
+        ["the last of which is shorter", 650, 100],
+        ["of one octet", 64, 1],
+        ["as many and as long as a message can be", 65_408, 1022],
+        ["with one among them that is nearly empty", 1001, 1000],
+      ])("a message is cut into datagrams %s", (_, length, segmentLength) => {
+        const payload = new Uint8Array(length).map((_, i) => i ^ (i >> 8));
+        expect(queue({ payload, segmentLength, from: bench.leftAddresses[1] })).toBe(true);
+        expect(queue({ payload: Uint8Array.of(7), at: SEND + 100_000 })).toBe(true);
+        const count = Math.ceil(length / segmentLength);
+        expect(bench.left.transmit()).toBe(count + 1);
+        const arrived = drain();
+        expect(arrived.map((each) => each.length)).toEqual(
+          Array.from({ length: count }, (_, i) => Math.min(segmentLength, length - i * segmentLength)).concat(
+            1,
+          ),
+        );
+        expect(Buffer.compare(Buffer.concat(arrived.slice(0, -1)), payload)).toBe(0);
+      });
+
+      test("datagrams of one message come as one, and everybody is told from whom", () => {
+        const payload = new Uint8Array(1000).fill(3);
+        queue({ payload, segmentLength: 300, from: bench.leftAddresses[1] });
+        bench.left.transmit();
+        expect(bench.right.receive(64)).toBe(1);
+        expect(bench.right.receivedSegmentLength(0)).toBe(300);
+        expect(bench.right.receivedLength(0)).toBe(1000);
+        expect(bench.right.receivedFrom(0).address).toBe(bench.leftAddresses[1]);
+        expect(bench.right.receivedTo(0).address).toBe(bench.rightAddress);
       });
     }
 

@@ -23,6 +23,8 @@ export interface WireDatagram {
   readonly from: SocketAddress;
   readonly to: SocketAddress;
   readonly octets: Uint8Array;
+  /** The message that it left with, when that was several datagrams: a socket with offloads gets them as one again. */
+  readonly train?: number;
 }
 
 /**
@@ -136,6 +138,7 @@ export class MemoryUdpSocket implements UdpSocket {
   #received: ReceivedMessage[] = [];
   #queued: ReceivedMessage[] = [];
   #refused = 0;
+  #trains = 0;
 
   constructor(
     host: MemoryHost,
@@ -234,24 +237,24 @@ export class MemoryUdpSocket implements UdpSocket {
   }
 
   transmit(): number {
-    const leaving = this.#queued.flatMap(datagramsOf);
+    const leaving = this.#queued.flatMap((message) => datagramsOf(message, this.#trains++));
     this.#queued = [];
     this.#refused = 0;
     for (const datagram of leaving) this.#host.wire.carry(datagram);
     return leaving.length;
   }
 
-  /** What waits longest, and with offloads all that follows from the same sender and is as long; one shorter ends it. */
+  /** What waits longest, and with offloads all that follows of the same train and is as long; one shorter ends it. */
   #takeMessage(): ReceivedMessage {
     const first = this.#waiting.shift()!;
     const segmentLength = first.octets.length;
     const parts = [first.octets];
     let total = segmentLength;
-    while (this.#hasOffloads && parts.length < COALESCED_COUNT) {
+    while (this.#hasOffloads && first.train !== undefined && parts.length < COALESCED_COUNT) {
       const next = this.#waiting[0];
       const length = next?.octets.length ?? 0;
       const fits = length > 0 && length <= segmentLength && total + length <= MAXIMUM_DATAGRAM_LENGTH;
-      if (next === undefined || !fits || !isSamePath(next, first)) break;
+      if (!fits || next?.train !== first.train || !isSameSender(next, first)) break;
       this.#waiting.shift();
       parts.push(next.octets);
       total += length;
@@ -271,19 +274,16 @@ interface ReceivedMessage extends WireDatagram {
   readonly segmentLength: number;
 }
 
-function datagramsOf({ octets, segmentLength, ...path }: ReceivedMessage): WireDatagram[] {
-  if (octets.length === 0) return [{ ...path, octets }];
+function datagramsOf({ octets, segmentLength, ...path }: ReceivedMessage, train: number): WireDatagram[] {
+  if (octets.length <= segmentLength) return [{ ...path, octets }];
   const count = Math.ceil(octets.length / segmentLength);
   return Array.from({ length: count }, (_, i) => ({
     ...path,
+    train,
     octets: octets.slice(i * segmentLength, (i + 1) * segmentLength),
   }));
 }
 
-function isSamePath(one: WireDatagram, other: WireDatagram): boolean {
-  return (
-    one.from.address === other.from.address &&
-    one.from.port === other.from.port &&
-    one.to.address === other.to.address
-  );
+function isSameSender(one: WireDatagram, other: WireDatagram): boolean {
+  return one.from.address === other.from.address && one.from.port === other.from.port;
 }
