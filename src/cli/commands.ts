@@ -24,6 +24,12 @@ export async function runConnectionDown(
   return report(await options.client.down(options.name), options);
 }
 
+export async function runRekey(
+  options: ClientCommand & { readonly name: string; readonly what: "children" | "ike" },
+): Promise<ExitCode> {
+  return report(await options.client.rekey(options.name, options.what), options);
+}
+
 export async function runReload(options: ClientCommand): Promise<ExitCode> {
   return report(await options.client.reload(), options);
 }

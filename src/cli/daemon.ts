@@ -116,6 +116,7 @@ export class RunningDaemon {
       up: (name) => this.#engine.up(name),
       down: (name) => this.#engine.down(name),
       liveness: (name) => this.#engine.liveness(name),
+      rekey: (name, what) => this.#engine.rekey(name, what),
       reload: () => this.reload(),
       stop: onStopRequest,
       recentLog: () => this.#logger.recent(),

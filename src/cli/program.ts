@@ -6,7 +6,7 @@ import { ControlClient } from "../control/client.ts";
 import { DEMO_MODES, type DemoMode } from "../demo/story.ts";
 import { version } from "../engine/version.ts";
 import { PlatformError, PolicyError } from "../errors/index.ts";
-import { runConnectionDown, runConnectionUp, runReload, runStop } from "./commands.ts";
+import { runConnectionDown, runConnectionUp, runRekey, runReload, runStop } from "./commands.ts";
 import type { StartEngine } from "./daemon.ts";
 import { ExitCode, exitCodeOfError } from "./exit-code.ts";
 import { runLogs } from "./logs.ts";
@@ -105,6 +105,20 @@ function createProgram({ terminal, startEngine, runDemo }: ProgramOptions, done:
       const client = new ControlClient(socket);
       if (name === undefined) return done(await runStop({ client, json: json === true, terminal }));
       done(await runConnectionDown({ client, name, json: json === true, terminal }));
+    });
+
+  program
+    .command("rekey")
+    .argument("<name>", "a connection that is established")
+    .description("replace the keys of a connection's child SAs, or of its IKE SA, now")
+    .option("--ike", "the IKE SA instead of the child SAs")
+    .option("--json", "print the outcome as JSON")
+    .addOption(socketOption())
+    .addHelpText("after", examples("ikebana rekey office", "ikebana rekey office --ike"))
+    .action(async (name: string, { socket, ike, json }: RekeyFlags) => {
+      const client = new ControlClient(socket);
+      const what = ike === true ? "ike" : "children";
+      done(await runRekey({ client, name, what, json: json === true, terminal }));
     });
 
   program
@@ -226,6 +240,10 @@ interface UpFlags extends ClientFlags {
 
 interface StatusFlags extends ClientFlags {
   readonly watch?: number;
+}
+
+interface RekeyFlags extends ClientFlags {
+  readonly ike?: boolean;
 }
 
 interface PingFlags extends ClientFlags {

@@ -1,5 +1,5 @@
 import { PolicyError } from "../errors/index.ts";
-import type { ChildPolicy, ConnectionPolicy, Identity } from "../policy/connection.ts";
+import type { ChildLifetime, ChildPolicy, ConnectionPolicy, Identity } from "../policy/connection.ts";
 import { DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS } from "../policy/default-proposals.ts";
 import { parseIdentity } from "../policy/identity.ts";
 import { numberProposals } from "../policy/transforms.ts";
@@ -50,7 +50,7 @@ export function completeConnections(file: ConfigFile, folder: string): Findings 
 }
 
 function policy({ name, entry, localIdentity, remoteIdentity, presharedKey }: PolicyParts): ConnectionPolicy {
-  const { local, remote, ike, children, start } = entry;
+  const { local, remote, ike, children, start, ikeRekey } = entry;
   return {
     name,
     start: start ?? (remote.address === undefined ? "respond" : "start"),
@@ -59,6 +59,7 @@ function policy({ name, entry, localIdentity, remoteIdentity, presharedKey }: Po
     presharedKey,
     ikeProposals: numberProposals(ike ?? DEFAULT_IKE_PROPOSALS),
     children: Object.entries(children).map(([child, parts]) => childPolicy(child, parts)),
+    ...(ikeRekey !== undefined && { ikeRekeyMs: ikeRekey }),
   };
 }
 
@@ -70,13 +71,22 @@ interface PolicyParts {
   readonly presharedKey: Uint8Array;
 }
 
-function childPolicy(name: string, { local, remote, esp, replayWindow }: ChildEntry): ChildPolicy {
+function childPolicy(name: string, { local, remote, esp, replayWindow, rekey }: ChildEntry): ChildPolicy {
   return {
     name,
     local,
     remote,
     espProposals: numberProposals(esp ?? DEFAULT_ESP_PROPOSALS),
     replayWindowPackets: replayWindow ?? DEFAULT_REPLAY_WINDOW_PACKETS,
+    ...(rekey !== undefined && { rekey: lifetimeOf(rekey) }),
+  };
+}
+
+function lifetimeOf({ time, bytes, packets }: NonNullable<ChildEntry["rekey"]>): ChildLifetime {
+  return {
+    ...(time !== undefined && { timeMs: time }),
+    ...(bytes !== undefined && { octets: bytes }),
+    ...(packets !== undefined && { packets }),
   };
 }
 

@@ -3,7 +3,15 @@ import { parseIdentity } from "../policy/identity.ts";
 import { parseEspProposal, parseIkeProposal } from "../policy/keywords.ts";
 import { integer, isMapping, mapping, named, oneOf, oneOrMore, text, textOrNumber } from "./fields.ts";
 import { parseSelector } from "./selector.ts";
-import { parseIpAddress, parseListenAddress, parseMtu, parsePath, parseTunName } from "./values.ts";
+import {
+  parseIpAddress,
+  parseLifetime,
+  parseListenAddress,
+  parseMtu,
+  parsePath,
+  parseTunName,
+  parseVolume,
+} from "./values.ts";
 
 /** The file as a user writes it, each value understood on its own. What values mean together is checked in `connections.ts`. */
 
@@ -44,11 +52,21 @@ const remoteAddress = v.pipe(
 );
 const remote = v.lazy((input) => (typeof input === "string" ? remoteAddress : remoteMapping));
 
+/** "never", or a duration. A lifetime below a second would leave no time to rekey. */
+const lifetime = textOrNumber(parseLifetime);
+
+const rekey = mapping({
+  time: v.optional(lifetime),
+  bytes: v.optional(textOrNumber(parseVolume)),
+  packets: v.optional(integer({ from: 1_000, to: 2 ** 53 - 1 })),
+});
+
 const child = mapping({
   local: oneOrMore(text(parseSelector)),
   remote: oneOrMore(text(parseSelector)),
   esp: v.optional(oneOrMore(text(parseEspProposal))),
   replayWindow: v.optional(integer({ from: 64, to: 8192 })),
+  rekey: v.optional(rekey),
 });
 
 const connection = mapping(
@@ -58,6 +76,7 @@ const connection = mapping(
     ike: v.optional(oneOrMore(text(parseIkeProposal))),
     children: named("child", child),
     start: v.optional(oneOf(["start", "respond"])),
+    ikeRekey: v.optional(lifetime),
   },
   ["user", "password"],
 );

@@ -1,11 +1,14 @@
 import { formatAddress, parseAddress, parsePrefix } from "../bytes/ip-address.ts";
 import { PolicyError } from "../errors/index.ts";
-import { parseSize } from "./units.ts";
+import { parseDuration, parseSize } from "./units.ts";
 
 /** Single values of the file, from text to what they mean. Each throws a PolicyError that says what is wrong with the text. */
 
 const SMALLEST_MTU = 1280; // RFC 8200 section 5: below that there is no IPv6.
 const LARGEST_MTU = 65_535;
+const SHORTEST_LIFETIME_MS = 1_000;
+const LONGEST_LIFETIME_MS = 30 * 86_400_000;
+const SMALLEST_VOLUME = 1_000_000;
 
 /** A host's address in canonical text. */
 export function parseIpAddress(text: string): string {
@@ -39,6 +42,24 @@ export function parseMtu(text: string): number {
     throw new PolicyError(`an MTU is from ${SMALLEST_MTU} to ${LARGEST_MTU} octets, not ${text}`);
   }
   return mtu;
+}
+
+/** Milliseconds; "never" is Infinity. Below a second there is no time to rekey. */
+export function parseLifetime(text: string): number {
+  if (text === "never") return Number.POSITIVE_INFINITY;
+  const ms = parseDuration(text);
+  if (ms < SHORTEST_LIFETIME_MS || ms > LONGEST_LIFETIME_MS) {
+    throw new PolicyError(`a lifetime is from 1s to 30d, or never; not ${text}`);
+  }
+  return ms;
+}
+
+/** Octets; "never" is Infinity. */
+export function parseVolume(text: string): number {
+  if (text === "never") return Number.POSITIVE_INFINITY;
+  const octets = parseSize(text);
+  if (octets < SMALLEST_VOLUME) throw new PolicyError(`from 1MB, or never; not ${text}`);
+  return octets;
 }
 
 /** The kernel's rule for the name of a link (IFNAMSIZ 16, with its closing zero). */

@@ -34,6 +34,12 @@ export class ControlClient {
     return this.#post(`/v1/connections/${encodeURIComponent(name)}/down`, undefined);
   }
 
+  /** Settles when the SAs are replaced, or cannot be. */
+  rekey(name: string, what: "children" | "ike"): Promise<Outcome> {
+    const verb = what === "ike" ? "rekey-ike" : "rekey";
+    return this.#post(`/v1/connections/${encodeURIComponent(name)}/${verb}`, undefined);
+  }
+
   async liveness(name: string): Promise<LivenessOutcome> {
     const path = `/v1/connections/${encodeURIComponent(name)}/liveness`;
     return (await this.#call({ method: "POST", path, timeoutMs: undefined })) as LivenessOutcome;

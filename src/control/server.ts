@@ -18,6 +18,8 @@ const CONNECTION_LIMIT = 64;
  *   POST /v1/connections/NAME/up         Outcome
  *   POST /v1/connections/NAME/down       Outcome
  *   POST /v1/connections/NAME/liveness   LivenessOutcome
+ *   POST /v1/connections/NAME/rekey      Outcome: every child SA is replaced
+ *   POST /v1/connections/NAME/rekey-ike  Outcome: the IKE SA is replaced
  *   POST /v1/reload                      Outcome
  *   POST /v1/stop                        Outcome, and the daemon stops
  *
@@ -156,6 +158,14 @@ function connectionHandler(name: string, verb: string): Handler | undefined {
         method: "POST",
         handle: async (daemon, response) => sendOutcome(response, await daemon.down(name)),
       };
+    case "rekey":
+    case "rekey-ike": {
+      const what = verb === "rekey" ? "children" : "ike";
+      return {
+        method: "POST",
+        handle: async (daemon, response) => sendOutcome(response, await daemon.rekey(name, what)),
+      };
+    }
     case "liveness":
       return {
         method: "POST",

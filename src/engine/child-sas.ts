@@ -1,10 +1,20 @@
 import type { DataPlane, DataPolicy } from "../esp/index.ts";
 import type { NegotiatedChildSa } from "../ike/io.ts";
 import type { Path } from "../platform/address.ts";
+import type { Random } from "../platform/random.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
 
-/** How often we look whether the peer sends through a new child SA already. */
+/** How often we look whether the peer sends through a new child SA already, and otherwise how much SAs have carried. */
 const PROBE_MS = 100;
+const WATCH_MS = 1_000;
+/** Soft limits are spread by this share, so that both sides seldom begin at once. */
+const JITTER = 0.1;
+/** What an SA may carry beyond its soft limit before the data plane stops it. */
+const HARD_FACTOR = 1.25;
+
+/** Soft limits where the policy says nothing. Well below what 32-bit sequence numbers allow, and AES-GCM under one key. */
+const DEFAULT_OCTETS = 64 * 2 ** 30;
+const DEFAULT_PACKETS = 2 ** 31;
 
 interface InstalledSa {
   readonly connection: string;
@@ -13,6 +23,14 @@ interface InstalledSa {
   rank: number;
   /** It replaces another one, and the peer has not sent anything through it. */
   isWaiting: boolean;
+  /** What either direction may carry before the SA is replaced, and before it ends. */
+  readonly soft: Volume;
+  readonly hard: Volume;
+}
+
+interface Volume {
+  readonly octets: number;
+  readonly packets: number;
 }
 
 /**
@@ -28,12 +46,21 @@ export class ChildSas {
   /** SAs that only open what is late, each with the timer of its end. */
   readonly #lingering = new Map<number, NodeJS.Timeout>();
   readonly #removals = new Set<Promise<void>>();
+  readonly #random: Random;
+  readonly #onUsedUp: (inboundSpi: number, limit: "soft" | "hard") => void;
   #connections: readonly ConnectionPolicy[] = [];
   #highestRank = 0;
-  #probe: NodeJS.Timeout | undefined;
+  #watch: NodeJS.Timeout | undefined;
 
-  constructor(dataPlane: DataPlane) {
-    this.#dataPlane = dataPlane;
+  /** `onUsedUp` is told of an SA that has carried as much as it should, again and again until it is replaced. */
+  constructor(facts: {
+    readonly dataPlane: DataPlane;
+    readonly random: Random;
+    readonly onUsedUp: (inboundSpi: number, limit: "soft" | "hard") => void;
+  }) {
+    this.#dataPlane = facts.dataPlane;
+    this.#random = facts.random;
+    this.#onUsedUp = facts.onUsedUp;
   }
 
   protect(connections: readonly ConnectionPolicy[]): void {
@@ -45,14 +72,22 @@ export class ChildSas {
     const { connection, child, inboundSpi, carriesOutbound } = childSa;
     const policy = this.#connections.find(({ name }) => name === connection);
     const childPolicy = policy?.children.find(({ name }) => name === child);
+    const { octets = DEFAULT_OCTETS, packets = DEFAULT_PACKETS } = childPolicy?.rekey ?? {};
+    const hard = { octets: octets * HARD_FACTOR, packets: packets * HARD_FACTOR };
+    const share = 1 - (JITTER * this.#random.bytes(1)[0]!) / 256;
+    const soft = { octets: octets * share, packets: packets * share };
     this.#dataPlane.installChildSa({
       ...childSa,
+      octetLimit: Math.ceil(hard.octets),
+      packetLimit: Math.ceil(hard.packets),
       ...(childPolicy && { replayWindowPackets: childPolicy.replayWindowPackets }),
     });
     const rank = carriesOutbound ? ++this.#highestRank : 0;
-    this.#installed.set(inboundSpi, { connection, child, rank, isWaiting: !carriesOutbound });
+    const isWaiting = !carriesOutbound;
+    this.#installed.set(inboundSpi, { connection, child, rank, isWaiting, soft, hard });
     this.#publish();
-    this.#watchWaiting();
+    if (isWaiting) clearTimeout(this.#watch);
+    if (isWaiting || this.#watch === undefined) this.#watchLater();
   }
 
   /** From now on this SA carries what goes out. */
@@ -64,17 +99,24 @@ export class ChildSas {
     this.#publish();
   }
 
-  #watchWaiting(): void {
+  #watchLater(): void {
     const isWaiting = [...this.#installed.values()].some((sa) => sa.isWaiting);
-    if (!isWaiting || this.#probe !== undefined) return;
-    this.#probe = setTimeout(() => {
-      this.#probe = undefined;
-      for (const [inboundSpi, sa] of this.#installed) {
-        const packets = this.#dataPlane.traffic(inboundSpi)?.inbound.packets ?? 0;
-        if (sa.isWaiting && packets > 0) this.use(inboundSpi);
-      }
-      this.#watchWaiting();
-    }, PROBE_MS);
+    this.#watch = setTimeout(() => this.#look(), isWaiting ? PROBE_MS : WATCH_MS);
+  }
+
+  #look(): void {
+    this.#watch = undefined;
+    for (const [inboundSpi, sa] of [...this.#installed]) {
+      const traffic = this.#dataPlane.traffic(inboundSpi);
+      if (traffic === undefined) continue;
+      if (sa.isWaiting && traffic.inbound.packets > 0) this.use(inboundSpi);
+      const directions = [traffic.inbound, traffic.outbound];
+      const isBeyond = ({ octets, packets }: Volume): boolean =>
+        directions.some((direction) => direction.octets >= octets || direction.packets >= packets);
+      if (isBeyond(sa.hard)) this.#onUsedUp(inboundSpi, "hard");
+      else if (isBeyond(sa.soft)) this.#onUsedUp(inboundSpi, "soft");
+    }
+    if (this.#installed.size > 0) this.#watchLater();
   }
 
   move(inboundSpi: number, path: Path): void {
@@ -108,7 +150,7 @@ export class ChildSas {
   async removeAll(): Promise<void> {
     for (const inboundSpi of [...this.#installed.keys()]) this.remove(inboundSpi);
     for (const inboundSpi of [...this.#lingering.keys()]) this.#end(inboundSpi);
-    clearTimeout(this.#probe);
+    clearTimeout(this.#watch);
     await Promise.all(this.#removals);
   }
 

@@ -14,6 +14,7 @@ export class ConnectionState {
   #upWaiters: ((outcome: Outcome) => void)[] = [];
   #downWaiters: (() => void)[] = [];
   #livenessWaiters: ((outcome: LivenessOutcome) => void)[] = [];
+  #rekeyWaiters: RekeyWaiter[] = [];
 
   constructor(policy: ConnectionPolicy) {
     this.policy = policy;
@@ -28,6 +29,12 @@ export class ConnectionState {
   /** Settles when the last IKE SA is gone. */
   whenDown(): Promise<void> {
     return new Promise((resolve) => this.#downWaiters.push(resolve));
+  }
+
+  /** Settles when `count` SAs of the kind have been replaced, or one could not be. */
+  whenRekeyed(what: "children" | "ike", count: number): Promise<Outcome> {
+    const name = what === "ike" ? "ike-sa-rekeyed" : "child-sa-rekeyed";
+    return new Promise((resolve) => this.#rekeyWaiters.push({ name, left: count, resolve }));
   }
 
   whenAnswered(): Promise<LivenessOutcome> {
@@ -47,12 +54,20 @@ export class ConnectionState {
         this.lastError = event.message;
         this.#settleUp(failureOf(event));
         break;
+      case "ike-sa-rekeyed":
+      case "child-sa-rekeyed":
+        this.#countRekeyed(event);
+        break;
+      case "rekey-failed":
+        this.#settleRekey(failureOf(event));
+        break;
       case "peer-alive":
         this.#settleLiveness({ kind: "alive", rttMs: Number(event.facts.rttMs) });
         break;
       case "ike-sa-deleted":
         if (event.level === "error") this.lastError = event.message;
         this.#settleLiveness({ kind: "failed", reason: "timeout", message: event.message });
+        this.#settleRekey({ kind: "failed", reason: "timeout", message: event.message });
         break;
     }
   }
@@ -77,7 +92,19 @@ export class ConnectionState {
     this.cancelRetry();
     this.#settleUp({ kind: "failed", reason: "other", message });
     this.#settleLiveness({ kind: "failed", reason: "not-established", message });
+    this.#settleRekey({ kind: "failed", reason: "not-established", message });
     this.settleDown();
+  }
+
+  #countRekeyed({ name, message }: IkeEvent): void {
+    for (const waiter of this.#rekeyWaiters) if (waiter.name === name) waiter.left--;
+    const isDone = ({ left }: RekeyWaiter): boolean => left <= 0;
+    for (const { resolve } of this.#rekeyWaiters.filter(isDone)) resolve({ kind: "done", message });
+    this.#rekeyWaiters = this.#rekeyWaiters.filter((waiter) => !isDone(waiter));
+  }
+
+  #settleRekey(outcome: Outcome): void {
+    for (const { resolve } of this.#rekeyWaiters.splice(0)) resolve(outcome);
   }
 
   #settleUp(outcome: Outcome): void {
@@ -87,6 +114,12 @@ export class ConnectionState {
   #settleLiveness(outcome: LivenessOutcome): void {
     for (const resolve of this.#livenessWaiters.splice(0)) resolve(outcome);
   }
+}
+
+interface RekeyWaiter {
+  readonly name: IkeEvent["name"];
+  left: number;
+  readonly resolve: (outcome: Outcome) => void;
 }
 
 function failureOf(event: IkeEvent): Outcome {

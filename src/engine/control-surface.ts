@@ -10,6 +10,8 @@ export interface EngineControl {
   down(name?: string): Promise<Outcome>;
   /** Takes over a new configuration; SAs of connections that did not change stay. */
   reload(config: EngineConfig): Promise<Outcome>;
+  /** Replaces the connection's child SAs, or its IKE SA, and settles when they are replaced or cannot be. */
+  rekey(name: string, what: "children" | "ike"): Promise<Outcome>;
   /** One liveness check (RFC 7296 section 2.4): an empty INFORMATIONAL exchange and its round trip. */
   liveness(name: string): Promise<LivenessOutcome>;
 }

@@ -78,7 +78,11 @@ export class Engine implements EngineControl {
     this.#open = open;
     this.#onEvent = facts.onEvent;
     this.#startedAt = host.clock.now();
-    this.#childSas = new ChildSas(open.dataPlane);
+    this.#childSas = new ChildSas({
+      dataPlane: open.dataPlane,
+      random: host.random,
+      onUsedUp: (inboundSpi, limit) => this.#driver.feed({ kind: "used-up", inboundSpi, limit }),
+    });
     this.#routes = new TunnelRoutes(open.network, open.tunName);
     this.#endpoint = new IkeEndpoint({
       connections: config.connections,
@@ -139,6 +143,21 @@ export class Engine implements EngineControl {
     }
     const outcome = connection.whenAnswered();
     this.#driver.feed({ kind: "liveness", connection: name });
+    return outcome;
+  }
+
+  async rekey(name: string, what: "children" | "ike"): Promise<Outcome> {
+    const connection = this.#connections.get(name);
+    if (connection === undefined) return this.#unknown(name);
+    const ikeSa = this.#endpoint.ikeSas.find(
+      (candidate) => candidate.connection === name && candidate.state === "established",
+    );
+    const count = what === "ike" ? 1 : (ikeSa?.childSas.length ?? 0);
+    if (ikeSa === undefined || count === 0) {
+      return { kind: "failed", reason: "not-established", message: `${name} is not established` };
+    }
+    const outcome = connection.whenRekeyed(what, count);
+    this.#driver.feed({ kind: "rekey", connection: name, what });
     return outcome;
   }
 
@@ -337,7 +356,9 @@ export class Engine implements EngineControl {
 
   /** A closed SA only repeats its last answer for a peer that did not hear it. */
   #hasIkeSa(name: string): boolean {
-    return this.#endpoint.ikeSas.some(({ connection, state }) => connection === name && state !== "closed");
+    return this.#endpoint.ikeSas.some(
+      ({ connection, state }) => connection === name && state !== "closed" && state !== "rekeyed",
+    );
   }
 
   #isEstablished(name: string): boolean {

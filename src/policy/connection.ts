@@ -35,7 +35,7 @@ export interface ChildPolicy {
 }
 
 /** Soft lifetime of a child SA: whatever is reached first has it rekeyed. Undefined is the usual, Infinity is never. */
-interface ChildLifetime {
+export interface ChildLifetime {
   readonly timeMs?: number;
   /** Inner octets and packets, in one direction. */
   readonly octets?: number;

@@ -48,7 +48,7 @@ describe("words", () => {
     }
   });
 
-  test.concurrent.each(["status", "down", "ping", "reload", "logs"])(
+  test.concurrent.each(["status", "down", "ping", "rekey", "reload", "logs"])(
     "%s --help has an example",
     async (command) => {
       const { code, out } = await ikebana(command, "--help");
@@ -64,7 +64,7 @@ describe("words", () => {
     [["status", "--watch", "5"], 'duration "5" has no unit; write it like 90s or 1h30m'],
     [["status", "--watch", "1ms"], "from 100ms to 1d"],
     [["logs", "extra"], "too many arguments"],
-    [["rekey", "office"], "unknown command 'rekey'"],
+    [["rekey"], "missing required argument 'name'"],
   ])("%j are wrong use: 1", async (words, message) => {
     const { code, error } = await ikebana(...words);
     expect([code, error]).toEqual([1, expect.stringContaining(message)]);
@@ -83,6 +83,7 @@ describe("without a daemon", () => {
     ["down"],
     ["down office"],
     ["ping office"],
+    ["rekey office --ike"],
     ["reload"],
     ["logs"],
     ["logs -f"],

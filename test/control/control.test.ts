@@ -40,7 +40,15 @@ describe("a client", () => {
     expect(await client.up("office")).toEqual({ kind: "done", message: "office is established" });
     expect(await client.down("office")).toEqual({ kind: "done", message: "office is down" });
     expect(await client.liveness("office")).toEqual({ kind: "alive", rttMs: 1.5 });
-    expect(daemon.asked).toEqual(["up office", "down office", "liveness office"]);
+    expect(await client.rekey("office", "children")).toMatchObject({ kind: "done" });
+    expect(await client.rekey("office", "ike")).toMatchObject({ kind: "done" });
+    expect(daemon.asked).toEqual([
+      "up office",
+      "down office",
+      "liveness office",
+      "rekey office children",
+      "rekey office ike",
+    ]);
   });
 
   test("gets a refusal as a value, with its reason", async () => {
@@ -180,7 +188,7 @@ describe("a request that makes no sense", () => {
     ["GET", "/v1/connections/a/b/c", 404],
     ["POST", "/v1/connections/office", 404],
     ["POST", "/v1/connections//up", 404],
-    ["POST", "/v1/connections/office/rekey", 404],
+    ["POST", "/v1/connections/office/renew", 404],
     ["GET", "/v1/%zz", 400],
     ["POST", "/v1/status", 405],
     ["DELETE", "/v1/logs", 405],

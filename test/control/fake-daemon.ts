@@ -60,6 +60,11 @@ export class FakeDaemon implements Daemon {
     return { kind: "done", message: `${name} is down` };
   }
 
+  async rekey(name: string, what: "children" | "ike"): Promise<Outcome> {
+    this.asked.push(`rekey ${name} ${what}`);
+    return { kind: "done", message: `${name} is rekeyed` };
+  }
+
   async liveness(name: string): Promise<LivenessOutcome> {
     this.asked.push(`liveness ${name}`);
     return { kind: "alive", rttMs: 1.5 };

@@ -92,6 +92,40 @@ describe("two engines over devices in memory", () => {
     expect(await client.engine.liveness("site")).toMatchObject({ kind: "alive" });
   });
 
+  test.each(["children", "ike"] as const)(
+    "rekey %s replaces keys while packets flow both ways",
+    async (what) => {
+      const { client, gateway } = await start();
+      await client.engine.up("site");
+      const spisOf = ({ engine }: MemoryPeer): readonly string[] => {
+        const { initiatorSpi, children } = engine.status().connections[0]!.ikeSa!;
+        return [initiatorSpi, children[0]!.inboundSpi];
+      };
+      const [ikeBefore, childBefore] = spisOf(client);
+      for (const side of [client, gateway, client]) {
+        const other = side === client ? gateway : client;
+        const replaced = side.engine.rekey("site", what);
+        for (let round = 0; round < 5; round++) {
+          await pass(client, gateway, { from: "10.1.0.1", to: "10.2.0.1" });
+          await pass(gateway, client, { from: "10.2.0.1", to: "10.1.0.1" });
+        }
+        expect(await replaced).toMatchObject({ kind: "done" });
+        await other.settle();
+        await pass(client, gateway, { from: "10.1.0.1", to: "10.2.0.1" });
+        await pass(gateway, client, { from: "10.2.0.1", to: "10.1.0.1" });
+        expect(spisOf(client)[0]).toBe(spisOf(gateway)[0]);
+      }
+      const [ikeAfter, childAfter] = spisOf(client);
+      expect(ikeAfter === ikeBefore).toBe(what === "children");
+      expect(childAfter === childBefore).toBe(what === "ike");
+      expect(client.engine.status().dataPlane.drops).toEqual({});
+      expect(gateway.engine.status().dataPlane.drops).toEqual({});
+      expect(await client.engine.rekey("nowhere", what)).toMatchObject({ reason: "unknown-connection" });
+      await client.engine.down("site");
+      expect(await client.engine.rekey("site", what)).toMatchObject({ reason: "not-established" });
+    },
+  );
+
   test("an unknown connection is named, with those that are known", async () => {
     const { client } = await start();
     expect(await client.engine.up("nowhere")).toEqual({
@@ -141,6 +175,16 @@ async function start(options: Parameters<typeof pairOfEngines>[0] = {}) {
   const pair = await pairOfEngines(options);
   peers = [pair.client, pair.gateway];
   return pair;
+}
+
+async function pass(
+  from: MemoryPeer,
+  to: MemoryPeer,
+  ends: { readonly from: string; readonly to: string },
+): Promise<void> {
+  const sent = packet({ ...ends, length: 100 });
+  from.tun.inject(sent);
+  expect(await to.nextPacket()).toEqual(sent);
 }
 
 function packet(facts: { readonly from: string; readonly to: string; readonly length: number }): Uint8Array {
