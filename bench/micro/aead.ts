@@ -5,6 +5,8 @@ import type { Kernel } from "../../src/esp/kernel.ts";
 import { KernelBatch } from "./kernel-batch.ts";
 import {
   type AeadName,
+  type EtmName,
+  isEtm,
   KEY_LENGTHS,
   makePackets,
   openWithNode,
@@ -15,14 +17,17 @@ import { expectEqual, type Subject } from "./subject.ts";
 
 const BATCH = 64;
 const LENGTHS = [64, 256, 1400, 9000];
-const AEADS: readonly { readonly aead: AeadName; readonly title: string }[] = [
+const AEADS: readonly { readonly aead: AeadName | EtmName; readonly title: string }[] = [
   { aead: "aes-128-gcm", title: "AES-128-GCM" },
   { aead: "aes-256-gcm", title: "AES-256-GCM" },
   { aead: "chacha20-poly1305", title: "ChaCha20-Poly1305" },
+  { aead: "aes-256-cbc-sha1", title: "AES-256-CBC + HMAC-SHA1" },
+  { aead: "aes-256-cbc-sha256", title: "AES-256-CBC + HMAC-SHA2-256" },
+  { aead: "aes-256-cbc-sha512", title: "AES-256-CBC + HMAC-SHA2-512" },
 ];
 
 interface AeadWork {
-  readonly aead: AeadName;
+  readonly aead: AeadName | EtmName;
   readonly title: string;
   readonly length: number;
   readonly isSealing: boolean;
@@ -31,7 +36,8 @@ interface AeadWork {
 /** The kernels against others, 64 packets of one SA in a run: the kernel takes them as a batch, the others one by one. */
 export function* aeadSubjects(kernel: Kernel, buffer: SharedArrayBuffer): Generator<Subject> {
   for (const { aead, title } of AEADS) {
-    for (const length of LENGTHS) {
+    // CBC takes whole blocks.
+    for (const length of LENGTHS.map((octets) => (isEtm(aead) ? octets - (octets % 16) : octets))) {
       for (const isSealing of [true, false]) {
         yield aeadSubject({ kernel, buffer, work: { aead, title, length, isSealing } });
       }
@@ -87,8 +93,8 @@ interface OneByOne {
   readonly doOne: (packet: Packet) => readonly Uint8Array[] | Uint8Array;
 }
 
-function sealers(aead: AeadName, key: Uint8Array): readonly OneByOne[] {
-  const noble = nobleCipher(aead);
+function sealers(aead: AeadName | EtmName, key: Uint8Array): readonly OneByOne[] {
+  const noble = isEtm(aead) ? undefined : nobleCipher(aead);
   return [
     {
       name: "node:crypto",
@@ -97,21 +103,29 @@ function sealers(aead: AeadName, key: Uint8Array): readonly OneByOne[] {
         return [ciphertext, tag];
       },
     },
-    {
-      name: "@noble/ciphers",
-      doOne: ({ nonce, aad, plaintext }) => noble(key, nonce, aad).encrypt(plaintext),
-    },
+    ...(noble === undefined
+      ? []
+      : [
+          {
+            name: "@noble/ciphers",
+            doOne: ({ nonce, aad, plaintext }: Packet) => noble(key, nonce, aad).encrypt(plaintext),
+          },
+        ]),
   ];
 }
 
-function openers(aead: AeadName, key: Uint8Array): readonly OneByOne[] {
-  const noble = nobleCipher(aead);
+function openers(aead: AeadName | EtmName, key: Uint8Array): readonly OneByOne[] {
+  const noble = isEtm(aead) ? undefined : nobleCipher(aead);
   return [
     { name: "node:crypto", doOne: (packet) => openWithNode(aead, key, packet) },
-    {
-      name: "@noble/ciphers",
-      doOne: ({ nonce, aad, sealed }) => noble(key, nonce, aad).decrypt(sealed),
-    },
+    ...(noble === undefined
+      ? []
+      : [
+          {
+            name: "@noble/ciphers",
+            doOne: ({ nonce, aad, sealed }: Packet) => noble(key, nonce, aad).decrypt(sealed),
+          },
+        ]),
   ];
 }
 

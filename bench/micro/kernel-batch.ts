@@ -1,11 +1,16 @@
 import {
+  CIPHER_AES_CBC,
   GHASH_BASE,
   GHASH_TABLE_SIZE,
+  HASH_SHA1,
+  HASH_SHA2_256,
+  HASH_SHA2_512,
   JOB_AAD_LENGTH_OFFSET,
   JOB_AAD_OFFSET,
   JOB_AUTHENTIC,
   JOB_CONTEXT_OFFSET,
   JOB_DESTINATION_OFFSET,
+  JOB_HIGH_HALF_LENGTH_OFFSET,
   JOB_LENGTH_OFFSET,
   JOB_NONCE_OFFSET,
   JOB_SIZE,
@@ -15,18 +20,18 @@ import {
   SA_AEAD_OFFSET,
   SA_BASE,
   SA_SLOT_SIZE,
-  TAG_LENGTH,
   WORKER_BASE,
   WORKER_CHACHA_JOBS_OFFSET,
+  WORKER_ETM_JOBS_OFFSET,
   WORKER_GCM_JOBS_OFFSET,
   WORKER_SEND_SLAB_OFFSET,
   WORKER_SIZE,
   WORKER_TUN_SLAB_OFFSET,
 } from "../../assembly/layout.ts";
 import type { Kernel } from "../../src/esp/kernel.ts";
-import type { AeadName, Packet } from "./packets.ts";
+import { type AeadName, type EtmName, type Packet, tagLength } from "./packets.ts";
 
-/** How the kernel does one AEAD. */
+/** How the kernel does one AEAD, or a cipher and HMAC. */
 interface KernelAead {
   readonly jobsOffset: number;
   expandKey(kernel: Kernel, places: { context: number; table: number; key: number; keyLength: number }): void;
@@ -49,10 +54,25 @@ const CHACHA20_POLY1305: KernelAead = {
   open: (kernel, jobs, count) => kernel.chachaOpenBatch(jobs, count),
 };
 
-const AEADS: Readonly<Record<AeadName, KernelAead>> = {
+const CBC_KEY_LENGTH = 32;
+
+function cbcWith(hash: number): KernelAead {
+  return {
+    jobsOffset: WORKER_ETM_JOBS_OFFSET,
+    expandKey: (kernel, { context, key }) =>
+      kernel.etmExpandKey(context, CIPHER_AES_CBC, hash, key, CBC_KEY_LENGTH),
+    seal: (kernel, jobs, count) => kernel.etmSealBatch(jobs, count),
+    open: (kernel, jobs, count) => kernel.etmOpenBatch(jobs, count),
+  };
+}
+
+const AEADS: Readonly<Record<AeadName | EtmName, KernelAead>> = {
   "aes-128-gcm": AES_GCM,
   "aes-256-gcm": AES_GCM,
   "chacha20-poly1305": CHACHA20_POLY1305,
+  "aes-256-cbc-sha1": cbcWith(HASH_SHA1),
+  "aes-256-cbc-sha256": cbcWith(HASH_SHA2_256),
+  "aes-256-cbc-sha512": cbcWith(HASH_SHA2_512),
 };
 
 /** A batch of packets in the shared memory, as a worker has it: sources in the TUN slab, results in the send slab. */
@@ -62,18 +82,20 @@ export class KernelBatch {
   readonly #view: DataView;
   readonly #aead: KernelAead;
   readonly #worker: number;
+  readonly #tagLength: number;
   readonly #jobs: number;
   #count = 0;
 
   constructor(
     kernel: Kernel,
-    where: { readonly buffer: SharedArrayBuffer; readonly worker: number; readonly aead: AeadName },
+    where: { readonly buffer: SharedArrayBuffer; readonly worker: number; readonly aead: AeadName | EtmName },
   ) {
     this.#kernel = kernel;
     this.#octets = new Uint8Array(where.buffer);
     this.#view = new DataView(where.buffer);
     this.#aead = AEADS[where.aead];
     this.#worker = where.worker;
+    this.#tagLength = tagLength(where.aead);
     this.#jobs = this.#region + this.#aead.jobsOffset;
   }
 
@@ -103,6 +125,9 @@ export class KernelBatch {
     let destination = this.#region + WORKER_SEND_SLAB_OFFSET;
     for (const [i, packet] of packets.entries()) {
       const { length } = packet.plaintext;
+      // HMAC wants the AAD right before the ciphertext, wherever that is.
+      this.#octets.set(packet.aad, destination);
+      destination += packet.aad.length;
       const job = this.#jobs + i * JOB_SIZE;
       const words: readonly (readonly [offset: number, value: number])[] = [
         [JOB_CONTEXT_OFFSET, SA_BASE + options.slot * SA_SLOT_SIZE + SA_AEAD_OFFSET],
@@ -112,6 +137,7 @@ export class KernelBatch {
         [JOB_DESTINATION_OFFSET, destination],
         [JOB_LENGTH_OFFSET, length],
         [JOB_TAG_OFFSET, destination + length],
+        [JOB_HIGH_HALF_LENGTH_OFFSET, 0],
       ];
       for (const [offset, value] of words) this.#view.setUint32(job + offset, value, true);
       this.#octets.set(packet.nonce, job + JOB_NONCE_OFFSET);
@@ -119,7 +145,7 @@ export class KernelBatch {
       this.#octets.set(options.isSealed ? packet.ciphertext : packet.plaintext, source + packet.aad.length);
       if (options.isSealed) this.#octets.set(packet.tag, destination + length);
       source += packet.aad.length + length;
-      destination += length + TAG_LENGTH;
+      destination += length + this.#tagLength;
     }
     this.#count = packets.length;
   }
@@ -134,7 +160,7 @@ export class KernelBatch {
 
   /** All results behind one another: ciphertext and tag of each packet. */
   sealed(): Uint8Array {
-    return this.#results(TAG_LENGTH);
+    return this.#results(this.#tagLength);
   }
 
   /** All results behind one another. Throws if a packet was refused. */

@@ -27,6 +27,8 @@ interface Plan {
   readonly outcome: "established" | "refused";
   /** Pairs of inner addresses, left and right, that ping each other. */
   readonly pings?: readonly (readonly [string, string])[];
+  /** Whether the suite encrypts nothing, so that pings are seen on the way. */
+  readonly isInClear?: boolean;
   /** Whether iperf3 sends TCP both ways and UDP. */
   readonly load?: boolean;
   /** Traffic selectors of the child SA as our status shows them. */
