@@ -19,9 +19,11 @@ export async function measureLoad(
 ): Promise<readonly LoadResult[]> {
   const listener = new HostProcess(server.host, ["iperf3", "-s", "-B", server.address, "--forceflush"]);
   try {
-    await until("iperf3 listens", () => listener.out.includes("Server listening"));
     const results: LoadResult[] = [];
     for (const [what, ...words] of RUNS) {
+      // It says so before each run; until then it is busy with the one before.
+      const listenings = (): number => listener.out.split("Server listening").length - 1;
+      await until("iperf3 listens", () => listenings() > results.length);
       const { out, error } = await runOn(client.host, [
         "iperf3",
         ...["-c", server.address, "-B", client.address, "-p", String(PORT), "-t", "2", "-J"],

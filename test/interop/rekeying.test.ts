@@ -15,7 +15,7 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("strongSwan reke
         const { sites, ikebana, strongswan } = gateways;
         const before = (await ikebana.connection()).ikeSa!.initiatorSpi;
         const through = { from: LEFT_INSIDE[0], to: RIGHT_INSIDE[0] };
-        expect(await ping(sites.left, { ...through, count: 50 })).toMatchObject({ received: 50 });
+        expect(await ping(sites.left, { ...through, count: 50 })).toEqual([]);
         const across = ping(sites.left, { ...through, count: 300 });
         await until(
           "there is another IKE SA with a child SA",
@@ -28,8 +28,7 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("strongSwan reke
         await untilUp(gateways);
         expect(await pingBothWays(sites)).toEqual([]);
         expect(ikebana.log).not.toContain(" error ");
-        const { sent, received } = await across;
-        console.log(`rekey of the ${what} SA refused: ${sent - received} of ${sent} pings lost on the way`);
+        console.log(`rekey of the ${what} SA refused: ${(await across).length} of 300 pings lost on the way`);
       }));
   }
 });
