@@ -43,6 +43,8 @@ export interface Strongswan {
   initiate(child: string): Promise<CommandResult>;
   /** `{ child: "lan" }` deletes a child SA, `{ ike: "ikebana" }` an IKE SA with all that it has. */
   terminate(what: { readonly child: string } | { readonly ike: string }): Promise<CommandResult>;
+  /** Begins to rekey; what becomes of it is in the log. */
+  rekey(what: { readonly child: string } | { readonly ike: string }): Promise<CommandResult>;
   /** `swanctl --list-sas`: empty when there is none. */
   listSas(): Promise<string>;
   signal(signal: NodeJS.Signals): void;
@@ -79,10 +81,8 @@ export async function startStrongswan(
         describe,
       }),
     initiate: (child) => swanctl("--initiate", "--child", child, "--timeout", "20"),
-    terminate: (what) =>
-      "child" in what
-        ? swanctl("--terminate", "--child", what.child, "--timeout", "20")
-        : swanctl("--terminate", "--ike", what.ike, "--timeout", "20"),
+    terminate: (what) => swanctl("--terminate", ...chosen(what), "--timeout", "20"),
+    rekey: (what) => swanctl("--rekey", ...chosen(what)),
     listSas: async () => (await swanctl("--list-sas")).out,
     signal: (signal) => process.signal(signal),
     stop: async (signal = "SIGTERM") => {
@@ -109,6 +109,10 @@ export async function startStrongswan(
     await strongswan.stop("SIGKILL");
     throw error;
   }
+}
+
+function chosen(what: { readonly child: string } | { readonly ike: string }): readonly string[] {
+  return "child" in what ? ["--child", what.child] : ["--ike", what.ike];
 }
 
 /**
