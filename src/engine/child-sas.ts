@@ -109,7 +109,7 @@ export class ChildSas {
     for (const [inboundSpi, sa] of [...this.#installed]) {
       const traffic = this.#dataPlane.traffic(inboundSpi);
       if (traffic === undefined) continue;
-      if (sa.isWaiting && traffic.inbound.packets > 0) this.use(inboundSpi);
+      if (sa.isWaiting && traffic.inbound.packets > 0) this.#tryToUse(inboundSpi, sa);
       const directions = [traffic.inbound, traffic.outbound];
       const isBeyond = ({ octets, packets }: Volume): boolean =>
         directions.some((direction) => direction.octets >= octets || direction.packets >= packets);
@@ -117,6 +117,15 @@ export class ChildSas {
       else if (isBeyond(sa.soft)) this.#onUsedUp(inboundSpi, "soft");
     }
     if (this.#installed.size > 0) this.#watchLater();
+  }
+
+  /** When the policies find no room at the moment, the next look tries again. */
+  #tryToUse(inboundSpi: number, sa: InstalledSa): void {
+    try {
+      this.use(inboundSpi);
+    } catch {
+      sa.isWaiting = true;
+    }
   }
 
   move(inboundSpi: number, path: Path): void {
