@@ -24,6 +24,8 @@ export interface DaemonOptions {
   readonly startEngine: StartEngine;
   /** Called when somebody asks through the socket that the process ends. */
   readonly onStopRequest: () => void;
+  /** Called when no packet moves any more: whoever watches over the process can only start it again once it has ended. */
+  readonly onDataPlaneFailure: () => void;
 }
 
 /** One engine, its control socket and its log. */
@@ -42,7 +44,13 @@ export class RunningDaemon {
     const { config, logger, startEngine } = options;
     const server = await ControlServer.listen(config.socket);
     try {
-      const engine = await startEngine({ config, onEvent: (event) => logger.log(event) });
+      const engine = await startEngine({
+        config,
+        onEvent: (event) => {
+          logger.log(event);
+          if (event.name === "data-plane-failed") options.onDataPlaneFailure();
+        },
+      });
       return new RunningDaemon({ ...options, server, engine });
     } catch (error) {
       await server.close();

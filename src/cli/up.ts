@@ -38,6 +38,8 @@ export async function runUp({ configFile, terminal, startEngine }: UpOptions): P
       logger,
       startEngine,
       onStopRequest: () => stop.request({ reason: "asked through the control socket", code: ExitCode.DONE }),
+      onDataPlaneFailure: () =>
+        stop.request({ reason: "the data plane has ended", code: ExitCode.WRONG_USE }),
     });
     const reload = () => void daemon.reload();
     process.on("SIGHUP", reload);

@@ -8,6 +8,8 @@ export class ConnectionState {
   policy: ConnectionPolicy;
   /** We initiate, and again when the SA is lost. */
   isWanted: boolean;
+  /** It was taken down by command: neither side brings it up before somebody says so. */
+  isHeld = false;
   lastError: string | undefined;
   readonly #backoff = new Backoff();
   #retryTimer: NodeJS.Timeout | undefined;

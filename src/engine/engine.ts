@@ -115,6 +115,7 @@ export class Engine implements EngineControl {
     const connection = this.#connections.get(name);
     if (connection === undefined) return this.#unknown(name);
     connection.isWanted = true;
+    this.#release([connection]);
     if (this.#isEstablished(name)) return { kind: "done", message: `${name} is established` };
     if (connection.policy.remote.address === undefined) {
       return {
@@ -131,6 +132,8 @@ export class Engine implements EngineControl {
   async down(name?: string): Promise<Outcome> {
     const chosen = name === undefined ? [...this.#connections.values()] : [this.#connections.get(name)];
     if (chosen[0] === undefined && name !== undefined) return this.#unknown(name);
+    for (const connection of chosen) if (connection !== undefined) connection.isHeld = true;
+    this.#admit();
     await Promise.all(chosen.map((connection) => connection && this.#takeDown(connection)));
     return { kind: "done", message: name === undefined ? "every connection is down" : `${name} is down` };
   }
@@ -184,15 +187,18 @@ export class Engine implements EngineControl {
     }
 
     this.#config = config;
-    this.#endpoint.replaceConnections(config.connections);
+    const held = [...this.#connections.values()].filter(({ isHeld }) => isHeld);
+    this.#release(held);
     this.#routes.replace(config.connections);
     this.#childSas.protect(config.connections);
     for (const policy of config.connections) {
       if (!this.#connections.has(policy.name)) this.#adopt(policy);
     }
+    for (const connection of held) this.#start(connection);
+    const total = config.connections.length;
     return {
       kind: "done",
-      message: `${config.connections.length} connections, ${gone.length} changed or gone`,
+      message: `${total} ${total === 1 ? "connection" : "connections"}, ${gone.length} changed or gone`,
     };
   }
 
@@ -228,7 +234,23 @@ export class Engine implements EngineControl {
   #adopt(policy: ConnectionPolicy): void {
     const connection = new ConnectionState(policy);
     this.#connections.set(policy.name, connection);
+    this.#start(connection);
+  }
+
+  #start(connection: ConnectionState): void {
+    connection.isWanted = connection.policy.start === "start";
     if (connection.isWanted) this.#initiate(connection);
+  }
+
+  /** The machine knows the connections that may be up: one that was taken down is not accepted from the peer either. */
+  #admit(): void {
+    const isHeld = ({ name }: ConnectionPolicy): boolean => this.#connections.get(name)?.isHeld === true;
+    this.#endpoint.replaceConnections(this.#config.connections.filter((policy) => !isHeld(policy)));
+  }
+
+  #release(connections: readonly ConnectionState[]): void {
+    for (const connection of connections) connection.isHeld = false;
+    this.#admit();
   }
 
   #initiate(connection: ConnectionState): void {

@@ -30,6 +30,10 @@ async function startEngine({ config, onEvent }) {
       throw new Error("the worker is gone");
     }, 100);
   }
+  if (process.env.FAKE_DATA_PLANE_FAILS) {
+    const event = { name: "data-plane-failed", level: "error", connection: undefined, facts: {} };
+    setTimeout(() => onEvent({ ...event, message: "no packet moves any more" }), 100);
+  }
   return {
     status: () => ({
       version: "0.1.0",

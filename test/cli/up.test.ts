@@ -127,6 +127,12 @@ describe("a daemon", () => {
     expect(existsSync(socket)).toBe(false);
   });
 
+  test("when no packet moves any more it ends, so that it can be started again: 1", async () => {
+    const { code, out } = await startUp({ FAKE_DATA_PLANE_FAILS: "1" }).ended;
+    expect([code, out]).toEqual([1, expect.stringContaining("stopping: the data plane has ended")]);
+    expect(out).toContain("the engine stops");
+  });
+
   test("that runs into a fault of its own still stops tidily: 1", async () => {
     const { code, out, error } = await startUp({ FAKE_CRASHES: "1" }).ended;
     expect(code).toBe(1);

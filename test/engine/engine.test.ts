@@ -51,6 +51,16 @@ describe("two engines over devices in memory", () => {
     expect(client.engine.status().dataPlane.drops).toEqual({ noSa: 1 });
   });
 
+  test("a connection that was taken down is refused to the peer until it is brought up again", async () => {
+    const { client, gateway } = await start();
+    await gateway.engine.down("site");
+    expect(await client.engine.up("site")).toMatchObject({ kind: "failed" });
+    await client.engine.down("site");
+    expect(await gateway.engine.up("site")).toMatchObject({ kind: "failed" });
+    await gateway.engine.reload(gateway.config);
+    expect(await client.engine.up("site")).toMatchObject({ kind: "done" });
+  });
+
   test("a wrong key fails on both sides with the reason", async () => {
     const { client, gateway } = await start({ gatewayKey: "another secret entirely" });
     expect(await client.engine.up("site")).toMatchObject({ kind: "failed", reason: "authentication-failed" });

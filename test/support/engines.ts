@@ -13,6 +13,7 @@ import { selectorsFromPrefixes } from "../../src/policy/traffic-selectors.ts";
 /** An engine on a machine in memory, and what it did. */
 export interface MemoryPeer {
   readonly engine: Engine;
+  readonly config: EngineConfig;
   readonly tun: MemoryTun;
   readonly network: MemoryNetwork;
   readonly events: readonly IkeEvent[];
@@ -62,15 +63,17 @@ async function startPeer(
   },
 ): Promise<MemoryPeer> {
   const host = createMemoryHost(wire.host([facts.address]));
+  const config = configOf(facts);
   const events: IkeEvent[] = [];
   const engine = await Engine.start({
-    config: configOf(facts),
+    config,
     host,
     onEvent: (event) => events.push(event),
   });
   const tun = host.tun!;
   return {
     engine,
+    config,
     tun,
     network: host.network,
     events,
