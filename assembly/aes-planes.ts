@@ -1,7 +1,7 @@
 // Between AES blocks and bit planes (aes.ts). Shifts and masks only.
 
 import { PLANES_SIZE } from "./aes";
-import { TRANSPOSE_1, TRANSPOSE_2, TRANSPOSE_4 } from "./vector-constants";
+import { ROWS_TO_COLUMNS, TRANSPOSE_1, TRANSPOSE_2, TRANSPOSE_4 } from "./vector-constants";
 
 /**
  * Turns `count` groups of eight blocks into planes, or planes into blocks: an 8 x 8 bit transposition in each octet
@@ -74,5 +74,5 @@ export function repeat(to: usize, block: v128): void {
 
 /** From the order of a block (column by column) to that of planes (row by row), and back. */
 export function swapRowsAndColumns(block: v128): v128 {
-  return v128.swizzle(block, i8x16(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  return v128.swizzle(block, v128.load(ROWS_TO_COLUMNS));
 }
