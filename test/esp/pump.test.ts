@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   type ChildSaInstallation,
   createSharedMemory,
@@ -11,6 +11,7 @@ import { MemoryWire, type WireDatagram } from "../../src/platform/udp/memory-udp
 import { encodeNonEspMarker } from "../../src/wire/udp-encapsulation.ts";
 import { innerPacket } from "../support/inner-packets.ts";
 import { SeededRandom } from "../support/kernel.ts";
+import { ACK, cutFrame, PSH, superFrame } from "../support/super-packets.ts";
 import { trafficSelector } from "../support/traffic-selectors.ts";
 import { AES_128_GCM, ALL_CIPHERS, CHACHA20_POLY1305, type EspCipher } from "./esp-bed.ts";
 
@@ -20,8 +21,11 @@ interface Host {
   readonly tun: MemoryTun;
   readonly plane: DataPlane;
   readonly mail: IkeDatagram[];
+  readonly refusals: string[];
   readonly memory: WebAssembly.Memory;
 }
+
+type Offloads = "auto" | "off";
 
 /** Two gateways on one wire; rounds run when `settle` is called. */
 class Pair {
@@ -29,10 +33,12 @@ class Pair {
   readonly seen: WireDatagram[] = [];
   readonly #due: (() => void)[] = [];
   readonly #random = new SeededRandom(11);
-  readonly a: Host = this.#host("192.0.2.1", "10.1.0.0/16");
-  readonly b: Host = this.#host("192.0.2.2", "10.2.0.0/16");
+  readonly a: Host;
+  readonly b: Host;
 
-  constructor() {
+  constructor({ a = "off", b = "off" }: { readonly a?: Offloads; readonly b?: Offloads } = {}) {
+    this.a = this.#host("192.0.2.1", { lan: "10.1.0.0/16", offloads: a });
+    this.b = this.#host("192.0.2.2", { lan: "10.2.0.0/16", offloads: b });
     this.wire.onDatagram = (datagram) => this.seen.push(datagram);
   }
 
@@ -72,23 +78,26 @@ class Pair {
     return spis;
   }
 
-  #host(address: string, lan: string): Host {
+  #host(address: string, { lan, offloads }: { readonly lan: string; readonly offloads: Offloads }): Host {
     const memory = createSharedMemory();
     const host = this.wire.host([address]);
-    const tun = new MemoryTun(memory, { name: "tun0", mtu: 1400 });
+    const tun = new MemoryTun(memory, { name: "tun0", mtu: 1400, offloads });
     const mail: IkeDatagram[] = [];
+    const refusals: string[] = [];
+    const open = (port: number) => host.openUdpSocket(memory, { family: 4, port, worker: 1, offloads });
     const plane = startMemoryDataPlane({
       memory,
       random: { bytes: (length) => this.#random.octets(length) },
       tun,
       sockets: [
-        { socket: host.openUdpSocket(memory, { family: 4, port: 500, worker: 1 }), carriesEsp: false },
-        { socket: host.openUdpSocket(memory, { family: 4, port: 4500, worker: 1 }), carriesEsp: true },
+        { socket: open(500), carriesEsp: false },
+        { socket: open(4500), carriesEsp: true },
       ],
       onIkeDatagram: (datagram) => mail.push(datagram),
+      onRefusal: (what) => refusals.push(what),
       schedule: (run) => this.#due.push(run),
     });
-    return { address, lan, tun, plane, mail, memory };
+    return { address, lan, tun, plane, mail, refusals, memory };
   }
 }
 
@@ -282,4 +291,153 @@ test("a stopped data plane moves nothing and holds no key", async () => {
   pair.a.tun.inject(ping("10.1.0.1", "10.2.0.1"));
   pair.settle();
   expect(pair.seen).toHaveLength(1);
+});
+
+/** 30 packets of TCP and 20 of UDP as one super-packet each, and what they stand for. */
+function superPackets(seed: number): { readonly frames: Uint8Array[]; readonly packets: Uint8Array[] } {
+  const random = new SeededRandom(seed);
+  const frames = [
+    superFrame({ version: 4, kind: "tcp", payload: random.octets(29_500), flags: ACK | PSH }, 1000),
+    superFrame({ version: 4, kind: "udp", payload: random.octets(20 * 300), identification: 9 }, 300),
+  ];
+  return { frames, packets: frames.flatMap(cutFrame) };
+}
+
+describe("a data plane with offloads", () => {
+  test.each(ALL_CIPHERS)("takes super-packets and gives the same, in one message each: $name", (cipher) => {
+    const pair = new Pair({ a: "auto", b: "auto" });
+    const spis = pair.join(cipher);
+    const { frames, packets } = superPackets(1);
+    for (const frame of frames) pair.a.tun.injectFrame(frame);
+    pair.settle();
+    expect(pair.seen.length).toBe(50);
+    const arrived = pair.b.tun.drainFrames();
+    expect(arrived.length).toBe(2);
+    expect(arrived.flatMap(cutFrame)).toEqual(packets);
+    expect(pair.b.plane.traffic(spis.b)!.inbound).toMatchObject({ packets: 50, drops: {} });
+  });
+
+  test.each([
+    ["auto", "off"],
+    ["off", "auto"],
+  ] as const)("and one without understand one another: %s to %s", (a, b) => {
+    const pair = new Pair({ a, b });
+    pair.join();
+    const { frames, packets } = superPackets(2);
+    if (a === "auto") for (const frame of frames) pair.a.tun.injectFrame(frame);
+    else for (const packet of packets) pair.a.tun.inject(packet);
+    pair.settle();
+    const arrived = pair.b.tun.drainFrames();
+    expect(b === "auto" ? arrived.flatMap(cutFrame) : arrived).toEqual(packets);
+  });
+
+  test("whose device takes no super-packets writes every packet as it came, and says so once", () => {
+    const pair = new Pair({ a: "auto", b: "auto" });
+    const spis = pair.join();
+    pair.b.tun.refusesSuperPackets = true;
+    for (const seed of [3, 4]) {
+      const { frames, packets } = superPackets(seed);
+      for (const frame of frames) pair.a.tun.injectFrame(frame);
+      pair.settle();
+      expect(pair.b.tun.drain()).toEqual(packets);
+    }
+    expect(pair.b.refusals).toEqual(["TUN device tun0: the kernel takes no super-packets (EINVAL)"]);
+    expect(pair.b.plane.traffic(spis.b)!.inbound).toMatchObject({ packets: 100, drops: {} });
+  });
+
+  test("counts every packet of a super-packet that the device refuses", () => {
+    const pair = new Pair({ a: "auto", b: "auto" });
+    const spis = pair.join();
+    pair.b.tun.isUp = false;
+    for (const frame of superPackets(5).frames) pair.a.tun.injectFrame(frame);
+    pair.settle();
+    expect(pair.b.plane.traffic(spis.b)!.inbound.drops).toEqual({ deviceRefused: 50 });
+  });
+
+  test("counts every datagram of a message that has nowhere to go", () => {
+    const pair = new Pair({ a: "auto", b: "auto" });
+    const spis = pair.join();
+    pair.a.plane.moveChildSa({
+      inboundSpi: spis.a,
+      path: { local: { address: "192.0.2.77", port: 4500 }, remote: { address: "192.0.2.2", port: 4500 } },
+    });
+    for (const frame of superPackets(6).frames) pair.a.tun.injectFrame(frame);
+    pair.settle();
+    expect(pair.seen).toEqual([]);
+    expect(pair.a.plane.drops).toEqual({ deviceRefused: 50 });
+  });
+
+  test("tells ESP, IKE, runts and keepalives apart within one message", () => {
+    const pair = new Pair({ a: "auto", b: "auto" });
+    pair.join();
+    const inner = ping("10.1.0.1", "10.2.0.1", 64);
+    pair.wire.filter = () => [];
+    pair.a.tun.inject(inner);
+    pair.settle();
+    const esp = pair.seen[0]!;
+    const ike = encodeNonEspMarker(new SeededRandom(8).octets(esp.octets.length - 4));
+    for (const octets of [ike, esp.octets, ike, Uint8Array.of(0xff)]) {
+      pair.wire.deliver({ ...esp, octets, train: 77 });
+    }
+    for (const octets of [esp.octets, Uint8Array.of(1, 2, 3)]) {
+      pair.wire.deliver({ ...esp, octets, train: 78 });
+    }
+    pair.settle();
+    expect(pair.b.mail.map(({ octets }) => octets)).toEqual([ike.subarray(4), ike.subarray(4)]);
+    expect(pair.b.tun.drain()).toEqual([inner]);
+    expect(pair.b.plane.drops).toEqual({ runt: 1 });
+    expect(pair.b.plane.tallies.udpReceive).toMatchObject({ calls: 1, packets: 6 });
+  });
+
+  test("opens more datagrams than fit into one batch of the kernel", () => {
+    const pair = new Pair({ a: "auto", b: "auto" });
+    pair.join();
+    const held: WireDatagram[] = [];
+    pair.wire.filter = (datagram) => {
+      held.push(datagram);
+      return [];
+    };
+    const payload = new SeededRandom(9).octets(64 * 50);
+    const sent = Array.from({ length: 30 }, (_, i) =>
+      superFrame({ version: 4, kind: "udp", payload, identification: i * 64, sourcePort: 2000 + i }, 50),
+    );
+    for (const frame of sent) pair.a.tun.injectFrame(frame);
+    pair.settle();
+    expect(held.length).toBe(30 * 64);
+    // More than the socket of the other side holds at once.
+    for (const part of [held.slice(0, 1024), held.slice(1024)]) {
+      for (const datagram of part) pair.wire.deliver(datagram);
+      pair.settle();
+    }
+    const arrived = pair.b.tun.drainFrames().flatMap(cutFrame);
+    expect(Buffer.compare(Buffer.concat(arrived), Buffer.concat(sent.flatMap(cutFrame)))).toBe(0);
+  });
+
+  test("tallies calls, packets, octets and how many packets a call moved", () => {
+    const pair = new Pair({ a: "auto", b: "auto" });
+    pair.join();
+    for (const frame of superPackets(10).frames) pair.a.tun.injectFrame(frame);
+    pair.a.tun.inject(ping("10.1.0.1", "10.2.0.1"));
+    pair.settle();
+    const { a, b } = pair;
+    const none = { calls: 0, packets: 0, octets: 0, batchSizes: [0, 0, 0, 0, 0, 0, 0, 0] };
+    expect(a.plane.tallies.tunRead).toMatchObject({
+      calls: 3,
+      packets: 51,
+      batchSizes: [1, 0, 0, 0, 2, 0, 0, 0],
+    });
+    expect(a.plane.tallies.udpTransmit).toMatchObject({
+      calls: 1,
+      packets: 51,
+      batchSizes: [0, 0, 0, 0, 0, 1, 0, 0],
+    });
+    expect(b.plane.tallies.udpReceive).toMatchObject({ calls: 1, packets: 51 });
+    expect(b.plane.tallies.udpReceive.octets).toBe(a.plane.tallies.udpTransmit.octets);
+    expect(b.plane.tallies.tunWrite).toMatchObject({
+      calls: 3,
+      packets: 51,
+      batchSizes: [1, 0, 0, 0, 2, 0, 0, 0],
+    });
+    expect([a.plane.tallies.tunWrite, b.plane.tallies.tunRead]).toEqual([none, none]);
+  });
 });
