@@ -256,6 +256,8 @@ function createDataPlane({
           selectors: { local: childSa.local, remote: childSa.remote },
           path: recordOf(childSa.path),
         });
+        // Something may have come for it already.
+        driver.wake();
       } finally {
         wipe(childSa.inboundKey, childSa.outboundKey);
       }

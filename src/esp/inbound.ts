@@ -12,28 +12,33 @@ import {
   DESCRIPTOR_LENGTH_OFFSET,
   DESCRIPTOR_SIZE,
   DESCRIPTOR_SOURCE_OFFSET,
+  DESCRIPTOR_STATUS_OFFSET,
   RECEIVE_SLOT_COUNT,
   SA_BASE,
   SA_COUNTERS_OFFSET,
   SA_SLOT_SIZE,
   STATUS_DEVICE_REFUSED,
   STATUS_MAILBOX_FULL,
+  STATUS_NO_SA,
   STATUS_RUNT,
   TALLY_TUN_WRITE,
   TALLY_UDP_RECEIVE,
   WORKER_BASE,
   WORKER_COUNTERS_OFFSET,
   WORKER_DESCRIPTORS_OFFSET,
+  WORKER_RECEIVE_OFFSET,
   WORKER_SIZE,
   WORKER_WRITES_OFFSET,
 } from "../../assembly/layout.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Tun } from "../platform/tun/tun.ts";
 import type { UdpSocket } from "../platform/udp/udp-socket.ts";
 import { NON_ESP_MARKER_LENGTH } from "../wire/udp-encapsulation.ts";
+import { HeldPackets } from "./held-packets.ts";
 import type { Kernel } from "./kernel.ts";
 import type { MailboxWriter } from "./mailbox.ts";
 import { Tally } from "./tally.ts";
-import { incrementU64 } from "./words.ts";
+import { decrementU64, incrementU64 } from "./words.ts";
 
 const KEEPALIVE_OCTET = 0xff;
 /** What one round should bring at most: what waits on the outbound side waits no longer than these take to open. */
@@ -51,6 +56,8 @@ export class Inbound {
   readonly #receiveTally: Tally;
   readonly #writeTally: Tally;
   readonly #onRefusal: (what: string) => void;
+  readonly #clock: Clock;
+  readonly #held: HeldPackets;
   /** COALESCE_*: what is put together for the TUN device. */
   #kinds: number;
   /** Messages to ask for: fewer when the last ones were large. */
@@ -66,6 +73,7 @@ export class Inbound {
     readonly worker: number;
     readonly tun: Tun;
     readonly mailbox: MailboxWriter;
+    readonly clock: Clock;
     /** Told, once, when the TUN device does not take super-packets. */
     readonly onRefusal: (what: string) => void;
   }) {
@@ -78,6 +86,8 @@ export class Inbound {
     this.#receiveTally = new Tally(facts.memory, facts.worker, TALLY_UDP_RECEIVE);
     this.#writeTally = new Tally(facts.memory, facts.worker, TALLY_TUN_WRITE);
     this.#onRefusal = facts.onRefusal;
+    this.#clock = facts.clock;
+    this.#held = new HeldPackets(facts.memory);
     const { headerLength, tcp, udp } = facts.tun.offloads;
     this.#kinds =
       (headerLength > 0 ? COALESCE_HEADERS : 0) | (tcp ? COALESCE_TCP : 0) | (udp ? COALESCE_UDP : 0);
@@ -129,11 +139,7 @@ export class Inbound {
       this.#deliverIke(socket, message, at + NON_ESP_MARKER_LENGTH, length - NON_ESP_MARKER_LENGTH);
       return;
     }
-    if (this.#count === DESCRIPTOR_COUNT) this.#deliver();
-    const descriptor = (this.#region + WORKER_DESCRIPTORS_OFFSET + this.#count * DESCRIPTOR_SIZE) >>> 2;
-    this.#words[descriptor + DESCRIPTOR_SOURCE_OFFSET / 4] = at;
-    this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4] = length;
-    this.#count++;
+    this.#add(at, length);
   }
 
   #deliverIke(socket: UdpSocket, message: number, address: number, length: number): void {
@@ -153,9 +159,44 @@ export class Inbound {
     if (count === 0) return;
     this.#count = 0;
     this.#kernel.espDecapsulateBatch(0, count);
+    this.#holdUnkeyed(count);
     const writes = this.#kernel.espCoalesceBatch(0, count, this.#kinds);
     let write = this.#region + WORKER_WRITES_OFFSET;
     for (let i = 0; i < writes; i++) write = this.#write(write);
+  }
+
+  /** What came for an SPI without keys is not lost yet. */
+  #holdUnkeyed(count: number): void {
+    const first = (this.#region + WORKER_DESCRIPTORS_OFFSET) >>> 2;
+    for (let index = 0; index < count; index++) {
+      const descriptor = first + (index * DESCRIPTOR_SIZE) / 4;
+      if (this.#words[descriptor + DESCRIPTOR_STATUS_OFFSET / 4] !== STATUS_NO_SA) continue;
+      if (!this.#held.keep(descriptor, this.#clock.now())) continue;
+      decrementU64(this.#words, this.#region + WORKER_COUNTERS_OFFSET + 8 * STATUS_NO_SA);
+    }
+  }
+
+  /** Opens what was held and has keys by now; between rounds the receive slots are free for it. Returns how many packets that were. */
+  releaseHeld(): number {
+    if (this.#held.count === 0) return 0;
+    let opened = 0;
+    const at = this.#region + WORKER_RECEIVE_OFFSET;
+    const lost = this.#held.release(at, this.#clock.now(), (source, length) => {
+      this.#add(source, length);
+      opened++;
+    });
+    for (let i = 0; i < lost; i++) this.#countAtWorker(STATUS_NO_SA);
+    this.#deliver();
+    return opened;
+  }
+
+  /** One more ESP packet for the kernel. */
+  #add(at: number, length: number): void {
+    if (this.#count === DESCRIPTOR_COUNT) this.#deliver();
+    const descriptor = (this.#region + WORKER_DESCRIPTORS_OFFSET + this.#count * DESCRIPTOR_SIZE) >>> 2;
+    this.#words[descriptor + DESCRIPTOR_SOURCE_OFFSET / 4] = at;
+    this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4] = length;
+    this.#count++;
   }
 
   /** Carries out one write of the list. Returns where the next one is. */

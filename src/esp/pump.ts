@@ -65,7 +65,7 @@ export class DataPump {
   round(): number {
     this.#passQuiescentPoint();
     const mailBefore = this.#inbound.mailCount;
-    let handled = this.#outbound.round();
+    let handled = this.#inbound.releaseHeld() + this.#outbound.round();
     for (let i = 0; i < this.#sockets.length; i++) {
       const { socket, carriesEsp } = this.#sockets[i]!;
       handled += this.#inbound.round(socket, carriesEsp);

@@ -103,6 +103,11 @@ export class SaSlot {
     this.#words[(this.#address + SA_GENERATION_OFFSET) >>> 2]!++;
   }
 
+  /** Names the SPI of a reserved slot, which has no keys yet. */
+  announce(spi: number): void {
+    Atomics.store(this.#words, (this.#address + SA_SPI_OFFSET) >>> 2, spi);
+  }
+
   /** Fills a slot that no worker looks at. */
   write(sa: SaRecord): void {
     const set = (offset: number, value: number): void => {

@@ -103,6 +103,8 @@ export class Sad {
     const outbound = this.#reserve();
     const inboundSpi = this.#chooseSpi(inbound.number);
     this.#previousSpis[inbound.number] = inboundSpi;
+    // From now on the data worker holds what comes for it (the kernel opens nothing before the slot is active).
+    inbound.announce(inboundSpi);
     this.#children.set(inboundSpi, { inboundSpi, inbound, outbound, installed: undefined });
     return inboundSpi;
   }

@@ -12,6 +12,13 @@ export function writeU64(words: Uint32Array, address: number, value: number): vo
   words[(address >>> 2) + 1] = isAll ? 0xffff_ffff : Math.floor(value / 2 ** 32);
 }
 
+/** Lowers the number by one, from 1 or more. */
+export function decrementU64(words: Uint32Array, address: number): void {
+  const low = words[address >>> 2]!;
+  words[address >>> 2] = (low - 1) >>> 0;
+  if (low === 0) words[(address >>> 2) + 1]!--;
+}
+
 /** Raises the number by one. */
 export function incrementU64(words: Uint32Array, address: number): void {
   const low = (words[address >>> 2]! + 1) >>> 0;

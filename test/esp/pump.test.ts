@@ -47,7 +47,10 @@ class Pair {
   }
 
   /** Both ends of a child SA between the two networks. Returns the inbound SPIs. */
-  join(cipher: EspCipher = AES_128_GCM): { readonly a: number; readonly b: number } {
+  join(
+    cipher: EspCipher = AES_128_GCM,
+    halfway: () => void = () => {},
+  ): { readonly a: number; readonly b: number } {
     const keyAb = this.#random.octets(cipher.keymatLength);
     const keyBa = this.#random.octets(cipher.keymatLength);
     const spis = { a: this.a.plane.allocateSpi()!, b: this.b.plane.allocateSpi()! };
@@ -74,6 +77,7 @@ class Pair {
       us.plane.setPolicies([{ action: "protect", inboundSpi: sa.inboundSpi }]);
     };
     install(this.a, this.b, { inboundSpi: spis.a, outboundSpi: spis.b }, [keyBa, keyAb]);
+    halfway();
     install(this.b, this.a, { inboundSpi: spis.b, outboundSpi: spis.a }, [keyAb, keyBa]);
     return spis;
   }
@@ -135,6 +139,37 @@ test.each(ALL_CIPHERS)("packets go from TUN to TUN as ESP, both ways: $name", (c
   expect([outbound.packets, outbound.octets, outbound.sequence]).toEqual([1, request.length, 1]);
   expect(outbound.lastUsedMs).toBeGreaterThan(0);
   expect(inbound.lastUsedMs).toBeGreaterThanOrEqual(outbound.lastUsedMs);
+});
+
+test("what comes for an SPI that is announced and has no keys is held, and opened when it has", () => {
+  const pair = new Pair();
+  const packets = Array.from({ length: 300 }, (_, i) => packetOf(pair.a, pair.b, i));
+  pair.join(AES_128_GCM, () => {
+    for (const packet of packets) {
+      pair.a.tun.inject(packet);
+      pair.settle();
+    }
+    expect(pair.b.tun.drain()).toEqual([]);
+    // 256 wait, for all SPIs together; the rest is lost and counted.
+    expect(pair.b.plane.drops).toEqual({ noSa: 300 - 256 });
+  });
+  pair.settle();
+  expect(pair.b.tun.drain()).toEqual(packets.slice(0, 256));
+  expect(pair.b.plane.drops).toEqual({ noSa: 300 - 256 });
+});
+
+test("what is held for longer than 200 ms is lost", () => {
+  const pair = new Pair();
+  pair.join(AES_128_GCM, () => {
+    pair.a.tun.inject(packetOf(pair.a, pair.b, 1));
+    pair.settle();
+    const end = performance.now() + 210;
+    while (performance.now() < end);
+    expect(pair.b.plane.drops).toEqual({});
+  });
+  pair.settle();
+  expect(pair.b.tun.drain()).toEqual([]);
+  expect(pair.b.plane.drops).toEqual({ noSa: 1 });
 });
 
 test("a thousand packets of all lengths arrive in order", () => {
@@ -441,3 +476,9 @@ describe("a data plane with offloads", () => {
     expect([a.plane.tallies.tunWrite, b.plane.tallies.tunRead]).toEqual([none, none]);
   });
 });
+
+function packetOf(from: Host, to: Host, number: number): Uint8Array {
+  const inside = ({ lan }: Host): string => lan.replace("0.0/16", "0.1");
+  const payload = Uint8Array.of(number >>> 8, number);
+  return innerPacket({ source: inside(from), destination: inside(to), payload });
+}
