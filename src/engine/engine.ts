@@ -15,6 +15,14 @@ import { TunnelRoutes } from "./routes.ts";
 import type { EngineStatus } from "./status.ts";
 import { describeEngine } from "./status-report.ts";
 
+/** After these a connection may not be up any more. */
+const ENDS: readonly IkeEvent["name"][] = [
+  "ike-sa-failed",
+  "ike-sa-deleted",
+  "child-sa-failed",
+  "child-sa-deleted",
+];
+
 /** How long a stop waits for the peers to confirm that the SAs are gone. */
 const FAREWELL_MS = 2_000;
 
@@ -116,7 +124,7 @@ export class Engine implements EngineControl {
     if (connection === undefined) return this.#unknown(name);
     connection.isWanted = true;
     this.#release([connection]);
-    if (this.#isEstablished(name)) return { kind: "done", message: `${name} is established` };
+    if (this.#isUp(connection)) return { kind: "done", message: `${name} is established` };
     if (connection.policy.remote.address === undefined) {
       return {
         kind: "failed",
@@ -175,6 +183,12 @@ export class Engine implements EngineControl {
     }
     const fault = this.#routes.faultOf(config.connections);
     if (fault !== undefined) return { kind: "failed", reason: "configuration", message: fault };
+    try {
+      // What may be refused comes first, while everything still stands as it was.
+      this.#routes.extend(config.connections);
+    } catch (error) {
+      return { kind: "failed", reason: "configuration", message: messageOf(error) };
+    }
     const before = new Map(this.#config.connections.map((policy) => [policy.name, policy]));
     const after = new Map(config.connections.map((policy) => [policy.name, policy]));
     const gone = [...before.values()].filter((policy) => !isSamePolicy(policy, after.get(policy.name)));
@@ -356,8 +370,8 @@ export class Engine implements EngineControl {
     const connection = event.connection === undefined ? undefined : this.#connections.get(event.connection);
     if (connection === undefined) return;
     connection.observe(event);
-    const isOver = event.name === "ike-sa-failed" || event.name === "ike-sa-deleted";
-    if (isOver && connection.isWanted && connection.policy.remote.address !== undefined) {
+    if (!ENDS.includes(event.name) || this.#isUp(connection)) return;
+    if (connection.isWanted && connection.policy.remote.address !== undefined) {
       const fraction = this.#host.random.bytes(1)[0]! / 256;
       connection.retryLater(fraction, () => this.#retry(connection));
     }
@@ -365,7 +379,17 @@ export class Engine implements EngineControl {
 
   /** The peer, or another of our SAs, may have brought the connection up meanwhile. */
   #retry(connection: ConnectionState): void {
-    if (!this.#hasIkeSa(connection.policy.name)) this.#initiate(connection);
+    if (!this.#isUp(connection)) this.#initiate(connection);
+  }
+
+  /** An IKE SA stands, and each child that is configured has an SA. */
+  #isUp({ policy }: ConnectionState): boolean {
+    return this.#endpoint.ikeSas.some(
+      ({ connection, state, childSas }) =>
+        connection === policy.name &&
+        state === "established" &&
+        policy.children.every((child) => childSas.some(({ name }) => name === child.name)),
+    );
   }
 
   #settleLeaving(): void {

@@ -42,15 +42,34 @@ export class TunnelRoutes {
     return undefined;
   }
 
-  /** Installs what is new, removes what is gone. Throws PlatformError, naming the route, when one is refused. */
+  /**
+   * Adds the routes that these connections need and that do not stand yet, and takes nothing away. Throws PlatformError, naming
+   * the route, when one is refused; then everything is as it was.
+   */
+  extend(connections: readonly ConnectionPolicy[]): void {
+    const standing = new Set(this.#installed.map(({ destination }) => destination));
+    const added: Route[] = [];
+    try {
+      for (const route of this.#wanted(connections)) {
+        if (standing.has(route.destination)) continue;
+        this.#network.addRoute(route);
+        added.push(route);
+      }
+    } catch (error) {
+      for (const route of added) this.#network.removeRoute(route);
+      throw error;
+    }
+    this.#installed.push(...added);
+  }
+
+  /** Makes the routes those of these connections and of no other. A destination that stays is led into the tunnel at every moment. */
   replace(connections: readonly ConnectionPolicy[]): void {
-    const wanted = this.#wanted(connections);
-    const keys = new Set(wanted.map(keyOf));
-    for (const route of this.#installed.filter((route) => !keys.has(keyOf(route)))) this.#remove(route);
-    const present = new Set(this.#installed.map(keyOf));
-    for (const route of wanted.filter((route) => !present.has(keyOf(route)))) {
-      this.#network.addRoute(route);
-      this.#installed.push(route);
+    this.extend(connections);
+    const wanted = new Map(this.#wanted(connections).map((route) => [route.destination, route]));
+    for (const route of this.#installed.slice()) {
+      const next = wanted.get(route.destination);
+      if (next === undefined) this.#remove(route);
+      else if (next.source !== route.source) this.#exchange(route, next);
     }
   }
 
@@ -61,6 +80,16 @@ export class TunnelRoutes {
   #remove(route: Route): void {
     this.#installed = this.#installed.filter((other) => other !== route);
     this.#network.removeRoute(route);
+  }
+
+  /** Two routes to one destination need different metrics: a third one holds the place while they change. */
+  #exchange(route: Route, next: Route): void {
+    const bridge = { ...next, metric: BRIDGE_METRIC };
+    this.#network.addRoute(bridge);
+    this.#network.removeRoute(route);
+    this.#network.addRoute(next);
+    this.#network.removeRoute(bridge);
+    this.#installed = this.#installed.map((other) => (other === route ? next : other));
   }
 
   #wanted(connections: readonly ConnectionPolicy[]): Route[] {
@@ -76,7 +105,7 @@ export class TunnelRoutes {
               link: this.#link,
               ...(source === undefined ? {} : { source: formatAddress(source) }),
             };
-            routes.set(keyOf(route), route);
+            if (!routes.has(destination)) routes.set(destination, route);
           }
         }
       }
@@ -87,14 +116,16 @@ export class TunnelRoutes {
   /** Our own addresses that the selectors cover: packets that start on this host should come from one of them. */
   #addressesInside(selectors: readonly TrafficSelector[]): Uint8Array[] {
     const own = this.#network.addresses().flatMap(({ address }) => parseAddress(address) ?? []);
-    return own.filter((address) =>
-      selectors.some(
-        ({ startAddress, endAddress }) =>
-          startAddress.length === address.length &&
-          compareOctets(startAddress, address) <= 0 &&
-          compareOctets(address, endAddress) <= 0,
-      ),
-    );
+    return own
+      .filter(isRoutable)
+      .filter((address) =>
+        selectors.some(
+          ({ startAddress, endAddress }) =>
+            startAddress.length === address.length &&
+            compareOctets(startAddress, address) <= 0 &&
+            compareOctets(address, endAddress) <= 0,
+        ),
+      );
   }
 }
 
@@ -112,6 +143,13 @@ function longestMatch(
     );
 }
 
-function keyOf(route: Route): string {
-  return `${route.destination} ${route.source ?? ""}`;
+/** Above the kernel's own defaults (0 for IPv4, 1024 for IPv6), so that the route proper comes first where both stand. */
+const BRIDGE_METRIC = 7296;
+
+/** Nobody outside of this host or link can answer to 127.0.0.0/8, ::1, 169.254.0.0/16 or fe80::/10. */
+function isRoutable(address: Uint8Array): boolean {
+  if (address.length === 4) return address[0] !== 127 && !(address[0] === 169 && address[1] === 254);
+  const isLinkLocal = address[0] === 0xfe && (address[1]! & 0xc0) === 0x80;
+  const isLoopback = address[15] === 1 && address.subarray(0, 15).every((octet) => octet === 0);
+  return !isLinkLocal && !isLoopback;
 }

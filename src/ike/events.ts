@@ -201,7 +201,8 @@ export function retransmitted(ikeSa: IkeSa, request: OutstandingRequest): IkeEve
   return {
     ...about(ikeSa),
     name: "retransmit",
-    level: "debug",
+    // The first ones are the weather; from the third on somebody who waits wants to know what for.
+    level: transmissions > 3 ? "info" : "debug",
     message: `request ${messageId} to ${formatEnd(ikeSa.path.remote)} sent again (transmission ${transmissions})`,
     facts: { ...factsOf(ikeSa), messageId, transmissions },
   };

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { ExchangeType } from "../../src/iana/ikev2-parameters.ts";
+import { selectorsFromPrefixes } from "../../src/policy/traffic-selectors.ts";
 import { NON_ESP_MARKER_LENGTH } from "../../src/wire/udp-encapsulation.ts";
 import { configOf, type MemoryPeer, pairOfEngines } from "../support/engines.ts";
 import { innerPacket } from "../support/inner-packets.ts";
@@ -59,6 +60,34 @@ describe("two engines over devices in memory", () => {
     expect(await gateway.engine.up("site")).toMatchObject({ kind: "failed" });
     await gateway.engine.reload(gateway.config);
     expect(await client.engine.up("site")).toMatchObject({ kind: "done" });
+  });
+
+  test("a reload that is refused a route changes nothing", async () => {
+    const { client } = await start();
+    await client.engine.up("site");
+    client.network.addLink("eth9");
+    client.network.setLinkUp("eth9");
+    client.network.addRoute({ destination: "10.3.0.0/24", link: "eth9" });
+    const before = client.network.routes();
+    const [policy] = client.config.connections;
+    const [child] = policy!.children;
+    const remote = selectorsFromPrefixes(["10.3.0.0/24"]);
+    const changed = {
+      ...client.config,
+      connections: [{ ...policy!, children: [{ ...child!, remote }] }],
+    };
+    expect(await client.engine.reload(changed)).toMatchObject({ kind: "failed", reason: "configuration" });
+    expect(client.network.routes()).toEqual(before);
+    expect(client.engine.status().connections[0]!.state).toBe("established");
+    expect(await client.engine.reload(client.config)).toMatchObject({ kind: "done" });
+  });
+
+  test("a connection without a child SA is not up, however its IKE SA stands", async () => {
+    const { client } = await start({ clientEsp: "chacha20poly1305", gatewayEsp: "aes256gcm16" });
+    for (let attempt = 0; attempt < 2; attempt++) {
+      expect(await client.engine.up("site")).toMatchObject({ kind: "failed", reason: "no-proposal-chosen" });
+      expect(client.engine.status().connections[0]!.state).toBe("established");
+    }
   });
 
   test("a wrong key fails on both sides with the reason", async () => {

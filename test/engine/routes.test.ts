@@ -28,15 +28,18 @@ describe("routes into the tunnel", () => {
   test("are no reason for doubt when they lead elsewhere, or when we do not know the peer's address", () => {
     const { routes } = host();
     expect(routes.faultOf([connection(["10.2.0.0/16", "fd02::/64"])])).toBeUndefined();
-    expect(routes.faultOf([connection(["192.0.2.0/28"], undefined)])).toBeUndefined();
+    expect(routes.faultOf([connection(["192.0.2.0/28"], ANY)])).toBeUndefined();
   });
 
   test("that stand already do not count as a way outside", () => {
     const { routes } = host();
-    routes.replace([connection(["192.0.2.0/28"], undefined)]);
+    routes.replace([connection(["192.0.2.0/28"], ANY)]);
     expect(routes.faultOf([connection(["192.0.2.0/28"])])).toContain("covers 192.0.2.2");
   });
 });
+
+/** A peer whose address we do not know. */
+const ANY = "any";
 
 function host(): { readonly network: MemoryNetwork; readonly routes: TunnelRoutes } {
   const network = new MemoryNetwork();
@@ -51,14 +54,15 @@ function host(): { readonly network: MemoryNetwork; readonly routes: TunnelRoute
 
 function connection(
   remote: readonly string[],
-  ...address: readonly (string | undefined)[]
+  address = "192.0.2.2",
+  local: readonly string[] = ["10.1.0.0/16"],
 ): ConnectionPolicy {
   return {
     name: "office",
     start: "respond",
     local: { address: undefined, identity: parseIdentity("a.example.org") },
     remote: {
-      address: address.length === 0 ? "192.0.2.2" : address[0],
+      address: address === ANY ? undefined : address,
       port: 500,
       identity: parseIdentity("b.example.org"),
     },
@@ -67,7 +71,7 @@ function connection(
     children: [
       {
         name: "lan",
-        local: selectorsFromPrefixes(["10.1.0.0/16"]),
+        local: selectorsFromPrefixes(local),
         remote: selectorsFromPrefixes(remote),
         espProposals: [],
         replayWindowPackets: 64,
@@ -75,3 +79,44 @@ function connection(
     ],
   };
 }
+
+describe("when the connections change", () => {
+  test("a route that is refused leaves everything as it was", () => {
+    const { network, routes } = host();
+    routes.replace([connection(["10.2.0.0/16"])]);
+    network.addRoute({ destination: "10.4.0.0/16", link: "eth0" });
+    const before = network.routes();
+    expect(() => routes.replace([connection(["10.3.0.0/16", "10.4.0.0/16"])])).toThrow(/10\.4\.0\.0\/16/);
+    expect(network.routes()).toEqual(before);
+  });
+
+  test("a destination is led into the tunnel at every moment, also while its source changes", () => {
+    const { network, routes } = host();
+    network.addAddress("eth0", "10.1.0.1/32");
+    network.addAddress("eth0", "10.1.0.2/32");
+    routes.replace([connection(["10.2.0.0/16"], ANY, ["10.1.0.1/32"])]);
+    const leads = (): boolean => network.routes().some(({ destination }) => destination === "10.2.0.0/16");
+    const gaps: string[] = [];
+    for (const verb of ["addRoute", "removeRoute"] as const) {
+      const original = network[verb].bind(network);
+      network[verb] = (route) => {
+        original(route);
+        if (!leads()) gaps.push(verb);
+      };
+    }
+    routes.replace([connection(["10.2.0.0/16"], ANY, ["10.1.0.2/32"])]);
+    expect(gaps).toEqual([]);
+    const standing = network.routes().filter(({ destination }) => destination === "10.2.0.0/16");
+    expect(standing).toEqual([expect.objectContaining({ source: "10.1.0.2" })]);
+  });
+
+  test("no route starts from a loopback or link-local address", () => {
+    const { network, routes } = host();
+    network.addAddress("lo", "127.0.0.1/8");
+    network.addAddress("eth0", "fe80::1/64");
+    routes.replace([connection(["10.2.0.0/16", "fd02::/64"], ANY, ["127.0.0.0/8", "::/0"])]);
+    const inside = network.routes().filter(({ destination }) => /^(10\.2|fd02)/.test(destination));
+    expect(inside.map(({ source }) => source)).not.toContain("127.0.0.1");
+    expect(inside.map(({ source }) => source)).not.toContain("fe80::1");
+  });
+});
