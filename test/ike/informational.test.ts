@@ -2,10 +2,15 @@ import { describe, expect, test } from "vitest";
 import { toHex } from "../../src/bytes/hex.ts";
 import { ExchangeType, NotifyType, ProtocolId } from "../../src/iana/ikev2-parameters.ts";
 import { deleteChildSas, deleteIkeSa, findNotify, notify } from "../../src/ike/payloads.ts";
-import { encodeMessage } from "../../src/wire/message.ts";
+import { decodeHeader, encodeMessage } from "../../src/wire/message.ts";
 import type { Payload } from "../../src/wire/payloads/payload.ts";
 import { expectClean, expectEstablished } from "../support/simulator/expectations.ts";
-import { establishedPair, pair, scriptedEstablished } from "../support/simulator/index.ts";
+import {
+  establishedPair,
+  pair,
+  type SimulatedMachine,
+  scriptedEstablished,
+} from "../support/simulator/index.ts";
 
 const { INFORMATIONAL, CREATE_CHILD_SA } = ExchangeType;
 
@@ -24,6 +29,36 @@ describe("deleting", () => {
       all.link.advanceBy(60_000);
       expectClean(all.initiator, all.responder);
     }
+  });
+
+  test("again and again leaves no SA behind: after a while nobody knows their SPIs", () => {
+    const cycles = 40;
+    const { initiator, responder, link } = pair({ seed: 10 });
+    for (let cycle = 0; cycle < cycles; cycle++) {
+      initiator.connect();
+      link.deliverAll();
+      expectEstablished(initiator, responder);
+      (cycle % 2 === 0 ? initiator : responder).disconnect();
+      link.deliverAll();
+      link.advanceBy(60_000);
+    }
+    expectClean(initiator, responder);
+
+    const old = link.transmitted.filter(({ octets }) => decodeHeader(octets).responderSpi !== 0n);
+    const isFor = (machine: SimulatedMachine) => old.filter(({ from }) => from !== machine).length;
+    expect(isFor(responder)).toBeGreaterThanOrEqual(2 * cycles);
+    const before = [initiator, responder].map(({ endpoint }) => ({ ...endpoint.counters }));
+    for (const datagram of old) link.arrive({ ...datagram, at: link.now });
+    [initiator, responder].forEach((machine, i) => {
+      expect(machine.endpoint.counters).toEqual({
+        ...before[i]!,
+        received: before[i]!.received + isFor(machine),
+        unknownSpi: before[i]!.unknownSpi + isFor(machine),
+      });
+    });
+    // An IKE_SA_INIT of then is a new one now.
+    link.arrive({ ...link.transmitted[0]!, at: link.now });
+    expect(responder.ikeSas).toHaveLength(1);
   });
 
   test("a lost answer to a Delete is given again, though the SA is gone", () => {
