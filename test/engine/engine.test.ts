@@ -107,6 +107,23 @@ describe("two engines over devices in memory", () => {
     expect(outcome).toMatchObject({ kind: "failed", reason: "no-proposal-chosen" });
   });
 
+  test.each([
+    ["a wrong key", { gatewayKey: "another secret entirely" }],
+    ["no common ESP cipher", { clientEsp: "chacha20poly1305", gatewayEsp: "aes256gcm16" }],
+  ])(
+    "attempts that fail for %s give back the place that they reserved in the data plane",
+    async (_, options) => {
+      const { client, gateway } = await start(options);
+      const free = [freePlaces(client), freePlaces(gateway)];
+      for (let attempt = 0; attempt < 3; attempt++) {
+        expect(await client.engine.up("site")).toMatchObject({ kind: "failed" });
+        await client.engine.down("site");
+        await gateway.settle();
+      }
+      expect([freePlaces(client), freePlaces(gateway)]).toEqual(free);
+    },
+  );
+
   test("what is no IKE message is counted by cause, and the tunnel stays", async () => {
     const { client, gateway, wire } = await start();
     await client.engine.up("site");
@@ -214,6 +231,14 @@ async function start(options: Parameters<typeof pairOfEngines>[0] = {}) {
   const pair = await pairOfEngines(options);
   peers = [pair.client, pair.gateway];
   return pair;
+}
+
+/** How many child SAs the data plane still has room for. */
+function freePlaces({ dataPlane }: MemoryPeer): number {
+  const spis: number[] = [];
+  for (let spi = dataPlane.allocateSpi(); spi !== undefined; spi = dataPlane.allocateSpi()) spis.push(spi);
+  for (const spi of spis) dataPlane.releaseSpi(spi);
+  return spis.length;
 }
 
 async function pass(

@@ -2,6 +2,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { Engine } from "../../src/engine/engine.ts";
 import type { EngineConfig } from "../../src/engine/engine-config.ts";
 import { createMemoryHost } from "../../src/engine/memory-host.ts";
+import type { DataPlane } from "../../src/esp/index.ts";
 import type { IkeEvent } from "../../src/ike/io.ts";
 import type { MemoryNetwork } from "../../src/platform/network/memory-network.ts";
 import type { MemoryTun } from "../../src/platform/tun/memory-tun.ts";
@@ -15,6 +16,7 @@ export interface MemoryPeer {
   readonly engine: Engine;
   readonly config: EngineConfig;
   readonly tun: MemoryTun;
+  readonly dataPlane: DataPlane;
   readonly network: MemoryNetwork;
   readonly events: readonly IkeEvent[];
   /** The next packet that came out of the tunnel. */
@@ -65,9 +67,17 @@ async function startPeer(
   const host = createMemoryHost(wire.host([facts.address]));
   const config = configOf(facts);
   const events: IkeEvent[] = [];
+  let dataPlane!: DataPlane;
   const engine = await Engine.start({
     config,
-    host,
+    host: {
+      ...host,
+      open: async (...facts) => {
+        const open = await host.open(...facts);
+        dataPlane = open.dataPlane;
+        return open;
+      },
+    },
     onEvent: (event) => events.push(event),
   });
   const tun = host.tun!;
@@ -75,6 +85,7 @@ async function startPeer(
     engine,
     config,
     tun,
+    dataPlane,
     network: host.network,
     events,
     nextPacket: async () => {
