@@ -168,7 +168,16 @@ export class EspBed {
   /** What the SAD drew last: with AES-CBC, the key for IVs. */
   #drawn: Uint8Array = new Uint8Array(0);
 
-  constructor({ seed = 1, quiescence }: { seed?: number; quiescence?: Quiescence } = {}) {
+  /** `owner` is the worker whose SAs the SAD makes; batches always run in worker 1. */
+  constructor({
+    seed = 1,
+    quiescence,
+    owner = WORKER,
+  }: {
+    seed?: number;
+    quiescence?: Quiescence;
+    owner?: number;
+  } = {}) {
     this.random = new SeededRandom(seed);
     const shared = {
       memory: this.memory,
@@ -178,7 +187,7 @@ export class EspBed {
     this.sad = new Sad({
       ...shared,
       kernel: this.host,
-      worker: WORKER,
+      worker: owner,
       random: {
         bytes: (length) => {
           this.#drawn = this.random.octets(length);

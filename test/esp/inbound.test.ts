@@ -193,6 +193,14 @@ describe("decapsulation", () => {
     expect(statuses(bed, [good])).toEqual(["noSa"]);
   });
 
+  test("leaves the SA of another worker alone, though it is active and the packet authentic", () => {
+    for (const owner of [0, 1, 2, 3, 5, 7]) {
+      const bed = new EspBed({ owner });
+      const packet = sealer(bed.install())(INNER, [0, IPV4]);
+      expect(statuses(bed, [packet])).toEqual([owner === WORKER ? "ok" : "noSa"]);
+    }
+  });
+
   test("survives zeros of every length up to 64 KB, and random octets", () => {
     const bed = new EspBed();
     const child = bed.install();

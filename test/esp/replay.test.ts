@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { SA_BASE, SA_REPLAY_WINDOW_OFFSET, SA_SLOT_SIZE } from "../../assembly/layout.ts";
+import {
+  SA_BASE,
+  SA_REPLAY_OFFSET,
+  SA_REPLAY_SIZE,
+  SA_REPLAY_WINDOW_OFFSET,
+  SA_SEQUENCE_OFFSET,
+  SA_SLOT_COUNT,
+  SA_SLOT_SIZE,
+} from "../../assembly/layout.ts";
 import { createSharedMemory, loadKernel } from "../../src/esp/kernel.ts";
 import { sealEsp } from "../../src/esp/reference.ts";
 import { statusName } from "../../src/esp/status.ts";
@@ -126,6 +134,35 @@ describe("extended sequence numbers", () => {
     expect(bed.decapsulate([seal(child.inbound.facts, arrived[0]!)])[0]!.status).not.toBe("ok");
   });
 
+  test.each(WINDOWS)("are told apart exactly at the left edge of a window of %i", (window) => {
+    const bed = new EspBed({ seed: window });
+    const child = bed.install({ esn: true, replayWindowPackets: window });
+    const slot = SA_BASE + (child.inboundSpi % SA_SLOT_COUNT) * SA_SLOT_SIZE;
+    // The window lies across the boundary below window - 1, begins at it there, and lies behind it above.
+    const tops = [0, 1, window - 3, window - 2, window - 1, window, window + 1, 2 ** 31, 2 ** 32 - 1];
+    for (const high of [1n, 5n, 2n ** 32n - 2n]) {
+      for (const top of tops) {
+        const highest = high * 2n ** 32n + BigInt(top);
+        bed.octets.fill(0, slot + SA_REPLAY_OFFSET, slot + SA_REPLAY_OFFSET + SA_REPLAY_SIZE);
+        bed.view.setBigUint64(slot + SA_SEQUENCE_OFFSET, highest, true);
+        const oldest = highest - BigInt(window) + 1n;
+        // RFC 4303 appendix A2.2: what would lie left of the window is taken for the next number of its class.
+        const left = oldest - 1n;
+        const ahead = left + 2n ** 32n;
+        const packets = [left, oldest, highest, ahead].map((each) => seal(child.inbound.facts, each));
+        expect({ highest, results: verdicts(bed, packets) }).toEqual({
+          highest,
+          results: [
+            ["integrityFailed", ahead],
+            ["ok", oldest],
+            ["ok", highest],
+            ["ok", ahead],
+          ],
+        });
+      }
+    }
+  });
+
   test("that are authentic only with another high half are refused", () => {
     const bed = new EspBed();
     const child = bed.install({ esn: true });
@@ -142,6 +179,11 @@ function seal(facts: Facts, sequence: bigint): Uint8Array {
   const packet = innerPacket({ source: "10.2.0.1", destination: "10.1.0.1" });
   const plaintext = Buffer.concat([packet, Uint8Array.of(1, 2, 2, 4)]);
   return sealEsp(facts, { sequence, plaintext });
+}
+
+/** What became of each packet, and the number that it was taken for. */
+function verdicts(bed: Bed, packets: readonly Uint8Array[]): [string, bigint][] {
+  return bed.decapsulate(packets).map(({ status, sequence }) => [status, sequence]);
 }
 
 /** Brings an inbound SA to a number in steps that the inference can follow: less than 2^32 each. */

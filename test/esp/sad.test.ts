@@ -9,6 +9,8 @@ import {
   SA_SLOT_COUNT,
   SA_SLOT_SIZE,
   SELECTOR_COUNT,
+  WORKER_BASE,
+  WORKER_SIZE,
 } from "../../assembly/layout.ts";
 import type { Quiescence } from "../../src/esp/quiescence.ts";
 import { sealEsp } from "../../src/esp/reference.ts";
@@ -123,6 +125,21 @@ describe("installation", () => {
     // Nor did it hurt: the next installation works.
     bed.protect(bed.install());
     expect(bed.encapsulate([TO_B])[0]!.status).toBe("ok");
+  });
+
+  test.each(CIPHERS)("leaves nothing of the keys outside the slots ($name)", (cipher) => {
+    const bed = new EspBed();
+    const child = bed.install({ cipher, esn: true });
+    const hostRegion = Buffer.from(bed.octets.buffer, WORKER_BASE, WORKER_SIZE);
+    expect(hostRegion.equals(Buffer.alloc(WORKER_SIZE))).toBe(true);
+    const memory = Buffer.from(bed.octets.buffer);
+    const tablesEnd = GHASH_BASE + SA_SLOT_COUNT * GHASH_TABLE_SIZE;
+    const outside = [memory.subarray(0, SA_BASE), memory.subarray(tablesEnd)];
+    for (const { key, ivKey } of [child.inbound.facts, child.outbound.facts]) {
+      for (const piece of [key.subarray(0, 8), key.subarray(-8), ivKey!.subarray(0, 8)]) {
+        expect(outside.map((part) => part.includes(Buffer.from(piece)))).toEqual([false, false]);
+      }
+    }
   });
 
   test("twice under one SPI is refused, and the first stays", () => {
