@@ -88,29 +88,25 @@ describe.skipIf(!hasPeer)("with a tunnel to strongSwan", () => {
       // The SA stands until the peer has been given up, so what we send is ESP.
       await until("twenty pings have left as ESP", async () => (await protectedPackets()) === before + 20);
       // Several may share a frame: the wire is virtual, and nothing cuts up what the kernel has not yet cut up.
-      expect(leaks.close()).toEqual({ leaked: 0, esp: expect.any(Number) });
+      const { leaked, esp } = leaks.close();
+      expect(leaked).toBe(0);
+      expect(esp).toBeGreaterThan(0);
       ikebana.signal("SIGTERM");
       expect(await ikebana.waitForEnd()).toEqual({ code: 0, signal: null });
       expectNothingLeft(sites);
     }));
 
   test("after a delete from either side nothing leaves in clear", () =>
-    withTunnel(async (gateways) => {
+    withGateways(loadSteps("delete-ike-sa-by-strongswan"), async (gateways) => {
       const { sites, ikebana, strongswan } = gateways;
-      for (const down of [
-        async () => void (await ikebana.client.down("office")),
-        async () => {
-          await ikebana.client.up("office");
-          await untilUp(gateways);
-          await ikebana.client.down("office");
-        },
-        async () => {
-          await strongswan.initiate("lan");
-          await untilUp(gateways);
-          await strongswan.terminate({ ike: "ikebana" });
-        },
+      for (const takeDown of [
+        () => strongswan.terminate({ ike: "ikebana" }),
+        () => ikebana.client.down("office"), // the last: nobody may call afterwards
       ]) {
-        await down();
+        expect((await strongswan.initiate("lan")).code, strongswan.log).toBe(0);
+        await untilUp(gateways);
+        expect(await pingBothWays(sites)).toEqual([]);
+        await takeDown();
         await untilDown(gateways);
         const leaks = new Leaks(sites);
         await expectSilence(sites);
