@@ -117,7 +117,10 @@ describe("the example of the design", () => {
     expect(config.connections[1]?.children[1]).toMatchObject({
       local: [{ protocol: 6, startPort: 443, endPort: 443 }, { protocol: 0 }],
       replayWindowPackets: 8192,
+      rekey: { timeMs: 1_800_000, octets: 10_000_000_000, packets: 1_000_000 },
     });
+    expect(config.connections[1]?.ikeRekeyMs).toBe(Number.POSITIVE_INFINITY);
+    expect(config.connections[0]?.ikeRekeyMs).toBeUndefined();
   });
 
   test("shortens: one address for remote and listen, identities from addresses, proposals by default", () => {
@@ -149,6 +152,8 @@ const EVERYTHING = `
         remote: [fd77::/64]
         esp: chacha20poly1305-esn
         replayWindow: 8192
+        rekey: { time: 30m, bytes: 10GB, packets: 1000000 }
+    ikeRekey: never
 listen: { addresses: [192.0.2.1, "2001:db8::1"], port: 1500, natTraversalPort: 14500 }
 mtu: 1380
 tun: vpn7
@@ -372,6 +377,11 @@ describe("a file that is wrong", () => {
         `${rest("children")}\nchildren: { a: { local: 10.1.0.0/16, remote: 10.2.0.0/16, replayWindow: 63 } }`,
       ),
       "5:77: expected a whole number from 64 to 8192, found 63",
+    ],
+    [
+      "a lifetime that leaves no time",
+      connection(`${rest()}\nikeRekey: 10ms`),
+      "6:15: a lifetime is from 1s to 30d, or never; not 10ms",
     ],
     [
       "an unknown keyword",
