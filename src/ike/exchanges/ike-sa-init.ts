@@ -534,7 +534,7 @@ function noProposalChosen(facts: {
     reason: "NO_PROPOSAL_CHOSEN",
     message:
       connections.length === 0 || verdict.kind === "chosen"
-        ? "no connection is configured for these addresses"
+        ? "no connection for these addresses is configured, or it was taken down"
         : verdict.reason,
     offered: formatProposals(proposals),
     allowed: formatProposals(allowed),
