@@ -1,5 +1,11 @@
 import { PolicyError } from "../errors/index.ts";
-import type { ChildLifetime, ChildPolicy, ConnectionPolicy, Identity } from "../policy/connection.ts";
+import type {
+  ChildLifetime,
+  ChildPolicy,
+  ConnectionPolicy,
+  Identity,
+  LivenessPolicy,
+} from "../policy/connection.ts";
 import { DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS } from "../policy/default-proposals.ts";
 import { parseIdentity } from "../policy/identity.ts";
 import { numberProposals } from "../policy/transforms.ts";
@@ -50,7 +56,7 @@ export function completeConnections(file: ConfigFile, folder: string): Findings 
 }
 
 function policy({ name, entry, localIdentity, remoteIdentity, presharedKey }: PolicyParts): ConnectionPolicy {
-  const { local, remote, ike, children, start, ikeRekey } = entry;
+  const { local, remote, ike, children, start, ikeRekey, liveness, childless } = entry;
   return {
     name,
     start: start ?? (remote.address === undefined ? "respond" : "start"),
@@ -60,6 +66,8 @@ function policy({ name, entry, localIdentity, remoteIdentity, presharedKey }: Po
     ikeProposals: numberProposals(ike ?? DEFAULT_IKE_PROPOSALS),
     children: Object.entries(children).map(([child, parts]) => childPolicy(child, parts)),
     ...(ikeRekey !== undefined && { ikeRekeyMs: ikeRekey }),
+    ...(liveness !== undefined && { liveness: livenessOf(liveness) }),
+    ...(childless !== undefined && { isChildless: childless }),
   };
 }
 
@@ -87,6 +95,13 @@ function lifetimeOf({ time, bytes, packets }: NonNullable<ChildEntry["rekey"]>):
     ...(time !== undefined && { timeMs: time }),
     ...(bytes !== undefined && { octets: bytes }),
     ...(packets !== undefined && { packets }),
+  };
+}
+
+function livenessOf({ interval, action }: NonNullable<ConnectionEntry["liveness"]>): LivenessPolicy {
+  return {
+    ...(interval !== undefined && { intervalMs: interval }),
+    ...(action !== undefined && { action }),
   };
 }
 

@@ -77,6 +77,10 @@ const connection = mapping(
     children: named("child", child),
     start: v.optional(oneOf(["start", "respond"])),
     ikeRekey: v.optional(lifetime),
+    liveness: v.optional(
+      mapping({ interval: v.optional(lifetime), action: v.optional(oneOf(["restart", "clear"])) }),
+    ),
+    childless: v.optional(v.boolean("expected true or false")),
   },
   ["user", "password"],
 );

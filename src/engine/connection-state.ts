@@ -67,6 +67,7 @@ export class ConnectionState {
         this.#settleLiveness({ kind: "alive", rttMs: Number(event.facts.rttMs) });
         break;
       case "ike-sa-deleted":
+        if (event.facts.reason === "timeout") this.#actOnSilence();
         if (event.level === "error") this.lastError = event.message;
         this.#settleLiveness({ kind: "failed", reason: "timeout", message: event.message });
         this.#settleRekey({ kind: "failed", reason: "timeout", message: event.message });
@@ -96,6 +97,12 @@ export class ConnectionState {
     this.#settleLiveness({ kind: "failed", reason: "not-established", message });
     this.#settleRekey({ kind: "failed", reason: "not-established", message });
     this.settleDown();
+  }
+
+  /** A peer that was there gives no sign of life any more. */
+  #actOnSilence(): void {
+    const { action } = this.policy.liveness ?? {};
+    if (action !== undefined) this.isWanted = action === "restart";
   }
 
   #countRekeyed({ name, message }: IkeEvent): void {

@@ -87,6 +87,8 @@ export class IkeSa {
   /** Key under which the endpoint finds repeated IKE_SA_INIT requests. */
   initKey: string | undefined;
   supportsFragmentation = false;
+  /** Initiator: the peer takes an IKE_AUTH without a child SA (RFC 6023). */
+  supportsChildless = false;
   /** Whether the NAT_DETECTION payloads of the peer say that an end sits behind a NAT. */
   isBehindNat = false;
   isPeerBehindNat = false;
@@ -472,7 +474,8 @@ export class IkeSa {
   }
 
   #watchLiveness(now: number): void {
-    const { livenessMs } = this.machine.limits;
+    const livenessMs = this.connection?.liveness?.intervalMs ?? this.machine.limits.livenessMs;
+    if (!Number.isFinite(livenessMs)) return;
     // Compared as a time, not as a difference: a fraction lost in rounding must not make the timer due for ever.
     const due = this.#lastHeardAt + livenessMs;
     if (now >= due && this.outbox.requests.outstanding === undefined) {

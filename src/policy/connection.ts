@@ -21,6 +21,10 @@ export interface ConnectionPolicy {
   /** In order of preference; each may hold several transforms of a type, also in order of preference. */
   readonly ikeProposals: readonly Proposal[];
   readonly children: readonly ChildPolicy[];
+  /** How soon a silent peer is asked for life, and what becomes of the connection when it gives none. */
+  readonly liveness?: LivenessPolicy;
+  /** The IKE SA first, with no child SA in IKE_AUTH, where the peer can do that (RFC 6023). */
+  readonly isChildless?: boolean;
   /** Soft lifetime of an IKE SA, in milliseconds; undefined for the usual one, Infinity for none. */
   readonly ikeRekeyMs?: number;
 }
@@ -32,6 +36,13 @@ export interface ChildPolicy {
   readonly espProposals: readonly Proposal[];
   readonly replayWindowPackets: number;
   readonly rekey?: ChildLifetime;
+}
+
+export interface LivenessPolicy {
+  /** Silence after which the peer is asked, in milliseconds; Infinity never asks. Undefined is the usual. */
+  readonly intervalMs?: number;
+  /** "restart": we connect again, for ever. "clear": the connection is down until somebody wants it. Undefined: who started restarts. */
+  readonly action?: "restart" | "clear";
 }
 
 /** Soft lifetime of a child SA: whatever is reached first has it rekeyed. Undefined is the usual, Infinity is never. */

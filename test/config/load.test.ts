@@ -119,7 +119,11 @@ describe("the example of the design", () => {
       replayWindowPackets: 8192,
       rekey: { timeMs: 1_800_000, octets: 10_000_000_000, packets: 1_000_000 },
     });
-    expect(config.connections[1]?.ikeRekeyMs).toBe(Number.POSITIVE_INFINITY);
+    expect(config.connections[1]).toMatchObject({
+      ikeRekeyMs: Number.POSITIVE_INFINITY,
+      liveness: { intervalMs: 20_000, action: "clear" },
+      isChildless: true,
+    });
     expect(config.connections[0]?.ikeRekeyMs).toBeUndefined();
   });
 
@@ -154,6 +158,8 @@ const EVERYTHING = `
         replayWindow: 8192
         rekey: { time: 30m, bytes: 10GB, packets: 1000000 }
     ikeRekey: never
+    liveness: { interval: 20s, action: clear }
+    childless: true
 listen: { addresses: [192.0.2.1, "2001:db8::1"], port: 1500, natTraversalPort: 14500 }
 mtu: 1380
 tun: vpn7

@@ -12,6 +12,8 @@ import {
   type PolicyOptions,
   type ScriptedPeer,
   scriptedEstablished,
+  scriptedInitiator,
+  scriptedResponder,
 } from "../support/simulator/index.ts";
 
 const { CREATE_CHILD_SA, INFORMATIONAL } = ExchangeType;
@@ -206,6 +208,33 @@ describe("an IKE SA is rekeyed", () => {
         expectClean(pair.initiator, pair.responder);
       }
     }
+  });
+});
+
+describe("an IKE SA without a child SA in IKE_AUTH (RFC 6023)", () => {
+  test("is made when we want it, and its children come behind it", () => {
+    const pair = establishedPair({ seed: 1, initiator: { isChildless: true } });
+    expectEstablished(pair.initiator, pair.responder);
+    const exchanges = pair.link.transmitted.map(({ octets }) => octets[18]);
+    expect(exchanges.filter((exchange) => exchange === CREATE_CHILD_SA)).toHaveLength(2);
+    pair.initiator.disconnect();
+    pair.link.deliverAll();
+    pair.link.run({ until: pair.link.now + 60_000 });
+    expectClean(pair.initiator, pair.responder);
+  });
+
+  test("is not asked for when the peer does not say that it can", () => {
+    const { peer, machine, link } = scriptedResponder({ seed: 2, initiator: { isChildless: true } });
+    expect(find(peer.open(link.take().octets).payloads, "security-association")).toBeDefined();
+    expect(machine.state).toBe("authenticating");
+  });
+
+  test("that has half of what a child SA needs is nonsense", () => {
+    const { peer, machine, link } = scriptedInitiator({ seed: 3 });
+    const payloads = peer.authPayloads().filter(({ kind }) => kind !== "traffic-selectors-responder");
+    peer.send(machine, peer.seal({ exchangeType: ExchangeType.IKE_AUTH, messageId: 1, payloads }));
+    expect(findNotify(peer.open(link.take().octets).payloads, NotifyType.INVALID_SYNTAX)).toBeDefined();
+    expect(machine.state).toBe("none");
   });
 });
 

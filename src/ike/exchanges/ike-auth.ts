@@ -25,6 +25,9 @@ import { createChild } from "./create-child-sa.ts";
 //
 //   --> HDR, SK { IDi, [N(INITIAL_CONTACT)], IDr, AUTH, SAi2, TSi, TSr }
 //   <-- HDR, SK { IDr, AUTH, SAr2, TSi, TSr }                              or { IDr, AUTH, N } without a child SA
+//
+// Without SAi2, TSi and TSr it makes the IKE SA alone (RFC 6023); children come by CREATE_CHILD_SA.
+//
 //   <-- HDR, SK { N(AUTHENTICATION_FAILED) }
 
 interface AuthMessage {
@@ -47,8 +50,9 @@ export function sendAuthRequest(ikeSa: IkeSa, now: number): void {
   const { state, connection } = ikeSa;
   const policy = connection?.children[0];
   if (state.name !== "authenticating" || connection === undefined || policy === undefined) return;
-  const offer = offerChild(ikeSa, policy);
-  if (offer === undefined) {
+  const isChildless = connection.isChildless === true && ikeSa.supportsChildless;
+  const offer = isChildless ? undefined : offerChild(ikeSa, policy);
+  if (offer === undefined && !isChildless) {
     ikeSa.close({ reason: "protocol-error", message: "the data plane has no SPI left" }, now);
     return;
   }
@@ -60,7 +64,7 @@ export function sendAuthRequest(ikeSa: IkeSa, now: number): void {
     ...initialContact,
     identification("identification-responder", connection.remote.identity),
     ownAuth(ikeSa, state, connection),
-    ...buildChildOffer(offer),
+    ...(offer === undefined ? [] : buildChildOffer(offer)),
   ];
   const purpose = { kind: "auth" } as const;
   ikeSa.outbox.request({ purpose, exchangeType: ExchangeType.IKE_AUTH, build: () => payloads }, now);
@@ -77,7 +81,7 @@ function isFirstContact(ikeSa: IkeSa): boolean {
 
 export function processAuthResponse(ikeSa: IkeSa, { payloads, now }: AuthMessage): void {
   const { state, connection } = ikeSa;
-  if (state.name !== "authenticating" || connection === undefined || state.offer === undefined) return;
+  if (state.name !== "authenticating" || connection === undefined) return;
   const error = findError(payloads);
   if (find(payloads, "authentication") === undefined && error !== undefined) {
     ikeSa.close(refusalByPeer(connection, error), now);
@@ -90,10 +94,11 @@ export function processAuthResponse(ikeSa: IkeSa, { payloads, now }: AuthMessage
   const { offer } = state;
   ikeSa.establish(now);
   ikeSa.machine.report(ikeSaEstablished(ikeSa, state.proposal));
-  processChildAnswer(ikeSa, { offer, payloads, keying: state, now });
+  if (offer !== undefined) processChildAnswer(ikeSa, { offer, payloads, keying: state, now });
   ikeSa.forgetHandshake();
   ikeSa.settle(now);
-  for (const policy of connection.children.slice(1)) createChild(ikeSa, policy, now);
+  for (const policy of connection.children.slice(offer === undefined ? 0 : 1))
+    createChild(ikeSa, policy, now);
 }
 
 function refusalByPeer({ local, remote }: ConnectionPolicy, error: PayloadOf<"notify">): Closing {
@@ -135,7 +140,9 @@ export function processAuthRequest(ikeSa: IkeSa, { payloads, now }: AuthMessage)
   const sa = find(payloads, "security-association");
   const tsi = find(payloads, "traffic-selectors-initiator");
   const tsr = find(payloads, "traffic-selectors-responder");
-  if (state.name !== "authenticating" || sa === undefined || tsi === undefined || tsr === undefined) {
+  const isChildless = sa === undefined && tsi === undefined && tsr === undefined;
+  const isWhole = sa !== undefined && tsi !== undefined && tsr !== undefined;
+  if (state.name !== "authenticating" || !(isChildless || isWhole)) {
     const message = "the peer's IKE_AUTH has no SA, TSi or TSr";
     return { payloads: [notify(NotifyType.INVALID_SYNTAX)], closing: { reason: "INVALID_SYNTAX", message } };
   }
@@ -151,7 +158,7 @@ export function processAuthRequest(ikeSa: IkeSa, { payloads, now }: AuthMessage)
   ikeSa.establish(now);
   machine.report(ikeSaEstablished(ikeSa, state.proposal));
   const keying: ChildKeying = state;
-  const child = acceptChild(ikeSa, { connection, sa, tsi, tsr, keying, now });
+  const child = isWhole ? acceptChild(ikeSa, { connection, sa, tsi, tsr, keying, now }) : [];
   ikeSa.forgetHandshake();
   const idr = identification("identification-responder", connection.local.identity);
   return { payloads: [idr, proof, ...child] };

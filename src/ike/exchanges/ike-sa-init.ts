@@ -279,6 +279,7 @@ function processAcceptance(
   ikeSa.isBehindNat = nat?.isBehindNat ?? false;
   ikeSa.isPeerBehindNat = nat?.isPeerBehindNat ?? false;
   ikeSa.supportsFragmentation = findNotify(payloads, NotifyType.IKEV2_FRAGMENTATION_SUPPORTED) !== undefined;
+  ikeSa.supportsChildless = findNotify(payloads, NotifyType.CHILDLESS_IKEV2_SUPPORTED) !== undefined;
   // Where the answer arrived is our address; the peer's is what we were told, since this message proves nothing.
   ikeSa.path = floatedPath({ local: path.local, remote: ikeSa.path.remote }, machine.ports);
   ikeSa.state = { name: "agreeing" };
@@ -483,6 +484,7 @@ function buildInitResponse(
     { kind: "nonce", critical: false, nonce: nr },
     ...(facts.hasNatDetection ? natDetection : []),
     ...(ikeSa.supportsFragmentation ? fragmentation : []),
+    notify(NotifyType.CHILDLESS_IKEV2_SUPPORTED),
   ];
 }
 

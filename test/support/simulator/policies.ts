@@ -19,6 +19,8 @@ export interface PolicyOptions {
   readonly localAddress?: string | undefined;
   readonly remoteAddress?: string | undefined;
   readonly children?: readonly ChildPolicy[];
+  readonly isChildless?: boolean;
+  readonly liveness?: ConnectionPolicy["liveness"];
 }
 
 /** a.example.org at 192.0.2.1 with 10.1.0.0/16 behind it, towards b. */
@@ -61,6 +63,8 @@ function policy(options: PolicyOptions): ConnectionPolicy {
     presharedKey: new TextEncoder().encode(psk),
     ikeProposals: ike.map(parseIkeProposal),
     children: options.children ?? [childPolicy(options)],
+    ...(options.isChildless !== undefined && { isChildless: options.isChildless }),
+    ...(options.liveness !== undefined && { liveness: options.liveness }),
   };
 }
 
