@@ -12,6 +12,12 @@ import { openUdpSocket } from "../platform/udp/open-udp-socket.ts";
 import type { EngineConfig } from "./engine-config.ts";
 import type { Host, IkeListener, OpenHost } from "./host.ts";
 
+/**
+ * The default of 500 is 32 MB when each is a super-packet, which a ping behind several streams would wait for. Much shorter, and bursts of
+ * small datagrams do not fit in while the worker is away.
+ */
+const SUPER_PACKET_QUEUE = 256;
+
 /** The Linux machine and the network namespace that this process runs in. */
 export function createLinuxHost(): Host {
   const crypto = new NodeCryptoProvider();
@@ -39,7 +45,7 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
     descriptors.push(tun.descriptor);
     // The kernel's own solicitations would match no policy and look like traffic that was dropped.
     network.withholdLinkLocal(tun.name);
-    network.setLinkUp(tun.name);
+    network.setLinkUp(tun.name, tun.offloads.tcp ? { queueLength: SUPER_PACKET_QUEUE } : {});
     const dataPlane: DataPlane = await startDataPlane({
       memory,
       systemCalls,

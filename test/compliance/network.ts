@@ -46,6 +46,12 @@ export function networkSuite(name: string, open: () => NetworkBench): void {
       expect(network.linkIndex("nowhere0")).toBeUndefined();
       network.setLinkUp("wire0", { mtu: 1400 });
       expect(network.links().find((link) => link.name === "wire0")).toMatchObject({ isUp: true, mtu: 1400 });
+      network.setLinkUp("wire0", { queueLength: 77 });
+      expect(network.links().find((link) => link.name === "wire0")).toMatchObject({
+        isUp: true,
+        mtu: 1400,
+        queueLength: 77,
+      });
     });
 
     test("adds and removes addresses, twice as well as once", () => {

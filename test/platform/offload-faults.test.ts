@@ -3,7 +3,6 @@ import { VNET_HEADER_SIZE } from "../../assembly/layout.ts";
 import { ioBlock } from "../../src/platform/io-region.ts";
 import {
   IFF_VNET_HDR,
-  SIOCSIFTXQLEN,
   SOL_UDP,
   TUN_F_CSUM,
   TUN_F_TSO4,
@@ -274,18 +273,6 @@ describe("a TUN device whose kernel lacks offloads", () => {
       opened: { offloads: { headerLength: VNET_HEADER_SIZE, tcp: true, udp: true }, refusals: [] },
       asked: [0x67],
     });
-  });
-
-  test("has a shorter queue, of super-packets, and otherwise the one that the kernel gave it", () => {
-    const queues = (["auto", "off"] as const).map((offloads) => {
-      const faulty = new FaultySystemCalls(memory, { open: [5], socket: [6] });
-      openTun(faulty.systemCalls, { name: "ikebana0", mtu: 1400, offloads });
-      return faulty
-        .of("ioctl")
-        .filter(([, request]) => request === SIOCSIFTXQLEN)
-        .map(([, , argument]) => new DataView((argument as Uint8Array).buffer).getInt32(16, true));
-    });
-    expect(queues).toEqual([[256], []]);
   });
 
   test("has none when they are not wanted", () => {

@@ -38,7 +38,7 @@ import {
   type IndexedRoute,
 } from "./netlink/route.ts";
 import { decodeRule, encodeRule, encodeRuleList } from "./netlink/rule.ts";
-import type { Link, LinkAddress, Network, Route, RouteChoice, Rule } from "./network.ts";
+import type { Link, LinkAddress, LinkOptions, Network, Route, RouteChoice, Rule } from "./network.ts";
 import { isSameRoute } from "./same-route.ts";
 
 const NEW = NLM_F_CREATE | NLM_F_EXCL;
@@ -59,10 +59,10 @@ export class LinuxNetwork implements Network {
     return this.links().find((link) => link.name === name)?.index;
   }
 
-  setLinkUp(link: string, { mtu }: { readonly mtu?: number } = {}): void {
+  setLinkUp(link: string, options: LinkOptions = {}): void {
     const what = `set link ${link} up`;
     const index = this.#indexOf(link, what);
-    const body = encodeLinkChange({ index, isUp: true, ...(mtu !== undefined && { mtu }) });
+    const body = encodeLinkChange({ index, isUp: true, ...options });
     this.#change(what, RTM_NEWLINK, body);
   }
 

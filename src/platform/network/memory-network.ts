@@ -4,6 +4,7 @@ import { describeRoute, describeRule } from "./describe.ts";
 import {
   type Link,
   type LinkAddress,
+  type LinkOptions,
   MAIN_TABLE,
   type Network,
   type Route,
@@ -33,7 +34,7 @@ interface OwnedRoute {
 
 /** Addresses and routes without a kernel, with its rules: what is connected, what is in the way, what disappears with what. */
 export class MemoryNetwork implements Network {
-  #links: Link[] = [{ name: "lo", index: 1, isUp: true, mtu: 65_536 }];
+  #links: Link[] = [{ name: "lo", index: 1, isUp: true, mtu: 65_536, queueLength: 1000 }];
   #addresses: LinkAddress[] = [];
   #routes: OwnedRoute[] = [];
   #rules: Rule[] = [...FIRST_RULES];
@@ -42,7 +43,7 @@ export class MemoryNetwork implements Network {
   /** Test side: a link appears, down, as a TUN device does. */
   addLink(name: string, { mtu = 1500 }: { readonly mtu?: number } = {}): void {
     this.#lastIndex++;
-    this.#links.push({ name, index: this.#lastIndex, isUp: false, mtu });
+    this.#links.push({ name, index: this.#lastIndex, isUp: false, mtu, queueLength: 1000 });
   }
 
   links(): readonly Link[] {
@@ -53,10 +54,10 @@ export class MemoryNetwork implements Network {
     return this.#links.find((link) => link.name === name)?.index;
   }
 
-  setLinkUp(link: string, { mtu }: { readonly mtu?: number } = {}): void {
+  setLinkUp(link: string, options: LinkOptions = {}): void {
     this.#requireLink(link, `set link ${link} up`);
     this.#links = this.#links.map((each) =>
-      each.name === link ? { ...each, isUp: true, mtu: mtu ?? each.mtu } : each,
+      each.name === link ? { ...each, ...options, isUp: true } : each,
     );
     for (const address of this.#addresses) if (address.link === link) this.#connect(address);
   }

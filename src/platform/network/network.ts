@@ -9,7 +9,7 @@ export interface Network {
   links(): readonly Link[];
   /** Index of the link, or undefined when there is none of that name. */
   linkIndex(name: string): number | undefined;
-  setLinkUp(link: string, options?: { readonly mtu?: number }): void;
+  setLinkUp(link: string, options?: LinkOptions): void;
   deleteLink(link: string): void;
   /** Gives the link an address; its prefix becomes a connected route unless it is a single address. */
   addAddress(link: string, prefix: Prefix): void;
@@ -35,7 +35,12 @@ export interface Link {
   readonly index: number;
   readonly isUp: boolean;
   readonly mtu: number;
+  /** Packets that wait for the device. */
+  readonly queueLength: number;
 }
+
+/** What is left out stays as it is. */
+export type LinkOptions = Partial<Pick<Link, "mtu" | "queueLength">>;
 
 export interface LinkAddress {
   readonly link: string;

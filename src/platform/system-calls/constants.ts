@@ -58,7 +58,6 @@ export const TUN_F_USO6 = 0x40; // Linux 6.2
 
 // linux/sockios.h
 export const SIOCSIFMTU = 0x8922;
-export const SIOCSIFTXQLEN = 0x8943;
 
 // linux/if_packet.h, linux/if_ether.h
 export const SOL_PACKET = 263;

@@ -10,7 +10,6 @@ import {
   O_NONBLOCK,
   O_RDWR,
   SIOCSIFMTU,
-  SIOCSIFTXQLEN,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   TUN_F_CSUM,
@@ -36,12 +35,6 @@ export interface OpenTun {
   /** What was asked for and refused, as sentences. */
   readonly refusals: readonly string[];
 }
-
-/**
- * The default of 500 is 32 MB when each is a super-packet, which a ping behind several streams would wait for. Much shorter, and bursts of
- * small datagrams do not fit in while the worker is away.
- */
-const SUPER_PACKET_QUEUE = 256;
 
 const TCP_OFFLOADS = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
 const ALL_OFFLOADS = TCP_OFFLOADS | TUN_F_USO4 | TUN_F_USO6;
@@ -70,15 +63,7 @@ export function openTun(
     const given = made.hasHeaders
       ? askForOffloads(systemCalls, { descriptor, name: made.name, refusals })
       : NO_OFFLOADS;
-    configure(systemCalls, SIOCSIFMTU, {
-      name: made.name,
-      value: mtu,
-      what: `set the MTU of ${made.name} to ${mtu}`,
-    });
-    if (given.tcp) {
-      const what = `set the queue of ${made.name} to ${SUPER_PACKET_QUEUE} packets`;
-      configure(systemCalls, SIOCSIFTXQLEN, { name: made.name, value: SUPER_PACKET_QUEUE, what });
-    }
+    setMtu(systemCalls, made.name, mtu);
     return { descriptor, name: made.name, mtu, offloads: given, refusals };
   } catch (error) {
     systemCalls.close(descriptor);
@@ -181,18 +166,14 @@ export class LinuxTun implements Tun {
   }
 }
 
-/** Sets a number of the link. */
-function configure(
-  systemCalls: SystemCalls,
-  setting: number,
-  { name, value, what }: { readonly name: string; readonly value: number; readonly what: string },
-): void {
+function setMtu(systemCalls: SystemCalls, name: string, mtu: number): void {
+  const what = `set the MTU of ${name} to ${mtu}`;
   const request = interfaceRequest(name);
-  new DataView(request.buffer).setInt32(IFNAMSIZ, value, true);
+  new DataView(request.buffer).setInt32(IFNAMSIZ, mtu, true);
   // Links are configured through any socket, made for the occasion.
   const socket = succeed(what, systemCalls.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   try {
-    succeed(what, systemCalls.ioctl(socket, setting, request));
+    succeed(what, systemCalls.ioctl(socket, SIOCSIFMTU, request));
   } finally {
     systemCalls.close(socket);
   }

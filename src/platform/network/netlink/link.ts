@@ -15,6 +15,7 @@ import {
   IFLA_MTU,
   IFLA_NET_NS_PID,
   IFLA_OPERSTATE,
+  IFLA_TXQLEN,
   IN6_ADDR_GEN_MODE_NONE,
   RTEXT_FILTER_SKIP_STATS,
   VETH_INFO_PEER,
@@ -42,10 +43,12 @@ export function encodeLinkChange(change: {
   readonly index: number;
   readonly isUp?: boolean;
   readonly mtu?: number;
+  readonly queueLength?: number;
   readonly pid?: number;
 }): Uint8Array {
   const parts = [ifinfomsg(change)];
   if (change.mtu !== undefined) parts.push(attribute(IFLA_MTU, change.mtu));
+  if (change.queueLength !== undefined) parts.push(attribute(IFLA_TXQLEN, change.queueLength));
   if (change.pid !== undefined) parts.push(attribute(IFLA_NET_NS_PID, change.pid));
   return concat(...parts);
 }
@@ -73,6 +76,7 @@ export function decodeLink(body: Uint8Array): Link | undefined {
     index: view.getInt32(4, true),
     isUp: (view.getUint32(8, true) & IFF_UP) !== 0,
     mtu: readU32(attributes.get(IFLA_MTU)) ?? 0,
+    queueLength: readU32(attributes.get(IFLA_TXQLEN)) ?? 0,
   };
 }
 
