@@ -193,7 +193,8 @@ export class Engine implements EngineControl {
     const after = new Map(config.connections.map((policy) => [policy.name, policy]));
     const gone = [...before.values()].filter((policy) => !isSamePolicy(policy, after.get(policy.name)));
     // First of all, or a peer that is told to go comes back at once, and stays under what it is not allowed any more.
-    this.#endpoint.replaceConnections([...before.values()].filter((policy) => !gone.includes(policy)));
+    for (const { name } of gone) this.#connections.get(name)!.isHeld = true;
+    this.#admit();
     await Promise.all(gone.map(({ name }) => this.#takeDown(this.#connections.get(name)!)));
     for (const { name } of gone) {
       this.#connections.get(name)?.abandon(`${name} is no longer configured this way`);
