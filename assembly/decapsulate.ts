@@ -82,8 +82,14 @@ function admit(descriptor: Descriptor): u32 {
 
   const job = addJob(sa, packet, sequence);
   job.salt = sa.salt;
-  job.ivFirst = load<u32>(packet + IV_OFFSET);
-  job.ivSecond = load<u32>(packet + IV_OFFSET + 4);
+  if (sa.ivLength == 0) {
+    // RFC 8750 section 4: all 64 bits of the number; without ESN the high half is zero.
+    job.ivFirst = bswap<u32>(<u32>(sequence >> 32));
+    job.ivSecond = bswap<u32>(low);
+  } else {
+    job.ivFirst = load<u32>(packet + IV_OFFSET);
+    job.ivSecond = load<u32>(packet + IV_OFFSET + 4);
+  }
   job.source = <u32>packet + textOffset;
   job.destination = <u32>packet + textOffset;
   job.length = textLength;

@@ -10,7 +10,7 @@
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 5;
+export const LAYOUT_VERSION = 6;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -85,6 +85,8 @@ export const SA_SPI_OFFSET = 4;
 export const SA_FLAGS_OFFSET = 8;
 export const SA_FLAG_INBOUND = 1;
 export const SA_FLAG_ESN = 2;
+/** No IV is sent: the sequence number stands in for it (RFC 8750). */
+export const SA_FLAG_IMPLICIT_IV = 4;
 /** u32: ALGORITHM_*. */
 export const SA_ALGORITHM_OFFSET = 12;
 /** 4 octets: the salt of RFC 4106 section 4, RFC 4543 section 3.2 and RFC 7634 section 2, the nonce of RFC 3686 section 4. */

@@ -84,6 +84,26 @@ const ENCRYPTION_SUITES: readonly EncryptionSuite[] = [
     tagLength: 16,
     ike: false,
   },
+  {
+    id: EncryptionTransform.ENCR_AES_GCM_16_IIV, // RFC 8750, whose section 7 keeps it out of IKE
+    keyLengths: [128, 192, 256],
+    fixedKeyLength: undefined,
+    saltLength: 4,
+    ivLength: 0,
+    blockLength: 1,
+    tagLength: 16,
+    ike: false,
+  },
+  {
+    id: EncryptionTransform.ENCR_CHACHA20_POLY1305_IIV, // RFC 8750
+    keyLengths: [],
+    fixedKeyLength: 32,
+    saltLength: 4,
+    ivLength: 0,
+    blockLength: 1,
+    tagLength: 16,
+    ike: false,
+  },
 ];
 
 export interface PrfSuite {

@@ -48,7 +48,7 @@ export interface ChildSaInstallation {
   /** From `allocateSpi`. */
   readonly inboundSpi: number;
   readonly outboundSpi: number;
-  /** AES-GCM-16, ChaCha20-Poly1305 or AES-GMAC alone; AES-CBC, AES-CTR or NULL with an integrity transform. */
+  /** AES-GCM-16 or ChaCha20-Poly1305, with or without implicit IV, or AES-GMAC, alone; AES-CBC, AES-CTR or NULL with an integrity transform. */
   readonly encryption: Transform;
   /** HMAC-SHA1-96, HMAC-SHA2-256-128, -384-192 or -512-256. */
   readonly integrity?: Transform | undefined;

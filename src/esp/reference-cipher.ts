@@ -37,6 +37,10 @@ export function referenceCipher(keying: Keying): ReferenceCipher {
       return combined(keying, `aes-${keying.encryption.keyLength}-gcm`);
     case EncryptionTransform.ENCR_CHACHA20_POLY1305:
       return combined(keying, "chacha20-poly1305");
+    case EncryptionTransform.ENCR_AES_GCM_16_IIV:
+      return withImplicitIv(combined(keying, `aes-${keying.encryption.keyLength}-gcm`));
+    case EncryptionTransform.ENCR_CHACHA20_POLY1305_IIV:
+      return withImplicitIv(combined(keying, "chacha20-poly1305"));
     case EncryptionTransform.ENCR_NULL_AUTH_AES_GMAC:
       return gmac(keying);
     default:
@@ -51,6 +55,17 @@ function combined({ key, esn }: Keying, algorithm: string): ReferenceCipher {
     text,
     clear: new Uint8Array(0),
   }));
+}
+
+/** RFC 8750 section 4: the IV is the number, 64 bits of it with and without ESN, and no packet carries it. */
+function withImplicitIv(cipher: ReferenceCipher): ReferenceCipher {
+  return {
+    ...cipher,
+    ivLength: 0,
+    ivOf: () => new Uint8Array(0),
+    seal: (packet) => cipher.seal({ ...packet, iv: numberOctets(packet.sequence) }),
+    open: (packet) => cipher.open({ ...packet, iv: numberOctets(packet.sequence) }),
+  };
 }
 
 /** RFC 4543 section 3.3: the IV and the text are AAD too, and nothing is encrypted. */

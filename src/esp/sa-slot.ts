@@ -10,6 +10,7 @@ import {
   SA_CIPHER_OFFSET,
   SA_COUNTERS_OFFSET,
   SA_FLAG_ESN,
+  SA_FLAG_IMPLICIT_IV,
   SA_FLAG_INBOUND,
   SA_FLAGS_OFFSET,
   SA_GENERATION_OFFSET,
@@ -114,7 +115,12 @@ export class SaSlot {
       this.#words[(this.#address + offset) >>> 2] = value;
     };
     set(SA_SPI_OFFSET, sa.spi);
-    set(SA_FLAGS_OFFSET, (sa.isInbound ? SA_FLAG_INBOUND : 0) | (sa.hasEsn ? SA_FLAG_ESN : 0));
+    set(
+      SA_FLAGS_OFFSET,
+      (sa.isInbound ? SA_FLAG_INBOUND : 0) |
+        (sa.hasEsn ? SA_FLAG_ESN : 0) |
+        (sa.suite.hasImplicitIv ? SA_FLAG_IMPLICIT_IV : 0),
+    );
     set(SA_ALGORITHM_OFFSET, sa.suite.algorithm);
     this.#octets[this.#address + SA_CIPHER_OFFSET] = sa.suite.cipher;
     this.#octets[this.#address + SA_HASH_OFFSET] = sa.suite.hash;

@@ -32,6 +32,8 @@ export interface EspTransforms {
 export interface EspSuite {
   /** ALGORITHM_*. */
   readonly algorithm: number;
+  /** The sequence number stands in for the IV (RFC 8750). */
+  readonly hasImplicitIv: boolean;
   /** CIPHER_* and HASH_*, for ALGORITHM_ENCRYPT_THEN_MAC. */
   readonly cipher: number;
   readonly hash: number;
@@ -48,7 +50,14 @@ const COMBINED: ReadonlyMap<number, number> = new Map<number, number>([
   [EncryptionTransform.ENCR_AES_GCM_16, ALGORITHM_AES_GCM],
   [EncryptionTransform.ENCR_CHACHA20_POLY1305, ALGORITHM_CHACHA20_POLY1305],
   [EncryptionTransform.ENCR_NULL_AUTH_AES_GMAC, ALGORITHM_AES_GMAC],
+  [EncryptionTransform.ENCR_AES_GCM_16_IIV, ALGORITHM_AES_GCM],
+  [EncryptionTransform.ENCR_CHACHA20_POLY1305_IIV, ALGORITHM_CHACHA20_POLY1305],
 ]);
+
+const IMPLICIT_IV: readonly number[] = [
+  EncryptionTransform.ENCR_AES_GCM_16_IIV,
+  EncryptionTransform.ENCR_CHACHA20_POLY1305_IIV,
+];
 
 const CIPHERS: ReadonlyMap<number, number> = new Map<number, number>([
   [EncryptionTransform.ENCR_AES_CBC, CIPHER_AES_CBC],
@@ -81,6 +90,7 @@ export function espSuite(transforms: EspTransforms): EspSuite {
   const common = {
     keyLength: lengths.encryptionKeyLength - saltLength,
     saltLength,
+    hasImplicitIv: IMPLICIT_IV.includes(encryption.id),
     integrityKeyLength: lengths.integrityKeyLength,
   };
   if (isAead(encryption)) {

@@ -8,7 +8,7 @@ import {
 } from "../iana/ikev2-parameters.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
 
-/** Proposal keywords as strongSwan spells them. Where two mean the same, the first is the one that we print. */
+/** Proposal keywords as strongSwan spells them; it has none for implicit IVs, whose `iiv` is the registry's suffix. Where two mean the same, the first is the one that we print. */
 
 const aes = (id: number): Readonly<Record<128 | 192 | 256, Transform>> => ({
   128: { type: TransformType.ENCR, id, keyLength: 128 },
@@ -24,6 +24,7 @@ const esn = (id: number): Transform => ({ type: TransformType.ESN, id });
 const CBC = aes(EncryptionTransform.ENCR_AES_CBC);
 const GCM = aes(EncryptionTransform.ENCR_AES_GCM_16);
 const CTR = aes(EncryptionTransform.ENCR_AES_CTR);
+const GCM_IIV = aes(EncryptionTransform.ENCR_AES_GCM_16_IIV);
 const GMAC = aes(EncryptionTransform.ENCR_NULL_AUTH_AES_GMAC);
 
 /** What this build negotiates. */
@@ -48,6 +49,10 @@ export const KEYWORDS: Readonly<Record<string, Transform>> = {
   aes128gmac: GMAC[128],
   aes192gmac: GMAC[192],
   aes256gmac: GMAC[256],
+  aes128gcm16iiv: GCM_IIV[128],
+  aes192gcm16iiv: GCM_IIV[192],
+  aes256gcm16iiv: GCM_IIV[256],
+  chacha20poly1305iiv: encryption(EncryptionTransform.ENCR_CHACHA20_POLY1305_IIV),
   null: encryption(EncryptionTransform.ENCR_NULL),
 
   sha1: integrity(IntegrityTransform.AUTH_HMAC_SHA1_96),

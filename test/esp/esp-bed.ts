@@ -60,6 +60,10 @@ const GMAC = BITS.map((bits) => ({
   isSecret: false,
 }));
 const CHACHA = combined("ChaCha20-Poly1305", EncryptionTransform.ENCR_CHACHA20_POLY1305);
+const IMPLICIT = [
+  ...BITS.map((bits) => combined(`AES-${bits}-GCM-IIV`, EncryptionTransform.ENCR_AES_GCM_16_IIV, bits)),
+  combined("ChaCha20-Poly1305-IIV", EncryptionTransform.ENCR_CHACHA20_POLY1305_IIV),
+];
 const SEPARATE = HMACS.map((hmac) => ({
   cbc: BITS.map((bits) => separate(`AES-${bits}-CBC`, { id: EncryptionTransform.ENCR_AES_CBC, bits, hmac })),
   ctr: BITS.map((bits) =>
@@ -73,6 +77,7 @@ export const ALL_CIPHERS: readonly EspCipher[] = [
   ...GCM,
   CHACHA,
   ...GMAC,
+  ...IMPLICIT,
   ...SEPARATE.flatMap((suites) => [...suites.cbc, ...suites.ctr, suites.null]),
 ];
 /** One of each kind. */
@@ -80,6 +85,8 @@ export const CIPHERS: readonly EspCipher[] = [
   ...GCM,
   CHACHA,
   GMAC[2]!,
+  IMPLICIT[2]!,
+  IMPLICIT[3]!,
   SEPARATE[0]!.cbc[2]!,
   SEPARATE[1]!.cbc[0]!,
   SEPARATE[2]!.ctr[1]!,

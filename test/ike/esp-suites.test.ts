@@ -5,6 +5,8 @@ import { establishedPair } from "../support/simulator/index.ts";
 const SUITES = [
   { esp: "aes256gcm16", integrity: undefined, length: 32 + 4 },
   { esp: "aes192gmac", integrity: undefined, length: 24 + 4 },
+  { esp: "aes256gcm16iiv", integrity: undefined, length: 32 + 4 },
+  { esp: "chacha20poly1305iiv", integrity: undefined, length: 32 + 4 },
   { esp: "aes256-sha1", integrity: 2, length: 32 + 20 },
   { esp: "aes128-sha256", integrity: 12, length: 16 + 32 },
   { esp: "aes192-sha384", integrity: 13, length: 24 + 48 },
@@ -25,6 +27,15 @@ describe("a child SA", () => {
     expect(ours!.inboundKey).toEqual(theirs!.outboundKey);
     expect(ours!.outboundKey).toEqual(theirs!.inboundKey);
     expect(ours!.inboundKey).not.toEqual(ours!.outboundKey);
+  });
+
+  test("falls back to an IV in each packet where the peer knows no implicit ones (RFC 8750 section 5)", () => {
+    const { initiator } = establishedPair({
+      seed: 5,
+      initiator: { esp: ["aes256gcm16iiv-aes256gcm16"] },
+      responder: { esp: ["aes256gcm16"] },
+    });
+    expect([...initiator.installed.values()][0]!.encryption).toMatchObject({ id: 20, keyLength: 256 });
   });
 
   test("is agreed on by the ciphers that both have, with integrity only where it is needed", () => {

@@ -124,6 +124,8 @@ describe("IKE proposals", () => {
     ["aes256gcm16-x25519", '"aes256gcm16" needs a PRF beside it'],
     ["aes256gcm16-aes256-sha256-x25519", '"aes256gcm16" and "aes256" cannot share a proposal'],
     ["aes256-sha256-x25519-esn", '"esn" belongs in an ESP proposal'],
+    ["aes256gcm16iiv-prfsha256-x25519", '"aes256gcm16iiv" belongs in an ESP proposal'],
+    ["chacha20poly1305iiv-prfsha256-x25519", '"chacha20poly1305iiv" belongs in an ESP proposal'],
   ])("%j is refused: %s", (text, reason) => {
     expect(() => parseIkeProposal(text)).toThrow(PolicyError);
     expect(() => parseIkeProposal(text)).toThrow(`IKE proposal "${text}": `);
@@ -199,6 +201,14 @@ describe("ESP proposals", () => {
       ],
     ],
     [
+      "aes192gcm16iiv-chacha20poly1305iiv-esn",
+      [
+        [1, 30, 192],
+        [1, 31],
+        [5, 1],
+      ],
+    ],
+    [
       "aes256gmac-aes128gmac",
       [
         [1, 21, 256],
@@ -245,6 +255,8 @@ describe("formatting", () => {
     "aes256-sha1",
     "aes128ctr-null-sha256-sha512-modp3072-esn",
     "aes192gmac",
+    "aes256gcm16iiv-aes128gcm16iiv-aes256gcm16-esn",
+    "chacha20poly1305iiv-chacha20poly1305",
   ])("%s too", (text) => {
     expect(formatProposal(parseEspProposal(text))).toBe(text);
   });
