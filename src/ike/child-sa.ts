@@ -9,6 +9,7 @@ import { findTransform, numberProposals, withoutKeyExchange } from "../policy/tr
 import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
+import { askToDelete } from "./child-sa-deletion.ts";
 import { childSaEstablished, childSaFailed, childSaRekeyed, formatProposals } from "./events.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import type { Keyed, KeyPair } from "./ike-sa-state.ts";
@@ -133,7 +134,7 @@ export function processChildAnswer(
   if (verdict.kind === "refused") {
     ikeSa.machine.emit({ kind: "release-spi", inboundSpi: offer.inboundSpi });
     reportChildRefusal(ikeSa, verdict.refusal);
-    if (verdict.isMade) ikeSa.askToDelete([offer.inboundSpi], now);
+    if (verdict.isMade) askToDelete(ikeSa, [offer.inboundSpi], { now });
     return;
   }
   const { agreed } = verdict;

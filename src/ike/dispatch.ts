@@ -1,12 +1,15 @@
 import { WireError } from "../errors/index.ts";
 import { ExchangeType, NotifyType, nameOf, ProtocolId } from "../iana/ikev2-parameters.ts";
 import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
+import { type Answer, nonsense } from "./answer.ts";
+import { confirmDeletion } from "./child-sa-deletion.ts";
 import { peerAlive } from "./events.ts";
-import { processCreateChildRequest, processCreateChildResponse } from "./exchanges/create-child-sa.ts";
+import { processCreateChildRequest } from "./exchanges/create-child-sa-request.ts";
+import { processCreateChildResponse } from "./exchanges/create-child-sa-response.ts";
 import { processAuthRequest, processAuthResponse } from "./exchanges/ike-auth.ts";
 import { processInformationalRequest, processInformationalResponse } from "./exchanges/informational.ts";
 import { preferRival, processIkeRekeyResponse } from "./exchanges/rekey-ike-sa.ts";
-import type { Answer, IkeSa } from "./ike-sa.ts";
+import type { IkeSa } from "./ike-sa.ts";
 import type { Incoming } from "./inbox.ts";
 import { findUnknownCritical, notify, unsupportedCriticalPayload } from "./payloads.ts";
 
@@ -33,7 +36,7 @@ function answerTo(
   },
 ): Answer | "later" {
   const { exchangeType, messageId, payloads, now } = request;
-  if (payloads instanceof WireError) return invalidSyntax(payloads.message);
+  if (payloads instanceof WireError) return nonsense(payloads.message);
   const critical = findUnknownCritical(payloads);
   if (critical !== undefined) return refuseCritical(ikeSa, critical);
   const isDeletion = payloads.some(
@@ -43,13 +46,13 @@ function answerTo(
   switch (exchangeType) {
     case ExchangeType.IKE_AUTH:
       if (ikeSa.state.name === "authenticating") return processAuthRequest(ikeSa, { payloads, now });
-      return invalidSyntax("IKE_AUTH for an SA that is authenticated");
+      return nonsense("IKE_AUTH for an SA that is authenticated");
     case ExchangeType.INFORMATIONAL:
       return processInformationalRequest(ikeSa, { payloads, now });
     case ExchangeType.CREATE_CHILD_SA:
       return processCreateChildRequest(ikeSa, { payloads, messageId, now });
     default:
-      return invalidSyntax(`exchange type ${nameOf(ExchangeType, exchangeType)}`);
+      return nonsense(`exchange type ${nameOf(ExchangeType, exchangeType)}`);
   }
 }
 
@@ -59,14 +62,6 @@ function refuseCritical({ state }: IkeSa, critical: PayloadOf<"unknown">): Answe
   if (state.name !== "authenticating") return { payloads };
   const message = `the peer demands payload type ${critical.payloadType}, which we do not know`;
   return { payloads, closing: { reason: "UNSUPPORTED_CRITICAL_PAYLOAD", message } };
-}
-
-/** RFC 7296 section 2.21.3: who sends nonsense with the right keys loses the SA. */
-function invalidSyntax(why: string): Answer {
-  return {
-    payloads: [notify(NotifyType.INVALID_SYNTAX)],
-    closing: { reason: "INVALID_SYNTAX", message: `the peer's request makes no sense: ${why}` },
-  };
 }
 
 /** What an answer means depends on why we asked. */
@@ -94,7 +89,7 @@ export function processResponse(ikeSa: IkeSa, { payloads }: Incoming, now: numbe
       processIkeRekeyResponse(ikeSa, { attempt: purpose.attempt, payloads, now });
       break;
     case "delete-child-sas":
-      ikeSa.confirmDeletion(purpose.inboundSpis);
+      confirmDeletion(ikeSa, purpose.inboundSpis);
       processInformationalResponse(ikeSa, { payloads, now });
       break;
     case "delete-ike-sa":

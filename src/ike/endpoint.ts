@@ -5,16 +5,19 @@ import type { Path } from "../platform/address.ts";
 import type { Random } from "../platform/random.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import { decodeHeader, decodeMessage, encodeMessage, type Header } from "../wire/message.ts";
+import { terminateChild } from "./child-sa-deletion.ts";
 import { CookieJar } from "./cookie.ts";
 import { type Counters, type DropCounter, newCounters } from "./counters.ts";
 import { datagramDropped, formatEnd } from "./events.ts";
 import { createMissingChildren, expireChild, rekeyChild } from "./exchanges/create-child-sa.ts";
-import { initiate, processInitRequest } from "./exchanges/ike-sa-init.ts";
+import { initiate } from "./exchanges/ike-sa-init.ts";
+import { processInitRequest } from "./exchanges/ike-sa-init-request.ts";
 import { rekeyIkeSa } from "./exchanges/rekey-ike-sa.ts";
 import { HalfOpenTable } from "./half-open.ts";
 import { IkeSa, type IkeSaFacts } from "./ike-sa.ts";
 import type { IkeEvent, IkeInput, IkeOutput } from "./io.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { checkLiveness } from "./liveness.ts";
 import type { Drop, Machine, Ports } from "./machine.ts";
 import { notify } from "./payloads.ts";
 import { STANDARD_PORTS } from "./ports.ts";
@@ -251,13 +254,13 @@ class EndpointMachine implements Machine {
     for (const ikeSa of this.ikeSas) {
       if (ikeSa.connection?.name !== connection) continue;
       if (child === undefined) ikeSa.terminate({ reason: "terminated", message: reason }, now);
-      else ikeSa.terminateChild(child, { reason, now });
+      else terminateChild(ikeSa, child, { reason, now });
     }
   }
 
   checkLiveness(name: string, now: number): void {
     for (const ikeSa of this.ikeSas) {
-      if (ikeSa.connection?.name === name) ikeSa.checkLiveness({ isCommanded: true, now });
+      if (ikeSa.connection?.name === name) checkLiveness(ikeSa, { isCommanded: true, now });
     }
   }
 

@@ -1,8 +1,8 @@
 import type { ComputeResult } from "../crypto/jobs.ts";
 import type { IkeKeys } from "../crypto/keymat.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
+import type { Closing } from "./answer.ts";
 import type { ChildOffer } from "./child-sa.ts";
-import type { Closing } from "./ike-sa.ts";
 import type { MessageProtection } from "./message-protection.ts";
 
 /** What an IKE SA has achieved, with the data that exists at that point. */

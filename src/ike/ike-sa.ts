@@ -2,48 +2,28 @@ import { wipe } from "../bytes/wipe.ts";
 import { wipeIkeKeys } from "../crypto/keymat.ts";
 import { ExchangeType } from "../iana/ikev2-parameters.ts";
 import type { Path } from "../platform/address.ts";
-import type { ChildPolicy, ConnectionPolicy, Identity } from "../policy/connection.ts";
+import type { ConnectionPolicy, Identity } from "../policy/connection.ts";
 import type { Header, Message } from "../wire/message.ts";
-import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
+import type { Answer, Closing, Fault } from "./answer.ts";
 import type { ChildAttempt, ChildSa } from "./child-sa.ts";
+import { removeChildSa } from "./child-sa-deletion.ts";
 import type { DropCounter } from "./counters.ts";
 import { processRequest, processResponse } from "./dispatch.ts";
-import { childSaDeleted, formatEnd, ikeSaDeleted, ikeSaFailed, pathChanged, rekeyFailed } from "./events.ts";
-import { createChild, reinstate } from "./exchanges/create-child-sa.ts";
-import { giveUpOnHint, processInitResponse } from "./exchanges/ike-sa-init.ts";
+import { formatEnd, ikeSaDeleted, ikeSaFailed, pathChanged, rekeyFailed } from "./events.ts";
+import { giveUpOnHint, processInitResponse } from "./exchanges/ike-sa-init-response.ts";
 import { type IkeAttempt, preferRival, rekeyIkeSa } from "./exchanges/rekey-ike-sa.ts";
 import type { HalfOpenPlace } from "./half-open.ts";
 import { type IkeSaState, isKeyed, type Keyed } from "./ike-sa-state.ts";
 import { describe, Inbox } from "./inbox.ts";
-import { cancelChild, lifetimeOf } from "./lifetimes.ts";
+import { lifetimeOf } from "./lifetimes.ts";
+import { watchLiveness } from "./liveness.ts";
 import type { Machine } from "./machine.ts";
 import { Outbox } from "./outbox.ts";
-import { deleteChildSas, deleteIkeSa } from "./payloads.ts";
-import { NamedTimers, type TimerHandle } from "./timers.ts";
+import { deleteIkeSa } from "./payloads.ts";
+import { PostponedChildren } from "./postponed-children.ts";
+import { NamedTimers } from "./timers.ts";
 
 export type Role = "initiator" | "responder";
-
-/** What a processed request is answered with, and whether the SA ends there. */
-export interface Answer {
-  readonly payloads: readonly Payload[];
-  readonly closing?: Closing;
-}
-
-/** Why an SA ends. */
-export interface Closing {
-  /** A notification in registry spelling, or "timeout", "peer-deleted", "terminated", "replaced", "protocol-error". */
-  readonly reason: string;
-  /** A whole sentence. */
-  readonly message: string;
-  /** What was offered and what was allowed, where that is the reason. */
-  readonly offered?: readonly string[];
-  readonly allowed?: readonly string[];
-}
-
-/** A reason to end an SA that the peer is told as well. */
-export interface Fault extends Closing {
-  readonly notify: PayloadOf<"notify">;
-}
 
 /** A message on its way in. */
 interface Received {
@@ -75,6 +55,8 @@ export class IkeSa {
   readonly childSas: ChildSa[] = [];
   /** Child SAs of ours that are on their way. */
   readonly childAttempts = new Set<ChildAttempt>();
+  /** What the peer did not make, and is asked for again. */
+  readonly postponed: PostponedChildren;
 
   peerSpi = 0n;
   path: Path;
@@ -104,11 +86,10 @@ export class IkeSa {
   successor: IkeSa | undefined;
   /** The IKE SA that this one may take over from: ours and the peer's rekeying crossed, and it is not decided which stays. */
   predecessor: IkeSa | undefined;
+  /** When the last authentic message came that nobody had sent before. */
+  heardAt = 0;
 
   readonly #inbox: Inbox;
-  /** By child: when to ask again for what the peer did not make. */
-  readonly #laterTimers = new Map<string, TimerHandle>();
-  #lastHeardAt = 0;
   #isUnwanted = false;
 
   constructor(facts: IkeSaFacts) {
@@ -121,6 +102,7 @@ export class IkeSa {
     this.createdAt = facts.now;
     this.timers = new NamedTimers(facts.machine.timers);
     this.outbox = new Outbox(this);
+    this.postponed = new PostponedChildren(this);
     this.#inbox = new Inbox(this);
   }
 
@@ -175,11 +157,6 @@ export class IkeSa {
     else processRequest(this, incoming, now);
   }
 
-  /** An authentic message came that nobody had sent before. */
-  heard(now: number): void {
-    this.#lastHeardAt = now;
-  }
-
   #follow(path: Path): void {
     const { remote, local } = this.path;
     const isSame =
@@ -211,8 +188,8 @@ export class IkeSa {
 
   /** There are keys and a peer: liveness and lifetimes are watched from here on. */
   begin(now: number): void {
-    this.#lastHeardAt = now;
-    this.#watchLiveness(now);
+    this.heardAt = now;
+    watchLiveness(this, now);
     const lifetime = lifetimeOf(this, now);
     if (lifetime === undefined) return;
     this.rekeyAt(lifetime.rekeyAt);
@@ -224,63 +201,7 @@ export class IkeSa {
     this.timers.set("rekey", at, () => rekeyIkeSa(this));
   }
 
-  /** Tries again to get a child SA from a peer that was busy. */
-  createLater({ policy, at }: { readonly policy: ChildPolicy; readonly at: number }): void {
-    this.machine.timers.cancel(this.#laterTimers.get(policy.name));
-    const handle = this.machine.timers.set({
-      at,
-      reason: "rekey",
-      fire: (then) => {
-        this.#laterTimers.delete(policy.name);
-        createChild(this, policy, then);
-      },
-    });
-    this.#laterTimers.set(policy.name, handle);
-  }
-
-  /** Another IKE SA takes over what this one carries. */
-  bequeath(heir: IkeSa, now: number): void {
-    if (this.state.name !== "established") return;
-    const { name: _, ...keyed } = this.state;
-    this.state = { name: "rekeyed", ...keyed };
-    this.successor = heir;
-    heir.predecessor = undefined;
-    for (const childSa of this.childSas.splice(0)) {
-      childSa.owner = heir;
-      heir.childSas.push(childSa);
-    }
-    for (const attempt of this.childAttempts) heir.childAttempts.add(attempt);
-    this.childAttempts.clear();
-    for (const request of this.outbox.requests.takeAll()) heir.outbox.requests.enqueue(request);
-    const missing = [...this.#laterTimers.keys()];
-    this.#clearLaterTimers();
-    this.timers.cancel("liveness");
-    this.awaitDeletion(now);
-    for (const policy of this.connection?.children ?? []) {
-      if (missing.includes(policy.name)) createChild(heir, policy, now);
-    }
-  }
-
-  /** The peer is to delete this IKE SA; should it never do so, it is forgotten. */
-  awaitDeletion(now: number): void {
-    this.predecessor = undefined;
-    this.timers.cancel("rekey");
-    this.timers.set("expire", now + this.machine.limits.replacedTimeoutMs, (then) => {
-      if (this.state.name === "established") this.state = { ...this.state, name: "rekeyed" };
-      this.close({ reason: "replaced", message: "it has been replaced" }, then);
-    });
-  }
-
-  /** Deletes an IKE SA that carries nothing, since another one does. */
-  retire(now: number): void {
-    const { state } = this;
-    if (state.name !== "established" && state.name !== "rekeyed") return;
-    for (const reason of ["liveness", "rekey", "expire"] as const) this.timers.cancel(reason);
-    this.state = { ...state, name: "deleting" };
-    this.#requestDeletion(now);
-  }
-
-  #requestDeletion(now: number): void {
+  requestDeletion(now: number): void {
     this.outbox.request(
       {
         purpose: { kind: "delete-ike-sa" },
@@ -289,11 +210,6 @@ export class IkeSa {
       },
       now,
     );
-  }
-
-  #clearLaterTimers(): void {
-    for (const handle of this.#laterTimers.values()) this.machine.timers.cancel(handle);
-    this.#laterTimers.clear();
   }
 
   /** What the user wanted while IKE_AUTH was under way. */
@@ -323,9 +239,9 @@ export class IkeSa {
         this.outbox.requests.clearQueue();
         this.state = { name: "deleting", ...keyed };
         for (const reason of ["rekey", "expire"] as const) this.timers.cancel(reason);
-        this.#clearLaterTimers();
+        this.postponed.clear();
         this.machine.report(ikeSaDeleted(this, closing));
-        this.#requestDeletion(now);
+        this.requestDeletion(now);
         return;
       }
       case "rekeyed":
@@ -370,56 +286,6 @@ export class IkeSa {
     );
   }
 
-  /** Deletes child SAs here, and asks the peer to do the same (RFC 7296 section 1.4.1). */
-  deleteChildSas(
-    childSas: readonly ChildSa[],
-    facts: { readonly reason: string; readonly now: number },
-  ): void {
-    if (childSas.length === 0) return;
-    for (const childSa of childSas) this.removeChildSa(childSa, facts.reason);
-    const inboundSpis = childSas.map(({ inboundSpi }) => inboundSpi);
-    const outboundSpis = childSas.map(({ outboundSpi }) => outboundSpi);
-    this.askToDelete(inboundSpis, facts.now, outboundSpis);
-  }
-
-  /** Takes a child down: what is there, and what is on its way. */
-  terminateChild(name: string, facts: { readonly reason: string; readonly now: number }): void {
-    for (const attempt of this.childAttempts) if (attempt.policy.name === name) attempt.isUnwanted = true;
-    this.machine.timers.cancel(this.#laterTimers.get(name));
-    this.#laterTimers.delete(name);
-    const isThere = (childSa: ChildSa): boolean => childSa.name === name && !childSa.isDeleting;
-    this.deleteChildSas(this.childSas.filter(isThere), facts);
-  }
-
-  /** Asks the peer to delete a child SA that has been replaced. Until it answers, we open what still comes. */
-  deleteReplaced(childSa: ChildSa, now: number): void {
-    childSa.isDeleting = true;
-    cancelChild(childSa);
-    this.askToDelete([childSa.inboundSpi], now, [childSa.outboundSpi]);
-  }
-
-  /** The peer has deleted what we asked it to. */
-  confirmDeletion(inboundSpis: readonly number[]): void {
-    for (const childSa of this.childSas.filter(({ inboundSpi }) => inboundSpis.includes(inboundSpi))) {
-      this.removeChildSa(childSa, "it has been replaced", this.machine.limits.inboundLingerMs);
-    }
-  }
-
-  /** The peer has deleted a child SA: another one takes its place, or takes its own place again. */
-  giveUpChild(childSa: ChildSa, now: number): void {
-    const { successor } = childSa;
-    const isReplaced = successor !== undefined || childSa.isDeleting;
-    this.removeChildSa(
-      childSa,
-      isReplaced ? "it has been replaced" : "the peer has deleted it",
-      isReplaced ? this.machine.limits.inboundLingerMs : 0,
-    );
-    if (successor !== undefined && this.childSas.includes(successor) && !successor.isDeleting) {
-      this.machine.emit({ kind: "use-child-sa", inboundSpi: successor.inboundSpi });
-    }
-    for (const other of this.childSas) if (other.successor === childSa) reinstate(other, now);
-  }
-
   reportRekeyFailure(facts: Parameters<typeof rekeyFailed>[1]): void {
     this.machine.report(rekeyFailed(this, facts));
   }
@@ -428,61 +294,6 @@ export class IkeSa {
   answerLater(messageId: number, { payloads, closing }: Answer, now: number): void {
     this.outbox.answer({ exchangeType: ExchangeType.CREATE_CHILD_SA, messageId, payloads });
     if (closing !== undefined) this.close(closing, now);
-  }
-
-  /** Whether a child SA that the peer names has been deleted here, and the peer has not confirmed it. */
-  isDeletingChild(outboundSpi: number): boolean {
-    const { outstanding, queue } = this.outbox.requests;
-    const requests = outstanding === undefined ? queue : [outstanding, ...queue];
-    return requests.some(
-      ({ purpose }) => purpose.kind === "delete-child-sas" && purpose.outboundSpis.includes(outboundSpi),
-    );
-  }
-
-  askToDelete(inboundSpis: readonly number[], now: number, outboundSpis: readonly number[] = []): void {
-    this.outbox.request(
-      {
-        purpose: { kind: "delete-child-sas", inboundSpis, outboundSpis },
-        exchangeType: ExchangeType.INFORMATIONAL,
-        build: () => [deleteChildSas(inboundSpis)],
-      },
-      now,
-    );
-  }
-
-  removeChildSa(childSa: ChildSa, reason: string, lingerMs = 0): void {
-    const index = this.childSas.indexOf(childSa);
-    if (index < 0) return;
-    this.childSas.splice(index, 1);
-    cancelChild(childSa);
-    const { inboundSpi, outboundSpi } = childSa;
-    this.machine.emit({ kind: "remove-child-sa", inboundSpi, outboundSpi, lingerMs });
-    this.machine.report(childSaDeleted(this, { childSa, reason }));
-  }
-
-  /** Asks whether the peer is there (RFC 7296 section 2.4). */
-  checkLiveness(facts: { readonly isCommanded: boolean; readonly now: number }): boolean {
-    if (this.state.name !== "established") return false;
-    return this.outbox.request(
-      {
-        purpose: { kind: "liveness", isCommanded: facts.isCommanded },
-        exchangeType: ExchangeType.INFORMATIONAL,
-        build: () => [],
-      },
-      facts.now,
-    );
-  }
-
-  #watchLiveness(now: number): void {
-    const livenessMs = this.connection?.liveness?.intervalMs ?? this.machine.limits.livenessMs;
-    if (!Number.isFinite(livenessMs)) return;
-    // Compared as a time, not as a difference: a fraction lost in rounding must not make the timer due for ever.
-    const due = this.#lastHeardAt + livenessMs;
-    if (now >= due && this.outbox.requests.outstanding === undefined) {
-      this.checkLiveness({ isCommanded: false, now });
-    }
-    if (this.state.name !== "established") return;
-    this.timers.set("liveness", now >= due ? now + livenessMs : due, (then) => this.#watchLiveness(then));
   }
 
   /** A responder that does not get as far as IKE_AUTH is forgotten. */
@@ -515,7 +326,7 @@ export class IkeSa {
     if (rival?.predecessor === this) preferRival(rival, now);
     const { state } = this;
     this.timers.clear();
-    this.#clearLaterTimers();
+    this.postponed.clear();
     for (const attempt of this.childAttempts) {
       const { offer } = attempt;
       if (offer !== undefined) this.machine.emit({ kind: "release-spi", inboundSpi: offer.inboundSpi });
@@ -554,7 +365,7 @@ export class IkeSa {
   }
 
   #removeChildSas(reason: string): void {
-    for (const childSa of [...this.childSas]) this.removeChildSa(childSa, reason);
+    for (const childSa of [...this.childSas]) removeChildSa(this, childSa, { reason });
   }
 
   #leaveHalfOpen(): void {

@@ -70,7 +70,7 @@ export class Inbox {
     const chain = this.#assemble(sealed, plaintext, { header, path, now });
     if (chain === undefined) return undefined;
     // RFC 7296 section 2.4: only a fresh message shows that the peer lives; anybody can send an old one again.
-    ikeSa.heard(now);
+    ikeSa.heardAt = now;
     return { header, payloads: decodeInner(chain) };
   }
 

@@ -6,6 +6,7 @@ import { formatIdentity, sameIdentity } from "../../policy/identity.ts";
 import { findCandidates, findPadEntry } from "../../policy/pad.ts";
 import { isAllowed } from "../../policy/select-proposal.ts";
 import type { Payload, PayloadOf } from "../../wire/payloads/payload.ts";
+import type { Answer, Closing } from "../answer.ts";
 import {
   acceptChild,
   buildChildOffer,
@@ -14,7 +15,7 @@ import {
   processChildAnswer,
 } from "../child-sa.ts";
 import { formatEnd, ikeSaEstablished } from "../events.ts";
-import type { Answer, Closing, IkeSa } from "../ike-sa.ts";
+import type { IkeSa } from "../ike-sa.ts";
 import type { Authenticating } from "../ike-sa-state.ts";
 import { find, findError, findNotify, notify, notifyName } from "../payloads.ts";
 import { addressesOf } from "../ports.ts";

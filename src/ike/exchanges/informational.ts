@@ -1,6 +1,8 @@
 import { NotifyType, ProtocolId } from "../../iana/ikev2-parameters.ts";
 import type { Payload } from "../../wire/payloads/payload.ts";
-import type { Answer, Closing, IkeSa } from "../ike-sa.ts";
+import type { Answer, Closing } from "../answer.ts";
+import { giveUpChild } from "../child-sa-deletion.ts";
+import type { IkeSa } from "../ike-sa.ts";
 import { decodeSpi, deleteChildSas, findNotify } from "../payloads.ts";
 
 // INFORMATIONAL, RFC 7296 section 1.4:
@@ -22,7 +24,7 @@ export function processInformationalRequest(ikeSa: IkeSa, { payloads, now }: Inf
   for (const childSa of named(ikeSa, payloads)) {
     // RFC 7296 section 2.25.1: what we are deleting ourselves is not named in the answer.
     if (!childSa.isDeleting) removed.push(childSa.inboundSpi);
-    childSa.owner.giveUpChild(childSa, now);
+    giveUpChild(childSa.owner, childSa, now);
   }
   // RFC 7296 section 1.4.1: the answer names the other half of each pair. When both sides delete at once we have removed
   // the pair already and do not name it again.

@@ -8,15 +8,17 @@ import { checkChosen, selectProposal } from "../../policy/select-proposal.ts";
 import { findTransform, numberProposals, offeredGroups } from "../../policy/transforms.ts";
 import type { Payload, PayloadOf } from "../../wire/payloads/payload.ts";
 import type { Proposal } from "../../wire/payloads/proposal.ts";
+import { type Answer, refusal } from "../answer.ts";
 import { lowestOf } from "../child-sa.ts";
 import { formatProposals, ikeSaRekeyed } from "../events.ts";
-import type { Answer, IkeSa, Role } from "../ike-sa.ts";
+import type { IkeSa, Role } from "../ike-sa.ts";
 import type { Established, KeyPair } from "../ike-sa-state.ts";
 import { retryTime } from "../lifetimes.ts";
 import { MessageProtection } from "../message-protection.ts";
 import { NONCE_LENGTH } from "../nonces.ts";
-import { decodeIkeSpi, encodeIkeSpi, find, findError, notify, notifyName } from "../payloads.ts";
+import { decodeIkeSpi, encodeIkeSpi, find, findError, notifyName } from "../payloads.ts";
 import { suiteOf } from "../proposals.ts";
+import { awaitRetirement, bequeath, retire } from "../succession.ts";
 
 // CREATE_CHILD_SA that replaces the IKE SA itself, RFC 7296 sections 1.3.2, 2.8.2 and 2.18:
 //
@@ -200,17 +202,17 @@ function finish(
   });
   if (ikeSa.state.name !== "established") {
     // The user has taken the connection down meanwhile, or the peer uses its own new one already.
-    fresh.retire(now);
+    retire(fresh, now);
     return;
   }
   if (rival !== undefined && Buffer.compare(fresh.lowestNonce, rival.lowestNonce) < 0) {
     inherit(ikeSa, rival, now);
-    fresh.retire(now);
+    retire(fresh, now);
     return;
   }
   inherit(ikeSa, fresh, now);
-  ikeSa.retire(now);
-  rival?.awaitDeletion(now);
+  retire(ikeSa, now);
+  if (rival !== undefined) awaitRetirement(rival, now);
 }
 
 function obeyError(
@@ -419,7 +421,7 @@ function derive(
 
 /** Child SAs, and what waits to be said about them, move to the new IKE SA. */
 function inherit(old: IkeSa, heir: IkeSa, now: number): void {
-  old.bequeath(heir, now);
+  bequeath(old, heir, now);
   old.machine.report(ikeSaRekeyed(old, heir));
   heir.outbox.sendNext(now);
 }
@@ -431,8 +433,4 @@ function isLive({ state }: IkeSa): boolean {
 function isNonceFit(nonce: Uint8Array, proposal: Proposal): boolean {
   const half = prfKeyLength(suiteOf(proposal).prfId) / 2;
   return nonce.length >= half;
-}
-
-function refusal(notifyType: number, data?: Uint8Array): Answer {
-  return { payloads: [notify(notifyType, data)] };
 }

@@ -1,0 +1,291 @@
+import { equal } from "../../bytes/constant-time.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { ExchangeType, NotifyType, TransformType } from "../../iana/ikev2-parameters.ts";
+import type { Path } from "../../platform/address.ts";
+import type { ConnectionPolicy } from "../../policy/connection.ts";
+import { findCandidates } from "../../policy/pad.ts";
+import { selectProposal } from "../../policy/select-proposal.ts";
+import { findTransform } from "../../policy/transforms.ts";
+import { encodeMessage, type Message } from "../../wire/message.ts";
+import type { Payload } from "../../wire/payloads/payload.ts";
+import type { Proposal } from "../../wire/payloads/proposal.ts";
+import { formatProposals, ikeSaNegotiated, refused } from "../events.ts";
+import type { IkeSa } from "../ike-sa.ts";
+import type { IkeEvent } from "../io.ts";
+import { agree, authenticate, reasonOf } from "../key-agreement.ts";
+import type { Machine } from "../machine.ts";
+import { detectNat, forcedNatDetectionSource, natDetectionHash } from "../nat-detection.ts";
+import { hasNonceLength, NONCE_LENGTH } from "../nonces.ts";
+import { find, findNotify, findUnknownCritical, notify, unsupportedCriticalPayload } from "../payloads.ts";
+import { addressesOf } from "../ports.ts";
+import { isNonceFit, NO_NAT_TRAVERSAL } from "./ike-sa-init.ts";
+
+// What we answer to the IKE_SA_INIT of somebody whom nobody knows (`ike-sa-init.ts`).
+
+interface InitRequest {
+  /** Octets of our own, which the decoded message views. */
+  readonly octets: Uint8Array;
+  readonly message: Message;
+  readonly path: Path;
+  readonly now: number;
+}
+
+/**
+ * Decides on a first request. Until the last step nothing is kept, and the checks go from cheap to dear.
+ */
+export function processInitRequest(machine: Machine, received: InitRequest): void {
+  const { message, path, now } = received;
+  const { header, payloads } = message;
+  const sa = find(payloads, "security-association");
+  const ke = find(payloads, "key-exchange");
+  const nonce = find(payloads, "nonce");
+  const isSound = header.initiatorSpi !== 0n && header.messageId === 0 && header.isInitiator;
+  if (
+    !isSound ||
+    sa === undefined ||
+    ke === undefined ||
+    nonce === undefined ||
+    !hasNonceLength(nonce.nonce)
+  ) {
+    machine.dropFrom(
+      "unexpected",
+      "IKE_SA_INIT request without SA, KE or Nonce, or with a wrong header",
+      path,
+      now,
+    );
+    return;
+  }
+
+  // RFC 7296 section 2.1: what tells a repetition from a new peer behind the same NAT is Ni.
+  const initKey = initKeyOf(header.initiatorSpi, nonce.nonce, path);
+  const known = machine.findByInit(initKey);
+  if (known !== undefined) {
+    answerInitAgain(known, received);
+    return;
+  }
+  const critical = findUnknownCritical(payloads);
+  if (critical !== undefined) {
+    refuse(machine, received, unsupportedCriticalPayload(critical));
+    return;
+  }
+
+  const cookie = findNotify(payloads, NotifyType.COOKIE);
+  const binding = { initiatorSpi: header.initiatorSpi, ni: nonce.nonce, address: path.remote.address };
+  const isRoutable = cookie !== undefined && machine.cookies.isOurs(cookie.data, binding, now);
+  if (cookie !== undefined && !isRoutable) machine.counters.cookiesWrong++;
+  const admission = machine.halfOpen.admission(path.remote.address, isRoutable, now);
+  if (admission === "demand-cookie") {
+    machine.counters.cookiesDemanded++;
+    reply(machine, received, [notify(NotifyType.COOKIE, machine.cookies.bake(binding, now))]);
+    return;
+  }
+  if (admission === "refuse") {
+    machine.dropFrom("halfOpenRefused", "too many half-open SAs", path, now);
+    return;
+  }
+
+  const verdict = choose(machine, { proposals: sa.proposals, preferredGroup: ke.group, path });
+  if (verdict.kind === "refused") {
+    // To put it into words is dear, so it is told at most as often as it is answered.
+    const isAnswered = refuse(machine, received, notify(NotifyType.NO_PROPOSAL_CHOSEN));
+    if (isAnswered) machine.reportUnverified(verdict.explain(), now);
+    return;
+  }
+  const { proposal } = verdict;
+  const group = findTransform(proposal, TransformType.KE)?.id ?? 0;
+  if (ke.group !== group) {
+    refuse(machine, received, notify(NotifyType.INVALID_KE_PAYLOAD, Uint8Array.of(group >>> 8, group)));
+    return;
+  }
+  const hashes = { initiatorSpi: header.initiatorSpi, responderSpi: 0n, path };
+  const nat = detectNat(payloads, hashes);
+  if (nat === undefined && path.local.port !== machine.ports.natTraversal) {
+    const facts = { from: path.remote, reason: "NO_PROPOSAL_CHOSEN", message: NO_NAT_TRAVERSAL };
+    machine.reportUnverified(refused({ connection: undefined, ...facts }), now);
+    refuse(machine, received, notify(NotifyType.NO_PROPOSAL_CHOSEN));
+    return;
+  }
+  if (!isNonceFit(nonce.nonce, proposal)) {
+    machine.dropFrom("unexpected", "Ni is shorter than half a key of the PRF", path, now);
+    return;
+  }
+
+  const ikeSa = machine.adopt({
+    role: "responder",
+    path,
+    state: { name: "responding" },
+    connection: undefined,
+    now,
+  });
+  ikeSa.peerSpi = header.initiatorSpi;
+  machine.rememberInit(initKey, ikeSa);
+  ikeSa.halfOpenPlace = machine.halfOpen.enter(path.remote.address, isRoutable);
+  ikeSa.isBehindNat = nat?.isBehindNat ?? false;
+  ikeSa.isPeerBehindNat = nat?.isPeerBehindNat ?? false;
+  ikeSa.supportsFragmentation = findNotify(payloads, NotifyType.IKEV2_FRAGMENTATION_SUPPORTED) !== undefined;
+  ikeSa.limitHalfOpen(now);
+  respond(ikeSa, {
+    received,
+    proposal,
+    group,
+    ni: nonce.nonce,
+    peerPublicValue: ke.data,
+    hasNatDetection: nat !== undefined,
+  });
+}
+
+/**
+ * Key pair and shared secret, then the answer. The secret is there before the answer leaves, so IKE_AUTH never finds us
+ * without keys, and a public value that is no good never gets an answer.
+ */
+function respond(
+  ikeSa: IkeSa,
+  facts: {
+    readonly received: InitRequest;
+    readonly proposal: Proposal;
+    readonly group: number;
+    readonly ni: Uint8Array;
+    readonly peerPublicValue: Uint8Array;
+    readonly hasNatDetection: boolean;
+  },
+): void {
+  const { received, proposal, group, ni, peerPublicValue } = facts;
+  const { machine } = ikeSa;
+  machine.compute({ kind: "generate-key-pair", group }, (result, now) => {
+    if (ikeSa.state.name !== "responding") return;
+    if (result.kind !== "key-pair") {
+      ikeSa.close(
+        { reason: "protocol-error", message: `no key pair of group ${group}: ${reasonOf(result)}` },
+        now,
+      );
+      return;
+    }
+    const { publicValue, privateKey } = result;
+    agree(ikeSa, { group, privateKey, peerPublicValue }, (shared, then) => {
+      const nr = machine.random.bytes(NONCE_LENGTH);
+      const initResponse = encodeMessage({
+        initiatorSpi: ikeSa.initiatorSpi,
+        responderSpi: ikeSa.responderSpi,
+        exchangeType: ExchangeType.IKE_SA_INIT,
+        isInitiator: false,
+        isResponse: true,
+        messageId: 0,
+        payloads: buildInitResponse(ikeSa, { ...facts, publicValue, nr }),
+      });
+      authenticate(ikeSa, { proposal, ni, nr, initRequest: received.octets, initResponse }, shared);
+      machine.reportUnverified(ikeSaNegotiated(ikeSa, { proposal, ms: then - ikeSa.createdAt }), then);
+      ikeSa.outbox.answerWith(0, [initResponse]);
+    });
+  });
+}
+
+function buildInitResponse(
+  ikeSa: IkeSa,
+  facts: {
+    readonly proposal: Proposal;
+    readonly group: number;
+    readonly publicValue: Uint8Array;
+    readonly nr: Uint8Array;
+    readonly hasNatDetection: boolean;
+  },
+): readonly Payload[] {
+  const { proposal, group, publicValue, nr } = facts;
+  const { initiatorSpi, responderSpi, path, machine } = ikeSa;
+  const destination = natDetectionHash({ initiatorSpi, responderSpi, end: path.remote });
+  const natDetection = [
+    notify(NotifyType.NAT_DETECTION_SOURCE_IP, forcedNatDetectionSource(machine.random)),
+    notify(NotifyType.NAT_DETECTION_DESTINATION_IP, destination),
+  ];
+  const fragmentation = [notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED)];
+  return [
+    { kind: "security-association", critical: false, proposals: [proposal] },
+    { kind: "key-exchange", critical: false, group, data: publicValue },
+    { kind: "nonce", critical: false, nonce: nr },
+    ...(facts.hasNatDetection ? natDetection : []),
+    ...(ikeSa.supportsFragmentation ? fragmentation : []),
+    notify(NotifyType.CHILDLESS_IKEV2_SUPPORTED),
+  ];
+}
+
+/**
+ * A repeated request gets the same octets for as long as IKE_AUTH has not come; behind that nobody waits for them. It has to be
+ * the same request (RFC 7296 section 2.1): a shorter one with the same nonce would make an amplifier of us.
+ */
+function answerInitAgain(known: IkeSa, { octets, path, now }: InitRequest): void {
+  const { state } = known;
+  if (state.name === "responding") return;
+  const isAwaited = state.name === "authenticating" && known.outbox.responses.nextMessageId === 1;
+  if (isAwaited && equal(state.initRequest, octets)) known.outbox.answerAgain(path);
+  else known.drop("unexpected", "IKE_SA_INIT of an SA that is past it, or another with its nonce", path, now);
+}
+
+type Choice =
+  | { readonly kind: "chosen"; readonly proposal: Proposal }
+  | { readonly kind: "refused"; readonly explain: () => IkeEvent };
+
+/** The peer is still nobody, so any connection that fits the addresses may accept. */
+function choose(
+  machine: Machine,
+  facts: {
+    readonly proposals: readonly Proposal[];
+    readonly preferredGroup: number;
+    readonly path: Path;
+  },
+): Choice {
+  const { proposals, preferredGroup, path } = facts;
+  const connections = findCandidates(machine.connections, addressesOf(path));
+  for (const { ikeProposals } of connections) {
+    const verdict = selectProposal({ offered: proposals, allowed: ikeProposals, preferredGroup });
+    if (verdict.kind === "chosen") return verdict;
+  }
+  return { kind: "refused", explain: () => noProposalChosen({ connections, proposals, path }) };
+}
+
+function noProposalChosen(facts: {
+  readonly connections: readonly ConnectionPolicy[];
+  readonly proposals: readonly Proposal[];
+  readonly path: Path;
+}): IkeEvent {
+  const { connections, proposals, path } = facts;
+  const allowed = connections.flatMap(({ ikeProposals }) => ikeProposals);
+  const verdict = selectProposal({ offered: proposals, allowed });
+  return refused({
+    connection: connections.length === 1 ? connections[0]!.name : undefined,
+    from: path.remote,
+    reason: "NO_PROPOSAL_CHOSEN",
+    message:
+      connections.length === 0 || verdict.kind === "chosen"
+        ? "no connection for these addresses is configured, or it was taken down"
+        : verdict.reason,
+    offered: formatProposals(proposals),
+    allowed: formatProposals(allowed),
+  });
+}
+
+/** Sends an error, unless too many were sent just now. Returns whether it did. */
+function refuse(machine: Machine, received: InitRequest, error: Payload): boolean {
+  const { path, now } = received;
+  const isAllowed = machine.mayTransmitError(now);
+  if (isAllowed) reply(machine, received, [error]);
+  else machine.dropFrom("errorSuppressed", "more errors than we answer in a second", path, now);
+  return isAllowed;
+}
+
+/** Answers without keeping anything: the responder's SPI stays zero. */
+function reply(machine: Machine, { message, path }: InitRequest, payloads: readonly Payload[]): void {
+  const octets = encodeMessage({
+    initiatorSpi: message.header.initiatorSpi,
+    responderSpi: 0n,
+    exchangeType: ExchangeType.IKE_SA_INIT,
+    isInitiator: false,
+    isResponse: true,
+    messageId: 0,
+    payloads,
+  });
+  machine.counters.transmitted++;
+  machine.emit({ kind: "transmit", octets, path });
+}
+
+function initKeyOf(initiatorSpi: bigint, ni: Uint8Array, { remote }: Path): string {
+  return `${initiatorSpi.toString(16)}/${remote.address}/${remote.port}/${toHex(ni)}`;
+}

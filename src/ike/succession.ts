@@ -1,0 +1,45 @@
+import { createChild } from "./exchanges/create-child-sa.ts";
+import type { IkeSa } from "./ike-sa.ts";
+
+// How one IKE SA takes the place of another (RFC 7296 section 2.8.2).
+
+/** Another IKE SA takes over what `old` carries. */
+export function bequeath(old: IkeSa, heir: IkeSa, now: number): void {
+  if (old.state.name !== "established") return;
+  const { name: _, ...keyed } = old.state;
+  old.state = { name: "rekeyed", ...keyed };
+  old.successor = heir;
+  heir.predecessor = undefined;
+  for (const childSa of old.childSas.splice(0)) {
+    childSa.owner = heir;
+    heir.childSas.push(childSa);
+  }
+  for (const attempt of old.childAttempts) heir.childAttempts.add(attempt);
+  old.childAttempts.clear();
+  for (const request of old.outbox.requests.takeAll()) heir.outbox.requests.enqueue(request);
+  const missing = old.postponed.takeAll();
+  old.timers.cancel("liveness");
+  awaitRetirement(old, now);
+  for (const policy of old.connection?.children ?? []) {
+    if (missing.includes(policy.name)) createChild(heir, policy, now);
+  }
+}
+
+/** The peer is to delete this IKE SA; should it never do so, it is forgotten. */
+export function awaitRetirement(ikeSa: IkeSa, now: number): void {
+  ikeSa.predecessor = undefined;
+  ikeSa.timers.cancel("rekey");
+  ikeSa.timers.set("expire", now + ikeSa.machine.limits.replacedTimeoutMs, (then) => {
+    if (ikeSa.state.name === "established") ikeSa.state = { ...ikeSa.state, name: "rekeyed" };
+    ikeSa.close({ reason: "replaced", message: "it has been replaced" }, then);
+  });
+}
+
+/** Deletes an IKE SA that carries nothing, since another one does. */
+export function retire(ikeSa: IkeSa, now: number): void {
+  const { state } = ikeSa;
+  if (state.name !== "established" && state.name !== "rekeyed") return;
+  for (const reason of ["liveness", "rekey", "expire"] as const) ikeSa.timers.cancel(reason);
+  ikeSa.state = { ...state, name: "deleting" };
+  ikeSa.requestDeletion(now);
+}
