@@ -32,6 +32,12 @@ export function foldSum(sum: u32): u32 {
   return (sum & 0xffff) + (sum >> 16);
 }
 
+/** Changes the checksum at `field` as a word that it covers changes (RFC 1624 section 3). One that was wrong stays wrong. */
+export function adjustChecksum(field: usize, before: u16, after: u16): void {
+  const sum = (<u32>load<u16>(field) ^ 0xffff) + (<u32>before ^ 0xffff) + <u32>after;
+  store<u16>(field, <u16>(foldSum(sum) ^ 0xffff));
+}
+
 /** 64 KB are 32,768 words of at most 65,535: the lanes together stay below 2^32. */
 function sumLanes(lanes: v128): u32 {
   return (

@@ -1,5 +1,6 @@
 // Inbound, one batch: 1 look the SPI up  2 check length and replay window  3 open all packets of a kernel in one call, in place
 //   4 mark the authentic ones in the window, in order  5 strip the trailer  6 check the inner packet against the SA's selectors
+//   7 bring in what the path did to the outer traffic class
 
 import {
   IV_OFFSET,
@@ -14,6 +15,7 @@ import { addJob, beginJobs, openJobs } from "./jobs";
 import {
   DESCRIPTOR_COUNT,
   DESCRIPTOR_SIZE,
+  DESCRIPTOR_TRAFFIC_CLASS_OFFSET,
   JOB_AUTHENTIC,
   JOB_FORGED,
   NO_SLOT,
@@ -33,6 +35,7 @@ import { inferSequence, replayCheck, replayMark } from "./replay";
 import { countStatus, findInboundSlot, noteUse, saAt, wouldExceedLimits } from "./sad";
 import { region } from "./scratch";
 import { matchesSelectors } from "./selector";
+import { decapsulateTrafficClass } from "./traffic-class";
 
 const HEADER_LENGTH: u32 = 8;
 const BLOCK_SIZE: u32 = 16;
@@ -123,6 +126,9 @@ function deliver(descriptor: Descriptor, sa: Sa, inner: usize, length: u32): u32
   if (nextHeader != (family == 4 ? NEXT_HEADER_IPV4 : NEXT_HEADER_IPV6)) return STATUS_MALFORMED;
   if (!matchesSelectors(sa.selectorFirst, sa.selectorCount, true)) return STATUS_SELECTOR_MISMATCH;
   if (wouldExceedLimits(sa, totalLength)) return STATUS_LIMIT_REACHED;
+  const outer = load<u32>(changetype<usize>(descriptor), DESCRIPTOR_TRAFFIC_CLASS_OFFSET);
+  const status = decapsulateTrafficClass(sa, inner, outer);
+  if (status != STATUS_OK) return status;
   noteUse(sa, totalLength);
   descriptor.result = <u32>inner;
   descriptor.resultLength = totalLength;

@@ -8,6 +8,7 @@ import { addJob, beginJobs, isFull, sealJobs } from "./jobs";
 import {
   DESCRIPTOR_COUNT,
   DESCRIPTOR_SIZE,
+  DESCRIPTOR_TRAFFIC_CLASS_OFFSET,
   NO_SLOT,
   POLICY_PROTECT,
   SA_FLAG_ESN,
@@ -27,6 +28,7 @@ import { countStatus, findOutboundSa, noteUse, wouldExceedLimits } from "./sad";
 import { region } from "./scratch";
 import { beginSegments, completeChecksum, isSuperPacket, segmentLength, writeSegment } from "./segment";
 import { activeSnapshot, findPolicy } from "./spd";
+import { outerTrafficClass } from "./traffic-class";
 
 /** The longest payload of UDP over IPv4. */
 const DATAGRAM_LIMIT: u32 = 65507;
@@ -72,6 +74,7 @@ function encapsulate(descriptor: Descriptor, snapshot: usize, end: usize): u32 {
   const sa = findOutboundSa(policy.sa, policy.generation);
   if (!sa) return STATUS_NO_SA;
   descriptor.sa = policy.sa;
+  store<u32>(changetype<usize>(descriptor), outerTrafficClass(sa, inner), DESCRIPTOR_TRAFFIC_CLASS_OFFSET);
 
   if (header == 0) return encapsulatePacket(descriptor, sa, totalLength, WHOLE, end);
   if (isSuperPacket(header)) return encapsulateSegments(descriptor, sa, end);

@@ -10,7 +10,7 @@
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 6;
+export const LAYOUT_VERSION = 7;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -87,6 +87,8 @@ export const SA_FLAG_INBOUND = 1;
 export const SA_FLAG_ESN = 2;
 /** No IV is sent: the sequence number stands in for it (RFC 8750). */
 export const SA_FLAG_IMPLICIT_IV = 4;
+/** DSCP goes from the inner header to the outer one, or inbound back (RFC 4301 section 5.1.2). ECN always does. */
+export const SA_FLAG_COPY_DSCP = 8;
 /** u32: ALGORITHM_*. */
 export const SA_ALGORITHM_OFFSET = 12;
 /** 4 octets: the salt of RFC 4106 section 4, RFC 4543 section 3.2 and RFC 7634 section 2, the nonce of RFC 3686 section 4. */
@@ -314,6 +316,8 @@ export const DESCRIPTOR_NEXT_OFFSET = 48;
 export const DESCRIPTOR_LAST_OFFSET = 52;
 /** u32, the kernel, inbound: the TCP sequence number that continues the group. */
 export const DESCRIPTOR_CONTINUES_OFFSET = 56;
+/** u32: the outer traffic class (IPv4: type of service). Outbound the kernel says it; inbound the host does, and coalescing takes the room. */
+export const DESCRIPTOR_TRAFFIC_CLASS_OFFSET = 56;
 /** u16 each, the kernel, inbound: where the transport header and where the payload begin in the packet. */
 export const DESCRIPTOR_TRANSPORT_OFFSET = 60;
 export const DESCRIPTOR_PAYLOAD_OFFSET = 62;
@@ -353,6 +357,8 @@ export const STATUS_TOO_LONG = 12;
 export const STATUS_DEVICE_REFUSED = 13;
 /** An IKE datagram that found the mailbox full. */
 export const STATUS_MAILBOX_FULL = 14;
-export const STATUS_COUNT = 15;
+/** Inbound: marked as congestion on the way, and its sender knows no ECN: only its loss can tell (RFC 6040 section 4.2). */
+export const STATUS_CE_ON_NOT_ECT = 15;
+export const STATUS_COUNT = 16;
 
 export const MEMORY_SIZE = 234881024;

@@ -79,13 +79,15 @@ interface PolicyParts {
   readonly presharedKey: Uint8Array;
 }
 
-function childPolicy(name: string, { local, remote, esp, replayWindow, rekey }: ChildEntry): ChildPolicy {
+function childPolicy(name: string, entry: ChildEntry): ChildPolicy {
+  const { local, remote, esp, replayWindow, copyDscp, rekey } = entry;
   return {
     name,
     local,
     remote,
     espProposals: numberProposals(esp ?? DEFAULT_ESP_PROPOSALS),
     replayWindowPackets: replayWindow ?? DEFAULT_REPLAY_WINDOW_PACKETS,
+    ...(copyDscp !== undefined && { copyDscp }),
     ...(rekey !== undefined && { rekey: lifetimeOf(rekey) }),
   };
 }

@@ -66,6 +66,7 @@ const child = mapping({
   remote: oneOrMore(text(parseSelector)),
   esp: v.optional(oneOrMore(text(parseEspProposal))),
   replayWindow: v.optional(integer({ from: 64, to: 8192 })),
+  copyDscp: v.optional(oneOf(["out", "in", "yes", "no"])),
   rekey: v.optional(rekey),
 });
 

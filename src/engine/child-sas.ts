@@ -81,6 +81,7 @@ export class ChildSas {
       octetLimit: Math.ceil(hard.octets),
       packetLimit: Math.ceil(hard.packets),
       ...(childPolicy && { replayWindowPackets: childPolicy.replayWindowPackets }),
+      ...(childPolicy?.copyDscp && { copyDscp: childPolicy.copyDscp }),
     });
     const rank = carriesOutbound ? ++this.#highestRank : 0;
     const isWaiting = !carriesOutbound;

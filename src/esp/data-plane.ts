@@ -21,6 +21,7 @@ import type { OpenTun } from "../platform/tun/linux-tun.ts";
 import type { MemoryTun } from "../platform/tun/memory-tun.ts";
 import type { OpenUdpSocket } from "../platform/udp/linux-udp-socket.ts";
 import type { MemoryUdpSocket } from "../platform/udp/memory-udp.ts";
+import type { CopyDscp } from "../policy/connection.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
 import { loadKernel } from "./kernel.ts";
@@ -65,6 +66,8 @@ export interface ChildSaInstallation {
   readonly path: Path;
   /** 64 to 8192, or 0 for no check. Default 1024. */
   readonly replayWindowPackets?: number;
+  /** Default "out". */
+  readonly copyDscp?: CopyDscp;
   /** Hard limits of each direction. Default none but the sequence number. */
   readonly packetLimit?: number;
   readonly octetLimit?: number;
@@ -250,6 +253,7 @@ function createDataPlane({
       try {
         sad.install({
           replayWindowPackets: DEFAULT_REPLAY_WINDOW,
+          copyDscp: "out",
           packetLimit: Number.POSITIVE_INFINITY,
           octetLimit: Number.POSITIVE_INFINITY,
           ...childSa,

@@ -1,6 +1,7 @@
 import {
   DESCRIPTOR_LENGTH_OFFSET,
   DESCRIPTOR_SOURCE_OFFSET,
+  DESCRIPTOR_TRAFFIC_CLASS_OFFSET,
   SA_ACTIVE,
   SA_BASE,
   SA_RESERVED,
@@ -26,6 +27,7 @@ export class HeldPackets {
   /** Packet i lies at HELD_LENGTH * i. */
   readonly #store = new Uint8Array(HELD_COUNT * HELD_LENGTH);
   readonly #lengths = new Uint32Array(HELD_COUNT);
+  readonly #trafficClasses = new Uint8Array(HELD_COUNT);
   readonly #spis = new Uint32Array(HELD_COUNT);
   readonly #arrivals = new Float64Array(HELD_COUNT);
   #count = 0;
@@ -49,6 +51,7 @@ export class HeldPackets {
     const index = this.#count++;
     this.#store.set(this.#octets.subarray(at, at + length), index * HELD_LENGTH);
     this.#lengths[index] = length;
+    this.#trafficClasses[index] = this.#words[descriptor + DESCRIPTOR_TRAFFIC_CLASS_OFFSET / 4]!;
     this.#spis[index] = spi;
     this.#arrivals[index] = now;
     return true;
@@ -58,7 +61,7 @@ export class HeldPackets {
    * Puts packets whose SA is installed now into the memory from `at` on, in the order they came, and hands each to `open`.
    * Returns how many are given up: their time is over, or their SPI is.
    */
-  release(at: number, now: number, open: (at: number, length: number) => void): number {
+  release(at: number, now: number, open: (at: number, length: number, trafficClass: number) => void): number {
     let kept = 0;
     let lost = 0;
     for (let index = 0; index < this.#count; index++) {
@@ -69,13 +72,14 @@ export class HeldPackets {
         lost++;
       } else if (state === SA_ACTIVE) {
         this.#octets.set(this.#store.subarray(from, from + length), at);
-        open(at, length);
+        open(at, length, this.#trafficClasses[index]!);
         at += HELD_LENGTH;
       } else if (state !== SA_RESERVED) {
         lost++;
       } else {
         this.#store.copyWithin(kept * HELD_LENGTH, from, from + length);
         this.#lengths[kept] = length;
+        this.#trafficClasses[kept] = this.#trafficClasses[index]!;
         this.#spis[kept] = this.#spis[index]!;
         this.#arrivals[kept] = this.#arrivals[index]!;
         kept++;

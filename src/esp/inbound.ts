@@ -13,6 +13,7 @@ import {
   DESCRIPTOR_SIZE,
   DESCRIPTOR_SOURCE_OFFSET,
   DESCRIPTOR_STATUS_OFFSET,
+  DESCRIPTOR_TRAFFIC_CLASS_OFFSET,
   RECEIVE_SLOT_COUNT,
   SA_BASE,
   SA_COUNTERS_OFFSET,
@@ -62,6 +63,8 @@ export class Inbound {
   #kinds: number;
   /** Messages to ask for: fewer when the last ones were large. */
   #limit = RECEIVE_SLOT_COUNT;
+  /** Of the message at hand. */
+  #trafficClass = 0;
   /** ESP packets of the round that the kernel has not seen yet. */
   #count = 0;
   /** IKE datagrams put into the mailbox, ever. */
@@ -107,6 +110,7 @@ export class Inbound {
       const at = socket.receivedAt(message);
       const length = socket.receivedLength(message);
       const segmentLength = socket.receivedSegmentLength(message) || length;
+      this.#trafficClass = socket.receivedTrafficClass(message);
       let offset = 0;
       // An empty datagram is one too.
       do {
@@ -181,7 +185,8 @@ export class Inbound {
     if (this.#held.count === 0) return 0;
     let opened = 0;
     const at = this.#region + WORKER_RECEIVE_OFFSET;
-    const lost = this.#held.release(at, this.#clock.now(), (source, length) => {
+    const lost = this.#held.release(at, this.#clock.now(), (source, length, trafficClass) => {
+      this.#trafficClass = trafficClass;
       this.#add(source, length);
       opened++;
     });
@@ -196,6 +201,7 @@ export class Inbound {
     const descriptor = (this.#region + WORKER_DESCRIPTORS_OFFSET + this.#count * DESCRIPTOR_SIZE) >>> 2;
     this.#words[descriptor + DESCRIPTOR_SOURCE_OFFSET / 4] = at;
     this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4] = length;
+    this.#words[descriptor + DESCRIPTOR_TRAFFIC_CLASS_OFFSET / 4] = this.#trafficClass;
     this.#count++;
   }
 

@@ -1,7 +1,7 @@
 // Outbound, all in one data worker:
 //   1 read a TUN burst                                    this file, into the TUN slab: packets and super-packets
 //   2 match the SPD  3 cut super-packets  4 number  5 seal    the kernel, into the send slab
-//   6 put datagrams of equal length on one SA's path together  7 one transmit for each socket
+//   6 put datagrams of equal length and traffic class on one SA's path together  7 one transmit for each socket
 
 import {
   DESCRIPTOR_HEADER_OFFSET,
@@ -13,6 +13,7 @@ import {
   DESCRIPTOR_SEGMENT_LENGTH_OFFSET,
   DESCRIPTOR_SIZE,
   DESCRIPTOR_SOURCE_OFFSET,
+  DESCRIPTOR_TRAFFIC_CLASS_OFFSET,
   NO_SLOT,
   PATH_CONTROL_LENGTH_OFFSET,
   PATH_CONTROL_OFFSET,
@@ -71,6 +72,7 @@ export class Outbound {
     peerLength: 0,
     control: 0,
     controlLength: 0,
+    trafficClass: 0,
   };
   /** Datagrams in it, and how many there may be. */
   #count = 0;
@@ -137,13 +139,16 @@ export class Outbound {
     let address = this.#words[descriptor + DESCRIPTOR_RESULT_OFFSET / 4]!;
     let octets = this.#words[descriptor + DESCRIPTOR_RESULT_LENGTH_OFFSET / 4]!;
     let count = this.#words[descriptor + DESCRIPTOR_SEGMENT_COUNT_OFFSET / 4]!;
+    const trafficClass = this.#words[descriptor + DESCRIPTOR_TRAFFIC_CLASS_OFFSET / 4]!;
     this.#readTally.add(Math.max(count, 1), this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4]!);
     const message = this.#message;
     while (count > 0) {
       const isEqual = segmentLength === message.segmentLength;
       const mayEnd = count === 1 && segmentLength < message.segmentLength;
-      if (slot !== this.#slot || this.#count === this.#limit || !(isEqual || mayEnd)) {
+      const isSamePath = slot === this.#slot && trafficClass === message.trafficClass;
+      if (!isSamePath || this.#count === this.#limit || !(isEqual || mayEnd)) {
         this.#beginMessage(slot, { address, segmentLength });
+        message.trafficClass = trafficClass;
       }
       const taken = Math.min(count, this.#limit - this.#count);
       const length = taken === count ? octets : taken * segmentLength;

@@ -3,6 +3,7 @@
 
 import { compareOctets } from "../bytes/compare.ts";
 import { TrafficSelectorType } from "../iana/ikev2-parameters.ts";
+import type { CopyDscp } from "../policy/connection.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
 import { type ReferenceCipher, referenceCipher } from "./reference-cipher.ts";
 import type { SelectorSet } from "./selector-table.ts";
@@ -21,6 +22,7 @@ export interface ReferenceSaFacts extends EspTransforms {
   readonly replayWindowPackets: number;
   readonly packetLimit: number;
   readonly octetLimit: number;
+  readonly copyDscp: CopyDscp;
 }
 
 export type ReferencePolicy =
@@ -28,7 +30,13 @@ export type ReferencePolicy =
   | { readonly action: "discard"; readonly selectors: SelectorSet };
 
 export type Encapsulated =
-  | { readonly status: "ok"; readonly octets: Uint8Array; readonly sequence: bigint }
+  | {
+      readonly status: "ok";
+      readonly octets: Uint8Array;
+      readonly sequence: bigint;
+      /** Of the outer header. */
+      readonly trafficClass: number;
+    }
   | { readonly status: Exclude<StatusName, "ok"> };
 
 export type Decapsulated =
@@ -126,7 +134,8 @@ export function referenceEncapsulate(policies: readonly ReferencePolicy[], packe
     padding,
     Uint8Array.of(padLength, nextHeader),
   ]);
-  return { status: "ok", octets: sealEsp(sa.facts, { sequence, plaintext }), sequence };
+  const trafficClass = trafficClassOf(packet) & (copiesDscp(sa, "out") ? 0xff : 0x03);
+  return { status: "ok", octets: sealEsp(sa.facts, { sequence, plaintext }), sequence, trafficClass };
 }
 
 /** Seals a plaintext, trailer included, as the ESP packet with this number. Tests use it to make what no sender should. */
@@ -145,14 +154,16 @@ export function sealEsp(
 
 /**
  * The inbound side. A batch goes through in three steps, as in the kernel: what the window refuses at the start of the batch
- * is refused before any cryptography, what an earlier packet of the batch has taken is refused after it.
+ * is refused before any cryptography, what an earlier packet of the batch has taken is refused after it. `trafficClasses`: of
+ * the outer headers, zero where left out.
  */
 export function referenceDecapsulate(
   inbound: ReadonlyMap<number, ReferenceSa>,
   packets: readonly Uint8Array[],
+  trafficClasses: readonly number[] = [],
 ): Decapsulated[] {
   return packets
-    .map((packet) => admit(inbound, packet))
+    .map((packet, i) => admit(inbound, packet, trafficClasses[i] ?? 0))
     .map((admitted) => (admitted.status === "ok" ? { ...admitted, plaintext: openEsp(admitted) } : admitted))
     .map((opened) => (opened.status === "ok" ? finish(opened) : opened));
 }
@@ -162,11 +173,13 @@ interface Admitted {
   readonly sa: ReferenceSa;
   readonly sequence: bigint;
   readonly packet: Uint8Array;
+  readonly trafficClass: number;
 }
 
 function admit(
   inbound: ReadonlyMap<number, ReferenceSa>,
   packet: Uint8Array,
+  trafficClass: number,
 ): Admitted | { readonly status: Exclude<StatusName, "ok"> } {
   if (packet.length < HEADER_LENGTH) return { status: "runt" };
   const view = new DataView(packet.buffer, packet.byteOffset);
@@ -178,7 +191,7 @@ function admit(
   const sequence = sa.infer(view.getUint32(4));
   if (sequence === undefined) return { status: "tooOld" };
   const verdict = sa.replayVerdict(sequence);
-  return verdict === "ok" ? { status: "ok", sa, sequence, packet } : { status: verdict };
+  return verdict === "ok" ? { status: "ok", sa, sequence, packet, trafficClass } : { status: verdict };
 }
 
 function openEsp({ sa, sequence, packet }: Admitted): Uint8Array | undefined {
@@ -191,6 +204,7 @@ function finish({
   sa,
   sequence,
   plaintext,
+  trafficClass,
 }: Admitted & { readonly plaintext: Uint8Array | undefined }): Decapsulated {
   if (plaintext === undefined) return { status: "integrityFailed" };
   const verdict = sa.replayVerdict(sequence);
@@ -210,8 +224,45 @@ function finish({
     return { status: "selectorMismatch" };
   }
   if (sa.wouldExceedLimits(inner.length)) return { status: "limitReached" };
+  const packet = body.slice(0, inner.length);
+  const ecn = ECN_DECAPSULATION[trafficClassOf(packet) & 3]![trafficClass & 3]!;
+  if (ecn === "drop") return { status: "ceOnNotEct" };
   sa.noteUse(inner.length);
-  return { status: "ok", packet: body.slice(0, inner.length), sequence };
+  const dscp = copiesDscp(sa, "in") ? trafficClass : trafficClassOf(packet);
+  setTrafficClass(packet, (dscp & 0xfc) | ecn);
+  return { status: "ok", packet, sequence };
+}
+
+/** RFC 6040 figure 4: the ECN that goes on, by that of the inner header and, within a row, of the outer one (00, 01, 10, 11). */
+const ECN_DECAPSULATION: readonly (readonly (number | "drop")[])[] = [
+  [0, 0, 0, "drop"],
+  [1, 1, 1, 3],
+  [2, 1, 2, 3],
+  [3, 3, 3, 3],
+];
+
+function copiesDscp({ facts }: ReferenceSa, direction: "in" | "out"): boolean {
+  return facts.copyDscp === "yes" || facts.copyDscp === direction;
+}
+
+function trafficClassOf(packet: Uint8Array): number {
+  return packet[0]! >> 4 === 4 ? packet[1]! : ((packet[0]! << 4) | (packet[1]! >> 4)) & 0xff;
+}
+
+/** The IPv4 header's checksum changes by as much as the octet does: the sum of all words stays what it was. */
+function setTrafficClass(packet: Uint8Array, value: number): void {
+  const before = trafficClassOf(packet);
+  if (value === before) return;
+  if (packet[0]! >> 4 === 6) {
+    packet[0] = 0x60 | (value >> 4);
+    packet[1] = ((value & 0x0f) << 4) | (packet[1]! & 0x0f);
+    return;
+  }
+  packet[1] = value;
+  const view = new DataView(packet.buffer, packet.byteOffset);
+  const sum = 0xffff - view.getUint16(10) + value + 0xffff - before;
+  const folded = (sum & 0xffff) + (sum >>> 16);
+  view.setUint16(10, 0xffff - ((folded & 0xffff) + (folded >>> 16)));
 }
 
 // ---- Inner packets ------------------------------------------------------------------------------------------------

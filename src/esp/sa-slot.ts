@@ -9,6 +9,7 @@ import {
   SA_BASE,
   SA_CIPHER_OFFSET,
   SA_COUNTERS_OFFSET,
+  SA_FLAG_COPY_DSCP,
   SA_FLAG_ESN,
   SA_FLAG_IMPLICIT_IV,
   SA_FLAG_INBOUND,
@@ -56,6 +57,7 @@ export interface SaRecord {
   readonly salt: Uint8Array;
   readonly selectors: SelectorRun;
   readonly replayWindowPackets: number;
+  readonly copiesDscp: boolean;
   /** `Infinity` is none. */
   readonly packetLimit: number;
   readonly octetLimit: number;
@@ -119,7 +121,8 @@ export class SaSlot {
       SA_FLAGS_OFFSET,
       (sa.isInbound ? SA_FLAG_INBOUND : 0) |
         (sa.hasEsn ? SA_FLAG_ESN : 0) |
-        (sa.suite.hasImplicitIv ? SA_FLAG_IMPLICIT_IV : 0),
+        (sa.suite.hasImplicitIv ? SA_FLAG_IMPLICIT_IV : 0) |
+        (sa.copiesDscp ? SA_FLAG_COPY_DSCP : 0),
     );
     set(SA_ALGORITHM_OFFSET, sa.suite.algorithm);
     this.#octets[this.#address + SA_CIPHER_OFFSET] = sa.suite.cipher;

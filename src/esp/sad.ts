@@ -13,6 +13,7 @@ import {
 } from "../../assembly/layout.ts";
 import { wipe } from "../bytes/wipe.ts";
 import type { Random } from "../platform/random.ts";
+import type { CopyDscp } from "../policy/connection.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
 import type { Kernel } from "./kernel.ts";
 import { DoubleBuffer, type Quiescence } from "./quiescence.ts";
@@ -36,6 +37,7 @@ export interface ChildSaRecord {
   readonly path: PathRecord;
   /** 64 to 8192, or 0 for no check, which ESN does not allow (RFC 4303 section 3.4.3). */
   readonly replayWindowPackets: number;
+  readonly copyDscp: CopyDscp;
   /** Hard limits of each direction; `Infinity` is none. */
   readonly packetLimit: number;
   readonly octetLimit: number;
@@ -223,6 +225,7 @@ export class Sad {
       hasEsn: record.esn,
       salt: keymat.subarray(keyLength, keyEnd),
       replayWindowPackets: record.replayWindowPackets,
+      copiesDscp: record.copyDscp === "yes" || record.copyDscp === (facts.isInbound ? "in" : "out"),
       packetLimit: record.packetLimit,
       octetLimit: record.octetLimit,
     });

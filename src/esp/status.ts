@@ -18,6 +18,7 @@ const STATUS_NAMES = [
   "tooLong",
   "deviceRefused",
   "mailboxFull",
+  "ceOnNotEct",
 ] as const;
 
 export type StatusName = (typeof STATUS_NAMES)[number];

@@ -35,8 +35,13 @@ export interface ChildPolicy {
   readonly remote: readonly TrafficSelector[];
   readonly espProposals: readonly Proposal[];
   readonly replayWindowPackets: number;
+  /** Undefined is "out". */
+  readonly copyDscp?: CopyDscp;
   readonly rekey?: ChildLifetime;
 }
+
+/** Which way DSCP is copied between the inner header and the outer one (RFC 4301 section 5.1.2): "out" is from inner to outer. */
+export type CopyDscp = "out" | "in" | "yes" | "no";
 
 export interface LivenessPolicy {
   /** Silence after which the peer is asked, in milliseconds; Infinity never asks. Undefined is the usual. */

@@ -42,9 +42,11 @@ export function udpSuite(name: string, open: (family: 4 | 6, offloads: Offloads)
       from,
       at = SEND,
       segmentLength = payload.length,
+      trafficClass = 0,
     }: {
       readonly payload: Uint8Array;
       readonly segmentLength?: number;
+      readonly trafficClass?: number;
       readonly to?: SocketAddress;
       readonly from?: string;
       readonly at?: number;
@@ -62,6 +64,7 @@ export function udpSuite(name: string, open: (family: 4 | 6, offloads: Offloads)
         peerLength: peer.length,
         control: at + 64,
         controlLength: control.length,
+        trafficClass,
       });
     }
 
@@ -130,6 +133,20 @@ export function udpSuite(name: string, open: (family: 4 | 6, offloads: Offloads)
       });
     }
 
+    if (offloads === "auto") {
+      test("a message of several datagrams has one traffic class, and those of different ones stay apart", () => {
+        const classes = [0x2a, 0x2b, 0];
+        for (const [i, trafficClass] of classes.entries()) {
+          const payload = new Uint8Array(1000).fill(i);
+          queue({ payload, segmentLength: 300, at: SEND + i * 2048, trafficClass });
+        }
+        expect(bench.left.transmit()).toBe(12);
+        expect(bench.right.receive(64)).toBe(3);
+        expect(classes.map((_, i) => bench.right.receivedTrafficClass(i))).toEqual(classes);
+        expect(classes.map((_, i) => bench.right.receivedSegmentLength(i))).toEqual([300, 300, 300]);
+      });
+    }
+
     test("receives 0 when nothing waits", () => {
       expect(bench.right.receive(64)).toBe(0);
     });
@@ -161,6 +178,19 @@ export function udpSuite(name: string, open: (family: 4 | 6, offloads: Offloads)
       bench.left.transmit();
       expect(bench.right.receive(64)).toBe(3);
       expect([0, 1, 2].map((i) => bench.right.receivedFrom(i).address)).toEqual([first, second, first]);
+    });
+
+    test("carries the traffic class of each datagram, DSCP and ECN", () => {
+      const classes = [0, 1, 2, 3, 0xb8, 0xff, 0];
+      for (const [i, trafficClass] of classes.entries()) {
+        const from = i % 2 === 0 ? undefined : bench.leftAddresses[1];
+        queue({ payload: Uint8Array.of(i), at: SEND + i * 1024, trafficClass, ...(from && { from }) });
+      }
+      expect(bench.left.transmit()).toBe(classes.length);
+      expect(bench.right.receive(64)).toBe(classes.length);
+      expect(classes.map((_, i) => bench.right.receivedTrafficClass(i))).toEqual(classes);
+      expect(bench.right.receivedFrom(1).address).toBe(bench.leftAddresses[1]);
+      expect(bench.right.receivedTo(1).address).toBe(bench.rightAddress);
     });
 
     test("receives no more than was asked for and keeps the rest", () => {

@@ -9,6 +9,7 @@ import {
   DESCRIPTOR_SIZE,
   DESCRIPTOR_SOURCE_OFFSET,
   DESCRIPTOR_STATUS_OFFSET,
+  DESCRIPTOR_TRAFFIC_CLASS_OFFSET,
   SEND_SLAB_SIZE,
   TRAILER_ROOM,
   VNET_HEADER_SIZE,
@@ -29,6 +30,7 @@ import { SelectorTable } from "../../src/esp/selector-table.ts";
 import { type DataPolicy, Spd } from "../../src/esp/spd.ts";
 import { type StatusName, statusName } from "../../src/esp/status.ts";
 import { EncryptionTransform, IntegrityTransform, TransformType } from "../../src/iana/ikev2-parameters.ts";
+import type { CopyDscp } from "../../src/policy/connection.ts";
 import type { Transform } from "../../src/wire/payloads/transform.ts";
 import { SeededRandom } from "../support/kernel.ts";
 import { trafficSelector } from "../support/traffic-selectors.ts";
@@ -142,6 +144,7 @@ export interface ChildFacts {
   readonly packetLimit?: number;
   readonly octetLimit?: number;
   readonly outboundSpi?: number;
+  readonly copyDscp?: CopyDscp;
 }
 
 /** A child SA in the kernel, and the same SAs for the reference. */
@@ -156,6 +159,8 @@ export interface EspResult {
   readonly status: StatusName;
   readonly octets: Uint8Array;
   readonly sequence: bigint;
+  /** Outbound: of the outer header. */
+  readonly trafficClass: number;
   readonly address: number;
 }
 
@@ -220,6 +225,7 @@ export class EspBed {
       replayWindowPackets: facts.replayWindowPackets ?? 1024,
       packetLimit: facts.packetLimit ?? Number.POSITIVE_INFINITY,
       octetLimit: facts.octetLimit ?? Number.POSITIVE_INFINITY,
+      copyDscp: facts.copyDscp ?? ("out" as const),
     };
     const outboundSpi = facts.outboundSpi ?? 256 + this.random.below(2 ** 31);
     const keys = { inbound: inboundKey.slice(), outbound: outboundKey.slice() };
@@ -336,12 +342,13 @@ export class EspBed {
   }
 
   /** One batch inbound; packets lie back to back, as in a coalesced receive. Throws when anything outside the ciphertexts changed, or a forgery left octets. */
-  decapsulate(packets: readonly Uint8Array[]): EspResult[] {
+  decapsulate(packets: readonly Uint8Array[], trafficClasses: readonly number[] = []): EspResult[] {
     const start = REGION + WORKER_RECEIVE_OFFSET + 64;
     let at = start;
     const placed = packets.map((packet, i) => {
       this.octets.set(packet, at);
       this.#describe(i, at, packet.length);
+      this.view.setUint32(descriptorAt(i) + DESCRIPTOR_TRAFFIC_CLASS_OFFSET, trafficClasses[i] ?? 0, true);
       at += packet.length;
       return at - packet.length;
     });
@@ -416,6 +423,7 @@ export class EspBed {
       return {
         status: statusName(this.view.getUint32(descriptor + DESCRIPTOR_STATUS_OFFSET, true)),
         octets: this.octets.slice(address, address + length),
+        trafficClass: this.view.getUint32(descriptor + DESCRIPTOR_TRAFFIC_CLASS_OFFSET, true),
         sequence: this.view.getBigUint64(descriptor + DESCRIPTOR_SEQUENCE_OFFSET, true),
         address,
       };

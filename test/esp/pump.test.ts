@@ -11,7 +11,7 @@ import { MemoryWire, type WireDatagram } from "../../src/platform/udp/memory-udp
 import { encodeNonEspMarker } from "../../src/wire/udp-encapsulation.ts";
 import { innerPacket } from "../support/inner-packets.ts";
 import { SeededRandom } from "../support/kernel.ts";
-import { ACK, cutFrame, PSH, superFrame } from "../support/super-packets.ts";
+import { ACK, cutFrame, PSH, superFrame, transportPacket } from "../support/super-packets.ts";
 import { trafficSelector } from "../support/traffic-selectors.ts";
 import { AES_128_GCM, ALL_CIPHERS, CHACHA20_POLY1305, type EspCipher } from "./esp-bed.ts";
 
@@ -293,6 +293,56 @@ test("an SA that moves sends along its new path from the next packet on", async 
       path: { local: { address: "192.0.2.1", port: 500 }, remote: { address: "192.0.2.2", port: 500 } },
     }),
   ).toThrow("no IPv4 socket for ESP is open on UDP port 500");
+});
+
+test.each(["off", "auto"] as const)(
+  "traffic classes show outside, and what the path made of them inside, offloads %s",
+  (offloads) => {
+    const pair = new Pair({ a: offloads, b: offloads });
+    const spis = pair.join();
+    const packets = [0xb8, 0xb8, 0, 0xba, 0xba, 0xba, 0].map((trafficClass, i) =>
+      transportPacket({ version: 4, kind: "udp", trafficClass, sourcePort: i, payload: new Uint8Array(100) }),
+    );
+    const arrived = Array.from({ length: 2 }, () => {
+      for (const packet of packets) pair.a.tun.inject(packet);
+      pair.settle();
+      // Only those that know ECN are marked in the second round.
+      pair.wire.filter = (datagram) => [
+        {
+          ...datagram,
+          trafficClass: (datagram.trafficClass ?? 0) | (datagram.trafficClass === 0xba ? 3 : 0),
+        },
+      ];
+      return pair.b.tun.drain().map((packet) => packet[1]);
+    });
+    expect(pair.seen.slice(0, 7).map(({ trafficClass }) => trafficClass)).toEqual(
+      packets.map(([, tos]) => tos),
+    );
+    expect(arrived).toEqual([
+      [0xb8, 0xb8, 0, 0xba, 0xba, 0xba, 0],
+      [0xb8, 0xb8, 0, 0xbb, 0xbb, 0xbb, 0],
+    ]);
+    expect(pair.b.plane.traffic(spis.b)!.inbound).toMatchObject({ packets: 14, drops: {} });
+    // One message for each run of equal ones.
+    const { calls, packets: sent } = pair.a.plane.tallies.udpTransmit;
+    expect([calls, sent]).toEqual([2, 14]);
+    const trains = pair.seen.slice(0, 7).map(({ train }) => train);
+    expect(new Set(trains.filter((train) => train !== undefined)).size).toBe(offloads === "auto" ? 2 : 0);
+  },
+);
+
+test("what was held for its keys keeps the traffic class it came with", () => {
+  const pair = new Pair();
+  pair.wire.filter = (datagram) => [{ ...datagram, trafficClass: 3 }];
+  const payload = new Uint8Array(10);
+  pair.join(AES_128_GCM, () => {
+    for (const trafficClass of [2, 1]) {
+      pair.a.tun.inject(transportPacket({ version: 4, kind: "udp", trafficClass, payload }));
+      pair.settle();
+    }
+  });
+  pair.settle();
+  expect(pair.b.tun.drain().map((packet) => packet[1])).toEqual([3, 3]);
 });
 
 test("a stopped data plane moves nothing and holds no key", async () => {

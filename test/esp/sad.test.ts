@@ -73,6 +73,7 @@ describe("installation", () => {
     selectors: ANY_IPV4,
     path: { socket: 0, peer: new Uint8Array(16), control: new Uint8Array(0) },
     replayWindowPackets: 64,
+    copyDscp: "out" as const,
     packetLimit: Number.POSITIVE_INFINITY,
     octetLimit: Number.POSITIVE_INFINITY,
   });

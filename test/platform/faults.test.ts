@@ -38,6 +38,7 @@ describe("a UDP socket whose system refuses", () => {
         peerLength: 16,
         control: 128,
         controlLength: 0,
+        trafficClass: 0,
       });
     }
     const taken = socket.transmit();
@@ -140,6 +141,7 @@ describe("a UDP socket whose system refuses", () => {
       peerLength: 16,
       control: 0x1000,
       controlLength: 32,
+      trafficClass: 0,
     });
     socket.transmit();
     const header = Number(faulty.of("sendmmsg")[0]?.[1]);

@@ -61,6 +61,7 @@ describe("a UDP socket that may segment", () => {
         peerLength: 16,
         control: 128,
         controlLength: 32,
+        trafficClass: 0,
       });
       expect(isTaken).toBe(true);
     };

@@ -190,6 +190,7 @@ class DatagramLink {
       peerLength: peer.length,
       control: SEND - 128,
       controlLength: control.length,
+      trafficClass: 0,
     });
   }
 

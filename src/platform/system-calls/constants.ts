@@ -34,10 +34,14 @@ export const MSG_DONTWAIT = 0x40;
 // netinet/in.h
 export const IPPROTO_IP = 0;
 export const IPPROTO_IPV6 = 41;
+export const IP_TOS = 1;
 export const IP_PKTINFO = 8;
+export const IP_RECVTOS = 13;
 export const IPV6_V6ONLY = 26;
 export const IPV6_RECVPKTINFO = 49;
 export const IPV6_PKTINFO = 50;
+export const IPV6_RECVTCLASS = 66;
+export const IPV6_TCLASS = 67;
 
 // linux/udp.h
 export const SOL_UDP = 17;

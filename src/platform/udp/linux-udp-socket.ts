@@ -8,7 +8,16 @@ import {
 import type { SocketAddress } from "../address.ts";
 import { ioBlock, SOCKET_BLOCK_COUNT } from "../io-region.ts";
 import { decodePacketInfo, decodeSocketAddress } from "../socket-address.ts";
-import { MSG_DONTWAIT, SOL_UDP, UDP_GRO, UDP_SEGMENT } from "../system-calls/constants.ts";
+import {
+  IP_TOS,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_TCLASS,
+  MSG_DONTWAIT,
+  SOL_UDP,
+  UDP_GRO,
+  UDP_SEGMENT,
+} from "../system-calls/constants.ts";
 import { Errno, errnoName, isNothingYet, systemError } from "../system-calls/errno.ts";
 import { PointerWriter } from "../system-calls/pointer.ts";
 import {
@@ -55,16 +64,17 @@ const RECEIVE_NAMES_OFFSET = RECEIVE_VECTORS_OFFSET + RECEIVE_SLOT_COUNT * IOVEC
 const RECEIVE_CONTROLS_OFFSET = RECEIVE_NAMES_OFFSET + RECEIVE_SLOT_COUNT * NAME_SIZE;
 const SEND_HEADERS_OFFSET = RECEIVE_CONTROLS_OFFSET + RECEIVE_SLOT_COUNT * CONTROL_SIZE;
 const SEND_VECTORS_OFFSET = SEND_HEADERS_OFFSET + SEND_BATCH_COUNT * MMSGHDR_SIZE;
-/** Packet info and UDP_SEGMENT of each message that is several datagrams. */
-const SEND_CONTROL_SIZE = 64;
+/** Of a message that has more to say than its path: packet info, traffic class, UDP_SEGMENT. */
+const SEND_CONTROL_SIZE = 96;
 const SEND_CONTROLS_OFFSET = SEND_VECTORS_OFFSET + SEND_BATCH_COUNT * IOVEC_SIZE;
 /** The datagrams of one message, singly. */
 const SINGLE_HEADERS_OFFSET = SEND_CONTROLS_OFFSET + SEND_BATCH_COUNT * SEND_CONTROL_SIZE;
 const SINGLE_VECTORS_OFFSET = SINGLE_HEADERS_OFFSET + SEGMENT_LIMIT * MMSGHDR_SIZE;
 
-/** struct cmsghdr with an u16 (UDP_SEGMENT), and with padding. */
+/** struct cmsghdr with an u16 (UDP_SEGMENT) or an int (traffic class), and either with padding. */
 const SEGMENT_CONTROL_LENGTH = CMSGHDR_SIZE + 2;
-const SEGMENT_CONTROL_SPACE = 24;
+const CLASS_CONTROL_LENGTH = CMSGHDR_SIZE + 4;
+const NUMBER_CONTROL_SPACE = 24;
 
 /** Transmits after which messages are tried again that did not fit the path as they were. */
 const PATIENCE = 10_000;
@@ -168,19 +178,16 @@ export class LinuxUdpSocket implements UdpSocket {
   }
 
   receivedSegmentLength(index: number): number {
-    if (!this.#canCoalesce) return 0;
-    const at = (this.#block + RECEIVE_CONTROLS_OFFSET + index * CONTROL_SIZE) >>> 2;
-    const end = at + (this.#words[this.#receiveHeader(index) + MSG_CONTROLLEN_OFFSET / 4]! >>> 2);
-    for (let word = at; word + CMSGHDR_SIZE / 4 < end; ) {
-      const isIt =
-        this.#words[word + CMSG_LEVEL_OFFSET / 4] === SOL_UDP &&
-        this.#words[word + CMSG_TYPE_OFFSET / 4] === UDP_GRO;
-      if (isIt) return this.#words[word + CMSGHDR_SIZE / 4]!;
-      const length = this.#words[word]!;
-      if (length < CMSGHDR_SIZE) return 0;
-      word += ((length + 7) & ~7) >>> 2;
-    }
-    return 0;
+    return this.#canCoalesce ? this.#receivedNumber(index, SOL_UDP, UDP_GRO) : 0;
+  }
+
+  receivedTrafficClass(index: number): number {
+    // IPv4 gives one octet, and what lies behind it is nothing of ours.
+    const number =
+      this.family === 4
+        ? this.#receivedNumber(index, IPPROTO_IP, IP_TOS)
+        : this.#receivedNumber(index, IPPROTO_IPV6, IPV6_TCLASS);
+    return number & 0xff;
   }
 
   receivedFrom(index: number): SocketAddress {
@@ -208,10 +215,11 @@ export class LinuxUdpSocket implements UdpSocket {
     kept.peerLength = message.peerLength;
     kept.control = message.control;
     kept.controlLength = message.controlLength;
+    kept.trafficClass = message.trafficClass;
     const header = this.#block + SEND_HEADERS_OFFSET + index * MMSGHDR_SIZE;
     const vector = this.#block + SEND_VECTORS_OFFSET + index * IOVEC_SIZE;
     this.#layDatagram(header, vector, kept);
-    if (kept.segmentLength < kept.length) this.#laySegmentControl(header, index, kept);
+    if (kept.segmentLength < kept.length || kept.trafficClass !== 0) this.#layControl(header, index, kept);
     return true;
   }
 
@@ -226,7 +234,7 @@ export class LinuxUdpSocket implements UdpSocket {
       for (let i = first; i < next; i++) taken += datagramsIn(this.#messages[i]!);
       if (next === count) break;
       if (isSegmentRefusal(this.#failure) && datagramsIn(this.#messages[next]!) > 1) {
-        taken += this.#transmitSingly(this.#messages[next]!);
+        taken += this.#transmitSingly(next);
       }
       // The queues are full: what follows would be refused too, and a tunnel drops rather than waits.
       if (isQueueFull(this.#failure)) break;
@@ -260,14 +268,16 @@ export class LinuxUdpSocket implements UdpSocket {
   }
 
   /** Sends the datagrams of a message that the kernel did not cut. Returns how many it took. */
-  #transmitSingly(message: QueuedMessage): number {
+  #transmitSingly(index: number): number {
+    const message = this.#messages[index]!;
     const refusal = this.#failure;
     const count = datagramsIn(message);
     const single = this.#single;
     single.peer = message.peer;
     single.peerLength = message.peerLength;
-    single.control = message.control;
-    single.controlLength = message.controlLength;
+    // What #layControl made for all of them together, without UDP_SEGMENT at its end.
+    single.control = this.#controlAt(index);
+    single.controlLength = message.controlLength + (message.trafficClass === 0 ? 0 : NUMBER_CONTROL_SPACE);
     for (let i = 0; i < count; i++) {
       single.address = message.address + i * message.segmentLength;
       single.length = Math.min(message.segmentLength, message.length - i * message.segmentLength);
@@ -310,22 +320,59 @@ export class LinuxUdpSocket implements UdpSocket {
     this.#words[header + MSG_CONTROLLEN_OFFSET / 4] = message.controlLength;
   }
 
-  /** The path's control message, and UDP_SEGMENT behind it. */
-  #laySegmentControl(headerAddress: number, index: number, message: QueuedMessage): void {
-    const control = this.#block + SEND_CONTROLS_OFFSET + index * SEND_CONTROL_SIZE;
+  /** The path's control message, then the traffic class where it is not zero, then UDP_SEGMENT where the message is to be cut. */
+  #layControl(headerAddress: number, index: number, message: QueuedMessage): void {
+    const control = this.#controlAt(index);
     const words = message.controlLength >>> 2;
     for (let i = 0; i < words; i++) {
       this.#words[(control >>> 2) + i] = this.#words[(message.control >>> 2) + i]!;
     }
-    const segment = (control >>> 2) + words;
-    this.#words[segment] = SEGMENT_CONTROL_LENGTH;
-    this.#words[segment + 1] = 0;
-    this.#words[segment + CMSG_LEVEL_OFFSET / 4] = SOL_UDP;
-    this.#words[segment + CMSG_TYPE_OFFSET / 4] = UDP_SEGMENT;
-    this.#words[segment + CMSGHDR_SIZE / 4] = message.segmentLength;
+    let length = message.controlLength;
+    if (message.trafficClass !== 0) {
+      const isIpv4 = this.family === 4;
+      const at = this.#layNumber(control + length, CLASS_CONTROL_LENGTH, message.trafficClass);
+      this.#words[at + CMSG_LEVEL_OFFSET / 4] = isIpv4 ? IPPROTO_IP : IPPROTO_IPV6;
+      this.#words[at + CMSG_TYPE_OFFSET / 4] = isIpv4 ? IP_TOS : IPV6_TCLASS;
+      length += NUMBER_CONTROL_SPACE;
+    }
+    if (message.segmentLength < message.length) {
+      const at = this.#layNumber(control + length, SEGMENT_CONTROL_LENGTH, message.segmentLength);
+      this.#words[at + CMSG_LEVEL_OFFSET / 4] = SOL_UDP;
+      this.#words[at + CMSG_TYPE_OFFSET / 4] = UDP_SEGMENT;
+      length += NUMBER_CONTROL_SPACE;
+    }
     const header = headerAddress >>> 2;
     this.#pointers.write(header + MSG_CONTROL_OFFSET / 4, control);
-    this.#words[header + MSG_CONTROLLEN_OFFSET / 4] = message.controlLength + SEGMENT_CONTROL_SPACE;
+    this.#words[header + MSG_CONTROLLEN_OFFSET / 4] = length;
+  }
+
+  /** A control message of one number, but for its level and type. Returns the index of its first word. */
+  #layNumber(address: number, length: number, number: number): number {
+    const at = address >>> 2;
+    this.#words[at] = length;
+    this.#words[at + 1] = 0;
+    this.#words[at + CMSGHDR_SIZE / 4] = number;
+    return at;
+  }
+
+  #controlAt(index: number): number {
+    return this.#block + SEND_CONTROLS_OFFSET + index * SEND_CONTROL_SIZE;
+  }
+
+  /** The number in a control message of what was received, or 0. */
+  #receivedNumber(index: number, level: number, type: number): number {
+    const at = (this.#block + RECEIVE_CONTROLS_OFFSET + index * CONTROL_SIZE) >>> 2;
+    const end = at + (this.#words[this.#receiveHeader(index) + MSG_CONTROLLEN_OFFSET / 4]! >>> 2);
+    for (let word = at; word + CMSGHDR_SIZE / 4 < end; ) {
+      const isIt =
+        this.#words[word + CMSG_LEVEL_OFFSET / 4] === level &&
+        this.#words[word + CMSG_TYPE_OFFSET / 4] === type;
+      if (isIt) return this.#words[word + CMSGHDR_SIZE / 4]!;
+      const length = this.#words[word]!;
+      if (length < CMSGHDR_SIZE) return 0;
+      word += ((length + 7) & ~7) >>> 2;
+    }
+    return 0;
   }
 
   get #unspecified(): string {
@@ -378,7 +425,16 @@ export class LinuxUdpSocket implements UdpSocket {
 }
 
 function emptyMessage(): QueuedMessage {
-  return { address: 0, length: 0, segmentLength: 0, peer: 0, peerLength: 0, control: 0, controlLength: 0 };
+  return {
+    address: 0,
+    length: 0,
+    segmentLength: 0,
+    peer: 0,
+    peerLength: 0,
+    control: 0,
+    controlLength: 0,
+    trafficClass: 0,
+  };
 }
 
 function datagramsIn({ length, segmentLength }: QueuedMessage): number {

@@ -23,6 +23,8 @@ export interface WireDatagram {
   readonly from: SocketAddress;
   readonly to: SocketAddress;
   readonly octets: Uint8Array;
+  /** Outer traffic class; 0 if left out. */
+  readonly trafficClass?: number;
   /** The message that it left with, when that was several datagrams: a socket with offloads gets them as one again. */
   readonly train?: number;
 }
@@ -206,6 +208,10 @@ export class MemoryUdpSocket implements UdpSocket {
     return this.#received[index]!.segmentLength;
   }
 
+  receivedTrafficClass(index: number): number {
+    return this.#received[index]!.trafficClass ?? 0;
+  }
+
   receivedFrom(index: number): SocketAddress {
     return this.#received[index]!.from;
   }
@@ -222,6 +228,7 @@ export class MemoryUdpSocket implements UdpSocket {
     peerLength,
     control,
     controlLength,
+    trafficClass,
   }: QueuedMessage): boolean {
     if (this.#queued.length + this.#refused === SEND_BATCH_COUNT) return false;
     const to = decodeSocketAddress(this.#octets.slice(peer, peer + peerLength));
@@ -232,7 +239,13 @@ export class MemoryUdpSocket implements UdpSocket {
       return true;
     }
     const octets = this.#octets.slice(address, address + length);
-    this.#queued.push({ from: { address: source, port: this.port }, to, octets, segmentLength });
+    this.#queued.push({
+      from: { address: source, port: this.port },
+      to,
+      octets,
+      segmentLength,
+      trafficClass,
+    });
     return true;
   }
 
@@ -255,6 +268,7 @@ export class MemoryUdpSocket implements UdpSocket {
       const length = next?.octets.length ?? 0;
       const fits = length > 0 && length <= segmentLength && total + length <= MAXIMUM_DATAGRAM_LENGTH;
       if (!fits || next?.train !== first.train || !isSameSender(next, first)) break;
+      if (next.trafficClass !== first.trafficClass) break;
       this.#waiting.shift();
       parts.push(next.octets);
       total += length;

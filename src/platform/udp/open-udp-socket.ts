@@ -3,9 +3,11 @@ import {
   AF_INET,
   AF_INET6,
   IP_PKTINFO,
+  IP_RECVTOS,
   IPPROTO_IP,
   IPPROTO_IPV6,
   IPV6_RECVPKTINFO,
+  IPV6_RECVTCLASS,
   IPV6_V6ONLY,
   SO_MARK,
   SO_RCVBUF,
@@ -39,7 +41,7 @@ export interface UdpSocketOptions {
   readonly offloads?: "auto" | "off";
 }
 
-/** Binds a UDP socket of one family that tells which of our addresses each datagram reached. Throws PlatformError: "UDP port 500 on ::: EADDRINUSE". */
+/** Binds a UDP socket of one family that tells which of our addresses each datagram reached, and its traffic class. Throws PlatformError: "UDP port 500 on ::: EADDRINUSE". */
 export function openUdpSocket(
   systemCalls: SystemCalls,
   { address, port, mark, offloads = "off" }: UdpSocketOptions,
@@ -55,9 +57,11 @@ export function openUdpSocket(
   try {
     if (family === 4) {
       succeed(what, set(IPPROTO_IP, IP_PKTINFO, 1));
+      succeed(what, set(IPPROTO_IP, IP_RECVTOS, 1));
     } else {
       succeed(what, set(IPPROTO_IPV6, IPV6_V6ONLY, 1));
       succeed(what, set(IPPROTO_IPV6, IPV6_RECVPKTINFO, 1));
+      succeed(what, set(IPPROTO_IPV6, IPV6_RECVTCLASS, 1));
     }
     if (mark !== undefined) succeed(`${what}: mark ${mark}`, set(SOL_SOCKET, SO_MARK, mark));
     // Beyond the system's maximum only root of the machine may go; within a user namespace we take what is given.

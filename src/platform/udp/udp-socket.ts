@@ -28,6 +28,8 @@ export interface UdpSocket {
   receivedLength(index: number): number;
   /** Octets of each datagram of the message but the last, which may be shorter. 0 when it is one datagram. */
   receivedSegmentLength(index: number): number;
+  /** Its outer traffic class (IPv4: type of service), the same for each datagram of the message. */
+  receivedTrafficClass(index: number): number;
   /** Who sent it and which of our addresses it reached. Allocates: for IKE datagrams, not for ESP. */
   receivedFrom(index: number): SocketAddress;
   receivedTo(index: number): SocketAddress;
@@ -49,6 +51,8 @@ export interface QueuedMessage {
   peerLength: number;
   control: number;
   controlLength: number;
+  /** Outer traffic class (IPv4: type of service) of each of its datagrams. */
+  trafficClass: number;
 }
 
 /** The host's way to send one datagram (IKE) from a chosen local address. Errors of the path (ENETUNREACH, EPERM) are returned, not thrown. */
