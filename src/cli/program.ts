@@ -1,4 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { MEASURES, type Measure } from "../bench/tunnel/figures.ts";
 import { DEFAULT_CONFIG_FILE, DEFAULT_SOCKET } from "../config/defaults.ts";
 import { ConfigError } from "../config/problem.ts";
 import { parseDuration } from "../config/units.ts";
@@ -6,6 +7,7 @@ import { ControlClient } from "../control/client.ts";
 import { DEMO_MODES, type DemoMode } from "../demo/story.ts";
 import { version } from "../engine/version.ts";
 import { PlatformError, PolicyError } from "../errors/index.ts";
+import type { BenchTunnelFlags } from "./bench.ts";
 import { runConnectionDown, runConnectionUp, runRekey, runReload, runStop } from "./commands.ts";
 import type { StartEngine } from "./daemon.ts";
 import { ExitCode, exitCodeOfError } from "./exit-code.ts";
@@ -30,7 +32,7 @@ export type RunDemo = (options: { readonly json: boolean; readonly mode?: DemoMo
 export async function runProgram(words: readonly string[], options: ProgramOptions): Promise<number> {
   const { terminal } = options;
   let code: number = ExitCode.DONE;
-  const program = createProgram(options, (result) => {
+  const program = createProgram(options, words, (result) => {
     code = result;
   });
   try {
@@ -52,7 +54,11 @@ function describe(error: unknown): string {
   return `ikebana: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 }
 
-function createProgram({ terminal, startEngine, runDemo }: ProgramOptions, done: Done): Command {
+function createProgram(
+  { terminal, startEngine, runDemo }: ProgramOptions,
+  words: readonly string[],
+  done: Done,
+): Command {
   const program = new Command("ikebana")
     .description("IKEv2/IPsec in user space: no kernel IPsec, no compiler.")
     .version(version(), "-V, --version", "print the version")
@@ -70,6 +76,7 @@ function createProgram({ terminal, startEngine, runDemo }: ProgramOptions, done:
 
   if (runDemo !== undefined) addDemo(program, { runDemo, done });
   if (startEngine !== undefined) addUp(program, { startEngine, terminal, done });
+  addBench(program, { terminal, done, words });
   program
     .command("status")
     .description("show connections, their SAs and counters")
@@ -227,6 +234,46 @@ function addUp(
     });
 }
 
+function addBench(
+  program: Command,
+  {
+    terminal,
+    words,
+    done,
+  }: { readonly terminal: Terminal; readonly words: readonly string[]; readonly done: Done },
+): void {
+  const bench = program.command("bench").description("measure on this machine");
+  bench
+    .command("tunnel")
+    .description(
+      "time Ikebana, OpenVPN, strongSwan and others on the same ground: two network namespaces and a veth",
+    )
+    .option("--rounds <count>", "how often each contender runs", parseCount, 5)
+    .option("--seconds <count>", "length of each transfer", parseCount, 3)
+    .option(
+      "--contenders <names>",
+      "which ones, with commas between (an unknown name lists them all)",
+      parseList,
+    )
+    .addOption(
+      new Option("--measures <names>", `which ones: ${MEASURES.join(", ")}`)
+        .argParser(parseMeasures)
+        .default(MEASURES, "all"),
+    )
+    .option("--json <file>", "also write everything that was measured to a file")
+    .addHelpText(
+      "after",
+      examples(
+        "ikebana bench tunnel",
+        "ikebana bench tunnel --contenders bare,ikebana-aes256gcm16,openvpn-aes256gcm --measures tcp,ping",
+      ),
+    )
+    .action(async (flags: BenchTunnelFlags) => {
+      const { runBenchTunnel } = await import("./bench.ts");
+      done(await runBenchTunnel({ flags, terminal, words }));
+    });
+}
+
 type Done = (code: number) => void;
 
 interface ClientFlags {
@@ -278,6 +325,20 @@ function parseCount(text: string): number {
   if (!/^\d+$/.test(text) || count < 1 || count > 1_000_000)
     throw new InvalidArgumentError("a whole number from 1");
   return count;
+}
+
+function parseList(text: string): readonly string[] {
+  const names = text.split(",").map((name) => name.trim());
+  if (names.includes("")) throw new InvalidArgumentError("names with commas between");
+  return names;
+}
+
+function parseMeasures(text: string): readonly Measure[] {
+  const names = parseList(text);
+  const unknown = names.find((name) => !(MEASURES as readonly string[]).includes(name));
+  if (unknown !== undefined)
+    throw new InvalidArgumentError(`no measure ${unknown}; there are ${MEASURES.join(", ")}`);
+  return names as readonly Measure[];
 }
 
 function examples(...lines: readonly string[]): string {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Engine } from "../engine/engine.ts";
 import { createMemoryHost } from "../engine/memory-host.ts";
 import { PlatformError } from "../errors/index.ts";
+import { PlaintextDetector } from "../platform/plaintext-detector.ts";
 import { systemRandom } from "../platform/random.ts";
 import { MemoryWire } from "../platform/udp/memory-udp.ts";
 import { transferDatagrams } from "./datagram-transfer.ts";
@@ -9,12 +10,12 @@ import { countersOf, negotiationOf, saCountOf } from "./from-status.ts";
 import { MemoryStack } from "./memory-stack.ts";
 import { MemoryWatch } from "./memory-watch.ts";
 import { pingSeries, summarizePings } from "./ping-series.ts";
-import { PlaintextDetector } from "./plaintext-detector.ts";
 import {
   configurationOf,
   connectionOf,
   createMarker,
   INNER_MTU,
+  INNER_PAIRS,
   MACHINES,
   PING_COUNT,
   PING_INTERVAL_MS,
@@ -37,7 +38,7 @@ interface MemoryMachine {
 export async function runMemoryDemo(tell: Tell): Promise<void> {
   const wire = new MemoryWire();
   const marker = createMarker();
-  const detector = new PlaintextDetector(marker);
+  const detector = new PlaintextDetector({ marker, innerPairs: INNER_PAIRS });
   const presharedKey = systemRandom.bytes(32);
   const provenByDecoy = tryDecoy(wire, { marker, detector });
   const watch = new MemoryWatch(wire, detector);

@@ -1,7 +1,7 @@
+import type { PlaintextDetector } from "../platform/plaintext-detector.ts";
 import type { MemoryWire, WireDatagram } from "../platform/udp/memory-udp.ts";
 import { decodeEspHeader } from "../wire/esp-header.ts";
 import { classifyDatagram } from "../wire/udp-encapsulation.ts";
-import type { PlaintextDetector } from "./plaintext-detector.ts";
 import type { WireFacts } from "./story.ts";
 import { hexSpi } from "./wire-watch.ts";
 

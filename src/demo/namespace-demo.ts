@@ -2,17 +2,18 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { EngineStatus } from "../engine/status.ts";
 import { joinNamespaces, withNamespaceOf } from "../platform/namespaces.ts";
 import { LinuxNetwork } from "../platform/network/linux-network.ts";
+import { PlaintextDetector } from "../platform/plaintext-detector.ts";
 import { systemRandom } from "../platform/random.ts";
 import { createLinuxSystemCalls } from "../platform/system-calls/linux-system-calls.ts";
 import type { SystemCalls } from "../platform/system-calls/system-calls.ts";
 import { countersOf, negotiationOf, saCountOf } from "./from-status.ts";
 import { summarizePings } from "./ping-series.ts";
-import { PlaintextDetector } from "./plaintext-detector.ts";
 import {
   configurationOf,
   connectionOf,
   createMarker,
   INNER_MTU,
+  INNER_PAIRS,
   MACHINES,
   OUTER_LINK,
   PING_COUNT,
@@ -62,7 +63,7 @@ class NamespaceDemo {
   readonly #gateway: SideProcess;
   readonly #tell: Tell;
   readonly #marker = createMarker();
-  readonly #detector = new PlaintextDetector(this.#marker);
+  readonly #detector = new PlaintextDetector({ marker: this.#marker, innerPairs: INNER_PAIRS });
 
   constructor(facts: {
     readonly systemCalls: SystemCalls;

@@ -93,6 +93,12 @@ export function configurationOf(role: Role, presharedKey: Uint8Array): EngineCon
   };
 }
 
+/** Who talks to whom inside the tunnel: IPv4, then IPv6. */
+export const INNER_PAIRS: readonly (readonly [string, string])[] = [0, 1].map((family) => [
+  MACHINES.client.innerAddresses[family]!,
+  MACHINES.gateway.innerAddresses[family]!,
+]);
+
 /** Text that is in every payload of a run and nowhere else, so that it is recognised wherever it shows up in clear. */
 export function createMarker(): Uint8Array {
   return new TextEncoder().encode(`ikebana demo payload ${randomBytes(9).toString("hex")};`);

@@ -1,5 +1,5 @@
 import { PacketCapture, type SeenPacket } from "../platform/packet-capture.ts";
-import type { PlaintextDetector } from "./plaintext-detector.ts";
+import type { PlaintextDetector } from "../platform/plaintext-detector.ts";
 import type { WireFacts } from "./story.ts";
 
 /** A veth frame fits whole: what is not kept cannot be searched. */

@@ -1,14 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { parseAddress } from "../../src/bytes/ip-address.ts";
 import { Payload } from "../../src/demo/payload.ts";
-import { PlaintextDetector } from "../../src/demo/plaintext-detector.ts";
-import { createMarker, MACHINES } from "../../src/demo/plan.ts";
+import { createMarker, INNER_PAIRS, MACHINES } from "../../src/demo/plan.ts";
 import { IpProtocol } from "../../src/iana/ip-protocols.ts";
+import { PlaintextDetector } from "../../src/platform/plaintext-detector.ts";
 import { encodeIpHeader } from "../../src/wire/ip-header.ts";
 import { SeededRandom } from "../support/kernel.ts";
 
 const marker = createMarker();
-const detector = new PlaintextDetector(marker);
+const detector = new PlaintextDetector({ marker, innerPairs: INNER_PAIRS });
 const { client, gateway } = MACHINES;
 
 describe("the watcher's eye", () => {

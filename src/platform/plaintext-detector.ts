@@ -1,19 +1,24 @@
 import { concat } from "../bytes/concat.ts";
 import { parseAddress } from "../bytes/ip-address.ts";
-import { MACHINES } from "./plan.ts";
 
 /**
- * Looks for what must not be seen between the machines: the marker that every payload holds, and an inner source and
+ * Looks for what must not be seen outside of a tunnel: the marker that every payload holds, and an inner source and
  * destination address in a row, as an IP header has them. Both are too long to turn up in ciphertext by chance.
  */
 export class PlaintextDetector {
   readonly #patterns: readonly Buffer[];
 
-  constructor(marker: Uint8Array) {
-    const { client, gateway } = MACHINES;
-    const pairs = [0, 1].flatMap((family) => {
-      const ours = parseAddress(client.innerAddresses[family]!)!;
-      const theirs = parseAddress(gateway.innerAddresses[family]!)!;
+  /** `innerPairs`: addresses that talk to each other inside the tunnel. */
+  constructor({
+    marker,
+    innerPairs,
+  }: {
+    readonly marker: Uint8Array;
+    readonly innerPairs: readonly (readonly [string, string])[];
+  }) {
+    const pairs = innerPairs.flatMap(([one, other]) => {
+      const ours = parseAddress(one)!;
+      const theirs = parseAddress(other)!;
       return [concat(ours, theirs), concat(theirs, ours)];
     });
     this.#patterns = [marker, ...pairs].map((pattern) => Buffer.from(pattern));

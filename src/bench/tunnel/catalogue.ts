@@ -1,0 +1,39 @@
+import type { Contender } from "./contender.ts";
+import { bare } from "./contenders/bare.ts";
+import { ikebana } from "./contenders/ikebana.ts";
+import { openvpn } from "./contenders/openvpn.ts";
+import { strongswan } from "./contenders/strongswan.ts";
+
+/** What a tunnel in user space is commonly given, and what stock clients propose to an IPsec gateway. */
+const SUITES = [
+  { proposal: "aes256gcm16", title: "AES-256-GCM", strongswanCipher: "AES_GCM_16-256" },
+  { proposal: "chacha20poly1305", title: "ChaCha20-Poly1305", strongswanCipher: "CHACHA20_POLY1305" },
+  { proposal: "aes256-sha1", title: "AES-256-CBC, HMAC-SHA1", strongswanCipher: "AES_CBC-256/HMAC_SHA1_96" },
+] as const;
+
+/** Every contender there is. `ikebanaCommand`: what starts Ikebana on this machine, as words. */
+export function allContenders(ikebanaCommand: readonly string[]): readonly Contender[] {
+  return [
+    bare,
+    ...[true, false].flatMap((offloads) =>
+      SUITES.map(({ proposal, title }) =>
+        ikebana({ proposal, title, offloads, command: ikebanaCommand, isDefault: offloads }),
+      ),
+    ),
+    openvpn({ cipher: "AES-256-GCM", title: "AES-256-GCM", isDefault: true }),
+    openvpn({ cipher: "CHACHA20-POLY1305", title: "ChaCha20-Poly1305", isDefault: true }),
+    ...SUITES.map(({ proposal, title, strongswanCipher }) =>
+      strongswan({ proposal, title, cipher: strongswanCipher, isDefault: proposal !== "chacha20poly1305" }),
+    ),
+  ];
+}
+
+/** The contenders of these names, in this order; without names the default ones. Throws RangeError for a name that nobody has. */
+export function chooseContenders(all: readonly Contender[], names?: readonly string[]): readonly Contender[] {
+  if (names === undefined) return all.filter(({ isDefault }) => isDefault);
+  return names.map((name) => {
+    const found = all.find((each) => each.name === name);
+    if (found !== undefined) return found;
+    throw new RangeError(`no contender ${name}; there are ${all.map((each) => each.name).join(", ")}`);
+  });
+}

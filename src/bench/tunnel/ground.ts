@@ -1,0 +1,175 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PlatformError } from "../../errors/index.ts";
+import { joinNamespaces, spawnInNewNamespace, withNamespaceOf } from "../../platform/namespaces.ts";
+import { LinuxNetwork } from "../../platform/network/linux-network.ts";
+import { createLinuxSystemCalls } from "../../platform/system-calls/linux-system-calls.ts";
+import type { SystemCalls } from "../../platform/system-calls/system-calls.ts";
+import { type CommandResult, RunningProgram } from "./program.ts";
+
+// The ground on which all contenders meet: two network namespaces of this machine and a cable. The load runs between the inner
+// addresses, which are on the loopback links; who leads it from one to the other is the contender's affair.
+//
+//   10.78.1.1  [ client ]  192.0.2.2 ====== wire0 ====== 192.0.2.1  [ gateway ]  10.78.2.1
+
+export const OUTER_LINK = "wire0";
+
+/** One side: where it is outside and inside, and what lies behind it. */
+export interface SidePlan {
+  readonly outer: string;
+  readonly inner: string;
+  readonly network: string;
+}
+
+export const CLIENT: SidePlan = { outer: "192.0.2.2", inner: "10.78.1.1", network: "10.78.1.0/24" };
+export const GATEWAY: SidePlan = { outer: "192.0.2.1", inner: "10.78.2.1", network: "10.78.2.0/24" };
+
+/** Inside of every tunnel, so that all cut the load into equal packets. It is what Ikebana and strongSwan do by themselves. */
+export const INNER_MTU = 1400;
+
+/** A side's machine: a network and a mount namespace without a name, held by a process that sleeps. */
+export interface Host {
+  readonly plan: SidePlan;
+  /** Of the process that holds the namespaces. */
+  readonly pid: number;
+  /** Starts a program there. It ends with the ground, or with this process. */
+  start(
+    name: string,
+    command: readonly string[],
+    environment?: Readonly<Record<string, string>>,
+  ): RunningProgram;
+  /** Runs a program there to its end. Throws PlatformError when that is not 0, or does not come. */
+  run(command: readonly string[], options?: { readonly timeoutMs?: number }): Promise<CommandResult>;
+  /** Runs `action` with sockets that it opens inside the host's network. Must not await. */
+  inside<T>(action: () => T): T;
+}
+
+export interface Ground {
+  readonly client: Host;
+  readonly gateway: Host;
+  /** For keys and configurations; only we may look into it. */
+  readonly directory: string;
+  readonly systemCalls: SystemCalls;
+  /** Ends every process in the two networks, by their ids; the networks go with them. May be called again. */
+  close(): Promise<void>;
+}
+
+/** Throws PlatformError where namespaces may not be made. */
+export async function layGround(): Promise<Ground> {
+  const systemCalls = createLinuxSystemCalls();
+  const directory = mkdtempSync(join(tmpdir(), "ikebana-bench-"));
+  const hosts: OpenHost[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(hosts.map((host) => host.close()));
+    rmSync(directory, { recursive: true, force: true });
+  };
+  try {
+    for (const plan of [CLIENT, GATEWAY]) hosts.push(await openHost(systemCalls, plan));
+    const [client, gateway] = hosts as [OpenHost, OpenHost];
+    joinNamespaces(systemCalls, cableEnd(client), cableEnd(gateway));
+    for (const host of hosts) {
+      host.inside(() =>
+        withNetwork(systemCalls, (network) => network.addAddress("lo", `${host.plan.inner}/32`)),
+      );
+    }
+    return { client, gateway, directory, systemCalls, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+export function withNetwork<T>(systemCalls: SystemCalls, action: (network: LinuxNetwork) => T): T {
+  const network = new LinuxNetwork(systemCalls);
+  try {
+    return action(network);
+  } finally {
+    network.close();
+  }
+}
+
+function cableEnd({ pid, plan }: Host) {
+  return { pid, link: OUTER_LINK, prefixes: [`${plan.outer}/24`] };
+}
+
+interface OpenHost extends Host {
+  close(): Promise<void>;
+}
+
+/** Its /run is its own, since daemons leave sockets there under names that both sides would use. */
+const HOLD = [
+  "unshare",
+  "-m",
+  "--",
+  "sh",
+  "-c",
+  "mount -t tmpfs tmpfs /run && echo ready && exec sleep infinity",
+];
+
+async function openHost(systemCalls: SystemCalls, plan: SidePlan): Promise<OpenHost> {
+  const { child: holder, pid } = await spawnInNewNamespace(HOLD, {
+    stdio: ["ignore", "pipe", "ignore"],
+    detached: true,
+  });
+  await Promise.race([once(holder.stdout!, "data"), diedEarly(holder)]);
+  const place = readlinkSync(`/proc/${pid}/ns/net`);
+  const enter = ["nsenter", "-t", String(pid), "-n", "-m", "--", "setpriv", "--pdeathsig", "KILL", "--"];
+  const started = new Set<RunningProgram>();
+  const start: Host["start"] = (name, command, environment) => {
+    const program = new RunningProgram(name, [...enter, ...command], environment);
+    started.add(program);
+    void program.ended.then(() => started.delete(program));
+    return program;
+  };
+  return {
+    plan,
+    pid,
+    start,
+    run: async (command, { timeoutMs = 30_000 } = {}) => {
+      const program = start(command[0]!, command);
+      const limit = setTimeout(() => void program.kill(), timeoutMs);
+      const result = await program.ended;
+      clearTimeout(limit);
+      if (result.code === 0) return result;
+      const end = result.code === null ? "was ended" : `ended with ${result.code}`;
+      throw new PlatformError(`${command.join(" ")} ${end}: ${program.lastWords}`);
+    },
+    inside: (action) => withNamespaceOf(systemCalls, pid, action),
+    close: async () => {
+      await Promise.all([...started].map((program) => program.kill()));
+      for (const left of processesIn(place)) if (left !== pid) endProcess(left);
+      if (holder.exitCode !== null || holder.signalCode !== null) return;
+      const gone = once(holder, "exit");
+      holder.kill("SIGKILL");
+      await gone;
+    },
+  };
+}
+
+async function diedEarly(holder: ChildProcess): Promise<never> {
+  await once(holder, "exit");
+  throw new PlatformError("a namespace of its own for mounts is not to be had here", { code: "EPERM" });
+}
+
+/** Ids of the processes in a network namespace; what daemons left behind is among them. */
+function processesIn(place: string): readonly number[] {
+  const ids = readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name));
+  return ids.map(Number).filter((id) => {
+    try {
+      return id !== process.pid && readlinkSync(`/proc/${id}/ns/net`) === place;
+    } catch {
+      return false; // it has ended, or is the kernel's
+    }
+  });
+}
+
+function endProcess(id: number): void {
+  try {
+    process.kill(id, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
+}

@@ -1,0 +1,93 @@
+import { PlatformError } from "../../../errors/index.ts";
+import type { Ground } from "../ground.ts";
+import { findPrograms, type RunningProgram } from "../program.ts";
+import { waitUntil } from "../wait.ts";
+
+const PORT = 5201;
+
+/** What iperf3 reports at the end of a run, as far as we look at it. */
+export interface LoadReport {
+  /** At the receiver. */
+  readonly octets: number;
+  readonly bitsPerSecond: number;
+  readonly seconds: number;
+  /** Of UDP: sent, and of these not received. */
+  readonly packets: number;
+  readonly lostPackets: number;
+}
+
+/** iperf3 between the inner addresses, from the client to the gateway. */
+export class LoadGenerator {
+  readonly #ground: Ground;
+  readonly #program: string;
+  #server: RunningProgram | undefined;
+
+  /** Throws PlatformError when there is no iperf3. */
+  constructor(ground: Ground) {
+    this.#ground = ground;
+    this.#program = findPrograms([{ program: "iperf3", package: "iperf3" }])[0]!;
+  }
+
+  /** One TCP stream. */
+  tcp(seconds: number): Promise<LoadReport> {
+    return this.#run(["-t", String(seconds)], seconds);
+  }
+
+  /** UDP at a steady rate for about `seconds`. */
+  udp({
+    packetsPerSecond,
+    payloadLength,
+    seconds,
+  }: {
+    readonly packetsPerSecond: number;
+    readonly payloadLength: number;
+    readonly seconds: number;
+  }): Promise<LoadReport> {
+    const bitsPerSecond = Math.round(packetsPerSecond * payloadLength * 8);
+    const count = Math.max(1, Math.round(packetsPerSecond * seconds));
+    const words = ["-u", "-l", String(payloadLength), "-b", String(bitsPerSecond), "-k", String(count)];
+    return this.#run(words, seconds);
+  }
+
+  async #run(words: readonly string[], seconds: number): Promise<LoadReport> {
+    const { client, gateway } = this.#ground;
+    await this.#listen();
+    const { out } = await client.run(
+      [
+        ...[this.#program, "-c", gateway.plan.inner, "-B", client.plan.inner, "-p", String(PORT)],
+        ...["-J", "--connect-timeout", "5000", ...words],
+      ],
+      // A sender that the tunnel slows down needs longer than it should.
+      { timeoutMs: (seconds * 6 + 20) * 1000 },
+    );
+    return readReport(out);
+  }
+
+  async #listen(): Promise<void> {
+    if (this.#server !== undefined && !this.#server.hasEnded) return;
+    const { gateway } = this.#ground;
+    const server = gateway.start("iperf3", [
+      ...[this.#program, "-s", "-B", gateway.plan.inner, "-p", String(PORT), "--forceflush"],
+    ]);
+    this.#server = server;
+    await waitUntil("iperf3 listens", () => server.out.includes("Server listening") || server.hasEnded);
+    if (server.hasEnded) throw new PlatformError(`iperf3 does not listen: ${server.lastWords}`);
+  }
+}
+
+/** Reads what `iperf3 -J` prints. Throws PlatformError with what iperf3 complains about. */
+export function readReport(text: string): LoadReport {
+  const report = JSON.parse(text === "" ? "{}" : text);
+  const received = report.end?.sum_received ?? report.end?.sum;
+  if (received === undefined || report.error !== undefined) {
+    throw new PlatformError(`iperf3: ${report.error ?? "no report"}`);
+  }
+  const sum = report.end.sum ?? {};
+  return {
+    octets: received.bytes,
+    bitsPerSecond: received.bits_per_second,
+    seconds: received.seconds,
+    packets: sum.packets ?? 0,
+    lostPackets: sum.lost_packets ?? 0,
+  };
+}

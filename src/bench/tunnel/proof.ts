@@ -1,0 +1,87 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { toHex } from "../../bytes/hex.ts";
+import { PlatformError } from "../../errors/index.ts";
+import { PacketCapture } from "../../platform/packet-capture.ts";
+import { PlaintextDetector } from "../../platform/plaintext-detector.ts";
+import type { Contender, Tunnel } from "./contender.ts";
+import { CLIENT, GATEWAY, type Ground, OUTER_LINK, withNetwork } from "./ground.ts";
+import { pingSeries } from "./measures/echoes.ts";
+
+/** What was seen on the cable before anything was timed. */
+export interface Proof {
+  readonly frames: number;
+  readonly plaintextFrames: number;
+}
+
+const PING_COUNT = 20;
+/** Frames are searched as a whole. */
+const SNAP_LENGTH = 2048;
+/** Until the capture has looked once more. */
+const SETTLE_MS = 30;
+
+/**
+ * Shows that a tunnel carries packets and that nobody on the cable can read them. Throws PlatformError when it does not, when
+ * its cipher is not the one it stands for, or when the watcher does not see what is sent in clear on purpose.
+ */
+export async function proveEncryption(ground: Ground, contender: Contender, tunnel: Tunnel): Promise<Proof> {
+  const marker = randomBytes(16);
+  const decoy = await watch(ground, marker, () => echo(ground, marker, CLIENT.outer, GATEWAY.outer));
+  if (decoy.plaintextFrames === 0) {
+    throw new PlatformError("the watcher on the cable did not see what was sent in clear on purpose");
+  }
+  const proof = await watch(ground, marker, () => echo(ground, marker, CLIENT.inner, GATEWAY.inner));
+  // Requests and replies: less has gone another way than over the cable.
+  if (proof.frames < 2 * PING_COUNT) {
+    throw new PlatformError(
+      `refused: ${PING_COUNT} pings were answered, and the cable saw ${proof.frames} frames`,
+    );
+  }
+  if (!contender.encrypts) return proof;
+  if (proof.plaintextFrames > 0) {
+    throw new PlatformError(
+      `refused: it does not encrypt, ${proof.plaintextFrames} frames on the cable held plaintext`,
+    );
+  }
+  if (!tunnel.cipher.startsWith(contender.cipher)) {
+    throw new PlatformError(`refused: it uses ${tunnel.cipher} instead of ${contender.cipher}`);
+  }
+  return proof;
+}
+
+async function echo({ client }: Ground, marker: Uint8Array, from: string, to: string): Promise<void> {
+  const { sent, rttsMs } = await pingSeries(client, { from, to, count: PING_COUNT, pattern: toHex(marker) });
+  if (rttsMs.length === sent) return;
+  throw new PlatformError(`${sent - rttsMs.length} of ${sent} pings from ${from} to ${to} were not answered`);
+}
+
+/** Searches all that passes the gateway's end of the cable while the action runs. */
+async function watch(
+  { gateway, systemCalls }: Ground,
+  marker: Uint8Array,
+  action: () => Promise<void>,
+): Promise<Proof> {
+  const detector = new PlaintextDetector({ marker, innerPairs: [[CLIENT.inner, GATEWAY.inner]] });
+  let frames = 0;
+  let plaintextFrames = 0;
+  const capture = gateway.inside(
+    () =>
+      new PacketCapture({
+        link: withNetwork(systemCalls, (network) => network.linkIndex(OUTER_LINK)!),
+        snapLength: SNAP_LENGTH,
+        onPacket: ({ kind, octets }) => {
+          if (kind === "neighbors") return;
+          frames++;
+          if (detector.isIn(octets)) plaintextFrames++;
+        },
+      }),
+  );
+  try {
+    await action();
+    await sleep(SETTLE_MS);
+  } finally {
+    capture.close();
+  }
+  if (capture.missed > 0) throw new PlatformError(`the watcher on the cable missed ${capture.missed} frames`);
+  return { frames, plaintextFrames };
+}

@@ -1,0 +1,101 @@
+import { constants } from "node:os";
+import { resolve } from "node:path";
+import { allContenders, chooseContenders } from "../bench/tunnel/catalogue.ts";
+import type { Measure } from "../bench/tunnel/figures.ts";
+import { writeTunnelRecord } from "../bench/tunnel/record.ts";
+import { type Progress, runTunnelBench } from "../bench/tunnel/run.ts";
+import { toMarkdown } from "../bench/tunnel/table.ts";
+import { PolicyError } from "../errors/index.ts";
+import { ExitCode } from "./exit-code.ts";
+import { formatDuration } from "./quantities.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface BenchTunnelFlags {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly contenders?: readonly string[];
+  readonly measures: readonly Measure[];
+  readonly json?: string;
+}
+
+const ENDING_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/**
+ * `ikebana bench tunnel`. Progress goes to the error output, the report to the output. SIGINT, SIGTERM and SIGHUP break the run off
+ * and leave a report of what was measured; a second one ends at once.
+ */
+export async function runBenchTunnel({
+  flags,
+  terminal,
+  words,
+}: {
+  readonly flags: BenchTunnelFlags;
+  readonly terminal: Terminal;
+  /** The command line, for the record. */
+  readonly words: readonly string[];
+}): Promise<number> {
+  const ikebanaCommand = [process.execPath, resolve(process.argv[1]!)];
+  const contenders = choose(ikebanaCommand, flags.contenders);
+  const controller = new AbortController();
+  let exitCode: number = ExitCode.DONE;
+  const interrupt = (name: NodeJS.Signals): void => {
+    if (controller.signal.aborted) process.exit(exitCode);
+    exitCode = 128 + constants.signals[name];
+    controller.abort();
+  };
+  for (const name of ENDING_SIGNALS) process.on(name, interrupt);
+  const line = new ProgressLine(terminal);
+  try {
+    const record = await runTunnelBench({
+      contenders,
+      measures: flags.measures,
+      rounds: flags.rounds,
+      seconds: flags.seconds,
+      command: ["ikebana", ...words].join(" "),
+      signal: controller.signal,
+      onProgress: (progress) => line.show(progress),
+    });
+    line.clear();
+    if (flags.json !== undefined) writeTunnelRecord(flags.json, record);
+    terminal.out(`${toMarkdown(record)}\n`);
+    return exitCode;
+  } finally {
+    line.clear();
+    for (const name of ENDING_SIGNALS) process.off(name, interrupt);
+  }
+}
+
+function choose(ikebanaCommand: readonly string[], names: readonly string[] | undefined) {
+  try {
+    return chooseContenders(allContenders(ikebanaCommand), names);
+  } catch (error) {
+    if (error instanceof RangeError) throw new PolicyError(error.message);
+    throw error;
+  }
+}
+
+/** One line that is drawn again and again on a terminal; elsewhere a line for each contender of each round. */
+class ProgressLine {
+  readonly #terminal: Terminal;
+  #last = "";
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+  }
+
+  show({ round, rounds, contender, what, share, remainingMs }: Progress): void {
+    const left = remainingMs === undefined ? "" : `, ${formatDuration(remainingMs)} left`;
+    const place = `round ${round} of ${rounds}: ${contender}`;
+    if (this.#terminal.outIsTty) {
+      this.#terminal.error(`\r\x1b[K${Math.round(share * 100)} %  ${place}, ${what}${left}`);
+    } else if (place !== this.#last) {
+      this.#terminal.error(`${place}${left}\n`);
+    }
+    this.#last = place;
+  }
+
+  clear(): void {
+    if (this.#terminal.outIsTty && this.#last !== "") this.#terminal.error("\r\x1b[K");
+    this.#last = "";
+  }
+}
