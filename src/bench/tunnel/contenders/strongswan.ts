@@ -43,9 +43,9 @@ export function strongswan({
       const client = sides[1]!;
       await client.swanctl("--initiate", "--child", "lan", "--timeout", "20");
       const listed = (await client.swanctl("--list-sas")).out;
+      const answer = await client.swanctl("--version", "--daemon");
       return {
-        version:
-          /strongSwan.*?(\d[\w.]*)/.exec((await ground.client.run([swanctl!, "--version"])).out)?.[1] ?? "",
+        version: /strongSwan \d[\w.]*/.exec(answer.out)?.[0] ?? "strongSwan",
         cipher: /ESP:(\S+)/.exec(listed)?.[1]?.replace(/\/NO_EXT_SEQ.*$/, "") ?? "unknown",
         link: LINK,
         daemons: sides.map(({ pid }) => pid),

@@ -21,6 +21,7 @@ export class LoadGenerator {
   readonly #ground: Ground;
   readonly #program: string;
   #server: RunningProgram | undefined;
+  #runs = 0;
 
   /** Throws PlatformError when there is no iperf3. */
   constructor(ground: Ground) {
@@ -63,15 +64,16 @@ export class LoadGenerator {
     return readReport(out);
   }
 
+  /** The server says that it listens before each run; until then it is busy with the one before. */
   async #listen(): Promise<void> {
-    if (this.#server !== undefined && !this.#server.hasEnded) return;
     const { gateway } = this.#ground;
-    const server = gateway.start("iperf3", [
-      ...[this.#program, "-s", "-B", gateway.plan.inner, "-p", String(PORT), "--forceflush"],
-    ]);
-    this.#server = server;
-    await waitUntil("iperf3 listens", () => server.out.includes("Server listening") || server.hasEnded);
+    const words = ["-s", "-B", gateway.plan.inner, "-p", String(PORT), "--forceflush"];
+    this.#server ??= gateway.start("iperf3", [this.#program, ...words]);
+    const server = this.#server;
+    const listenings = (): number => server.out.split("Server listening").length - 1;
+    await waitUntil("iperf3 listens", () => listenings() > this.#runs || server.hasEnded);
     if (server.hasEnded) throw new PlatformError(`iperf3 does not listen: ${server.lastWords}`);
+    this.#runs++;
   }
 }
 
