@@ -11,6 +11,7 @@ import {
   DESCRIPTOR_TRAFFIC_CLASS_OFFSET,
   NO_SLOT,
   POLICY_PROTECT,
+  POLICY_TRAP,
   SA_FLAG_ESN,
   SEND_SLAB_SIZE,
   STATUS_LIMIT_REACHED,
@@ -20,6 +21,7 @@ import {
   STATUS_RUNT,
   STATUS_SEQUENCE_EXHAUSTED,
   STATUS_TOO_LONG,
+  STATUS_TRAPPED,
   WORKER_DESCRIPTORS_OFFSET,
   WORKER_SEND_SLAB_OFFSET,
 } from "./layout";
@@ -70,6 +72,10 @@ function encapsulate(descriptor: Descriptor, snapshot: usize, end: usize): u32 {
 
   const policy = findPolicy(snapshot);
   if (!policy) return STATUS_NO_POLICY;
+  if (policy.action == POLICY_TRAP) {
+    descriptor.sequence = policy.sa;
+    return STATUS_TRAPPED;
+  }
   if (policy.action != POLICY_PROTECT) return STATUS_NO_SA;
   const sa = findOutboundSa(policy.sa, policy.generation);
   if (!sa) return STATUS_NO_SA;

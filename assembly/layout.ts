@@ -10,7 +10,7 @@
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 7;
+export const LAYOUT_VERSION = 8;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -34,7 +34,8 @@ export const SPD_POLICY_COUNT = 2048;
 export const SPD_COUNT_OFFSET = 0;
 export const SPD_POLICIES_OFFSET = 64;
 export const SPD_SNAPSHOT_SIZE = 65600;
-/** Policy: a run of the selector table, an action, and the outbound SA: its slot and the generation it must still have; u32 each. */
+/** Policy: a run of the selector table, an action, and the outbound SA: its slot and the generation it must still have; u32 each.
+ * A trap has its number in the place of the slot. */
 export const POLICY_SELECTOR_FIRST_OFFSET = 0;
 export const POLICY_SELECTOR_COUNT_OFFSET = 4;
 export const POLICY_ACTION_OFFSET = 8;
@@ -43,6 +44,8 @@ export const POLICY_GENERATION_OFFSET = 16;
 export const POLICY_SIZE = 32;
 export const POLICY_DISCARD = 0;
 export const POLICY_PROTECT = 1;
+/** There is no SA yet: the packet calls for one. */
+export const POLICY_TRAP = 2;
 
 // ---- Selectors: shared by the SPD and by the check of what arrives (RFC 4301 section 4.4.1.1) ------------------
 
@@ -300,7 +303,7 @@ export const DESCRIPTOR_RESULT_LENGTH_OFFSET = 12;
 export const DESCRIPTOR_STATUS_OFFSET = 16;
 /** u32, the kernel: slot number of the SA, or NO_SLOT. */
 export const DESCRIPTOR_SA_OFFSET = 20;
-/** u64, the kernel: the sequence number. */
+/** u64, the kernel: the sequence number; with STATUS_TRAPPED the number of the trap. */
 export const DESCRIPTOR_SEQUENCE_OFFSET = 24;
 /** u32, the kernel: address of the packet's AEAD job while the batch runs, 0 is none. */
 export const DESCRIPTOR_JOB_OFFSET = 32;
@@ -359,6 +362,8 @@ export const STATUS_DEVICE_REFUSED = 13;
 export const STATUS_MAILBOX_FULL = 14;
 /** Inbound: marked as congestion on the way, and its sender knows no ECN: only its loss can tell (RFC 6040 section 4.2). */
 export const STATUS_CE_ON_NOT_ECT = 15;
-export const STATUS_COUNT = 16;
+/** Outbound: a policy matches that has no SA yet. The packet waits for one, or is dropped. */
+export const STATUS_TRAPPED = 16;
+export const STATUS_COUNT = 17;
 
 export const MEMORY_SIZE = 234881024;

@@ -18,6 +18,8 @@ const RESET = "\x1b[0m";
 const COLOUR_OF_STATE: Readonly<Record<ConnectionStatus["state"], string>> = {
   established: GREEN,
   connecting: YELLOW,
+  waiting: YELLOW,
+  trap: YELLOW,
   deleting: YELLOW,
   down: RED,
 };
@@ -57,9 +59,13 @@ function headline({ version, uptimeMs, tun, listen }: EngineStatus): string {
 }
 
 function connectionBlock(connection: ConnectionStatus, paint: Paint): string {
-  const { name, state, lastError, ikeSa } = connection;
+  const { name, state, lastError, nextAttemptMs, ikeSa } = connection;
   const age = ikeSa === undefined ? "" : ` for ${formatDuration(ikeSa.establishedMs)} as ${ikeSa.role}`;
-  const title = `${paint(printable(name), BOLD)}  ${paint(state, COLOUR_OF_STATE[state])}${age}`;
+  const next =
+    nextAttemptMs === undefined || ikeSa !== undefined
+      ? ""
+      : `, next attempt in ${formatDuration(nextAttemptMs)}`;
+  const title = `${paint(printable(name), BOLD)}  ${paint(state, COLOUR_OF_STATE[state])}${age}${next}`;
   const rows = [
     ...(lastError === undefined ? [] : [{ label: "error", lines: [paint(printable(lastError), RED)] }]),
     ...(ikeSa === undefined ? [] : ikeSaRows(ikeSa, paint)),

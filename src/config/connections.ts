@@ -112,14 +112,17 @@ function identityOf(address: string | undefined): Identity | undefined {
 }
 
 function checkAddresses(
-  { local, remote, start }: ConnectionEntry,
+  { local, remote, start, liveness }: ConnectionEntry,
   complain: (below: ConfigPath, message: string) => void,
 ): void {
-  if (start === "start" && remote.address === undefined) {
-    complain(
-      ["start"],
-      "we can only start towards a remote.address; write start: respond, or give the address",
-    );
+  if (remote.address === undefined) {
+    const advice = "we can only start towards a remote.address";
+    if (start === "start" || start === "trap") {
+      complain(["start"], `${advice}; write start: respond, or give the address`);
+    }
+    if (liveness?.action === "restart" || liveness?.action === "trap") {
+      complain(["liveness", "action"], `${advice}; write action: clear, or give the address`);
+    }
   }
   if (local.address === undefined || remote.address === undefined) return;
   if (local.address.includes(":") === remote.address.includes(":")) return;

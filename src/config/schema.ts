@@ -76,10 +76,10 @@ const connection = mapping(
     remote,
     ike: v.optional(oneOrMore(text(parseIkeProposal))),
     children: named("child", child),
-    start: v.optional(oneOf(["start", "respond"])),
+    start: v.optional(oneOf(["start", "trap", "respond"])),
     ikeRekey: v.optional(lifetime),
     liveness: v.optional(
-      mapping({ interval: v.optional(lifetime), action: v.optional(oneOf(["restart", "clear"])) }),
+      mapping({ interval: v.optional(lifetime), action: v.optional(oneOf(["restart", "trap", "clear"])) }),
     ),
     childless: v.optional(v.boolean("expected true or false")),
   },

@@ -3,6 +3,7 @@ import type { NegotiatedChildSa } from "../ike/io.ts";
 import type { Path } from "../platform/address.ts";
 import type { Random } from "../platform/random.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
+import { Traps } from "./traps.ts";
 
 /** How often we look whether the peer sends through a new child SA already, and otherwise how much SAs have carried. */
 const PROBE_MS = 100;
@@ -35,7 +36,7 @@ interface Volume {
 
 /**
  * Carries child SAs from the machine to the data plane and keeps the outbound SPD in step: first what is protected, in the
- * order of the configuration, then a discard entry for everything configured, so that traffic without an SA goes nowhere.
+ * order of the configuration, then a discard or trap entry for everything configured, so that traffic without an SA goes nowhere.
  *
  * A rekeyed child has two SAs for a while. Both open what arrives; what goes out takes the new one when the machine says so,
  * when the old one is gone, or when the peer has sent through the new one (RFC 7296 section 2.8).
@@ -48,7 +49,9 @@ export class ChildSas {
   readonly #removals = new Set<Promise<void>>();
   readonly #random: Random;
   readonly #onUsedUp: (inboundSpi: number, limit: "soft" | "hard") => void;
+  readonly #traps = new Traps();
   #connections: readonly ConnectionPolicy[] = [];
+  #trapped: ReadonlySet<string> = new Set();
   #highestRank = 0;
   #watch: NodeJS.Timeout | undefined;
 
@@ -63,9 +66,16 @@ export class ChildSas {
     this.#onUsedUp = facts.onUsedUp;
   }
 
-  protect(connections: readonly ConnectionPolicy[]): void {
+  /** `trapped`: connections that come up by the first packet that wants them. */
+  protect(connections: readonly ConnectionPolicy[], trapped: ReadonlySet<string> = new Set()): void {
     this.#connections = connections;
+    this.#trapped = trapped;
     this.#publish();
+  }
+
+  /** Which child a trap is for. */
+  childOf(trap: number): { readonly connection: string; readonly child: string } | undefined {
+    return this.#traps.childOf(trap);
   }
 
   install(childSa: NegotiatedChildSa): void {
@@ -175,9 +185,15 @@ export class ChildSas {
         for (const [inboundSpi] of installed) policies.push({ action: "protect", inboundSpi });
       }
     }
-    for (const { children } of this.#connections) {
-      for (const { local, remote } of children)
-        policies.push({ action: "discard", selectors: { local, remote } });
+    for (const { name: connection, children } of this.#connections) {
+      for (const { name: child, local, remote } of children) {
+        const selectors = { local, remote };
+        policies.push(
+          this.#trapped.has(connection)
+            ? { action: "trap", trap: this.#traps.numberOf({ connection, child }), selectors }
+            : { action: "discard", selectors },
+        );
+      }
     }
     this.#dataPlane.setPolicies(policies);
   }

@@ -8,11 +8,15 @@ export class ConnectionState {
   policy: ConnectionPolicy;
   /** We initiate, and again when the SA is lost. */
   isWanted: boolean;
+  /** The first packet that wants it brings it up. */
+  isTrapped: boolean;
   /** It was taken down by command: neither side brings it up before somebody says so. */
   isHeld = false;
   lastError: string | undefined;
   readonly #backoff = new Backoff();
   #retryTimer: NodeJS.Timeout | undefined;
+  #nextAttemptAt: number | undefined;
+  #isRefused = false;
   #upWaiters: ((outcome: Outcome) => void)[] = [];
   #downWaiters: (() => void)[] = [];
   #livenessWaiters: ((outcome: LivenessOutcome) => void)[] = [];
@@ -21,6 +25,24 @@ export class ConnectionState {
   constructor(policy: ConnectionPolicy) {
     this.policy = policy;
     this.isWanted = policy.start === "start";
+    this.isTrapped = policy.start === "trap";
+  }
+
+  /** As the configuration has it, whatever has happened since. */
+  begin(): void {
+    this.isWanted = this.policy.start === "start";
+    this.isTrapped = this.policy.start === "trap";
+  }
+
+  /** Somebody wants it up. */
+  want(): void {
+    this.isTrapped = this.policy.start === "trap";
+    this.isWanted = !this.isTrapped;
+  }
+
+  /** How long until the next attempt; undefined when none is put off. */
+  nextAttemptMs(now: number): number | undefined {
+    return this.#nextAttemptAt === undefined ? undefined : Math.max(0, this.#nextAttemptAt - now);
   }
 
   /** Settles when a child SA stands or the attempt has failed. */
@@ -49,11 +71,13 @@ export class ConnectionState {
       case "child-sa-established":
         this.lastError = undefined;
         this.#backoff.succeed();
+        this.#nextAttemptAt = undefined;
         this.#settleUp({ kind: "done", message: event.message });
         break;
       case "child-sa-failed":
       case "ike-sa-failed":
         this.lastError = event.message;
+        this.#isRefused = event.facts.reason !== "timeout";
         this.#settleUp(failureOf(event));
         break;
       case "ike-sa-rekeyed":
@@ -81,13 +105,24 @@ export class ConnectionState {
     this.#settleUp({ kind: "failed", reason: "other", message: `${this.policy.name} was taken down` });
   }
 
-  retryLater(fraction: number, retry: () => void): void {
+  /** Puts the next attempt off, longer each time. `retry` is called then; without it, a packet may bring the attempt from then on. */
+  retryLater(facts: { readonly fraction: number; readonly now: number; readonly retry?: () => void }): void {
+    const { fraction, now, retry } = facts;
     clearTimeout(this.#retryTimer);
-    this.#retryTimer = setTimeout(retry, this.#backoff.nextDelayMs(fraction));
+    const delayMs = this.#backoff.nextDelayMs(fraction, this.#isRefused);
+    this.#nextAttemptAt = now + delayMs;
+    if (retry !== undefined) this.#retryTimer = setTimeout(retry, delayMs);
+  }
+
+  /** Looks whether the attempt that begins now came to an end that nobody told of. */
+  watchAttempt(retry: () => void): void {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(retry, ATTEMPT_MS);
   }
 
   cancelRetry(): void {
     clearTimeout(this.#retryTimer);
+    this.#nextAttemptAt = undefined;
   }
 
   /** The connection is leaving: nobody waits in vain. */
@@ -102,7 +137,9 @@ export class ConnectionState {
   /** A peer that was there gives no sign of life any more. */
   #actOnSilence(): void {
     const { action } = this.policy.liveness ?? {};
-    if (action !== undefined) this.isWanted = action === "restart";
+    if (action === undefined) return;
+    this.isWanted = action === "restart";
+    this.isTrapped = action === "trap";
   }
 
   #countRekeyed({ name, message }: IkeEvent): void {
@@ -124,6 +161,9 @@ export class ConnectionState {
     for (const resolve of this.#livenessWaiters.splice(0)) resolve(outcome);
   }
 }
+
+/** Longer than an attempt takes that nobody answers. */
+const ATTEMPT_MS = 120_000;
 
 interface RekeyWaiter {
   readonly name: IkeEvent["name"];

@@ -1,9 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import { PolicyError } from "../errors/index.ts";
+import type { TrapCall } from "../esp/index.ts";
 import { IkeEndpoint } from "../ike/endpoint.ts";
 import type { IkeEvent, NegotiatedChildSa } from "../ike/io.ts";
 import type { Path } from "../platform/address.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
+import { selectorsOfPacket } from "../policy/packet-selectors.ts";
+import { formatTrafficSelector } from "../policy/traffic-selectors.ts";
 import { encodeNonEspMarker } from "../wire/udp-encapsulation.ts";
 import { ChildSas } from "./child-sas.ts";
 import { ConnectionState } from "./connection-state.ts";
@@ -41,6 +44,8 @@ export class Engine implements EngineControl {
   readonly #connections = new Map<string, ConnectionState>();
   /** Those that somebody waits to see down. */
   readonly #leaving = new Set<ConnectionState>();
+  /** Those that come up by the first packet that wants them. */
+  #trapped: ReadonlySet<string> = new Set();
   readonly #startedAt: number;
   #config: EngineConfig;
   #isStopping = false;
@@ -62,6 +67,9 @@ export class Engine implements EngineControl {
       },
       onRefusal: (what) => {
         if (engine !== undefined) engine.#reportRefusal(what);
+      },
+      onTrap: (call) => {
+        if (engine !== undefined) engine.#answerTrap(call);
       },
     });
     engine = new Engine({ config, host, open, onEvent });
@@ -122,7 +130,7 @@ export class Engine implements EngineControl {
   async up(name: string): Promise<Outcome> {
     const connection = this.#connections.get(name);
     if (connection === undefined) return this.#unknown(name);
-    connection.isWanted = true;
+    connection.want();
     this.#release([connection]);
     if (this.#isUp(connection)) return { kind: "done", message: `${name} is established` };
     if (connection.policy.remote.address === undefined) {
@@ -205,11 +213,12 @@ export class Engine implements EngineControl {
     const held = [...this.#connections.values()].filter(({ isHeld }) => isHeld);
     this.#release(held);
     this.#routes.replace(config.connections);
-    this.#childSas.protect(config.connections);
+    this.#childSas.protect(config.connections, this.#trapped);
     for (const policy of config.connections) {
       if (!this.#connections.has(policy.name)) this.#adopt(policy);
     }
     for (const connection of held) this.#start(connection);
+    this.#setTraps();
     const total = config.connections.length;
     return {
       kind: "done",
@@ -244,6 +253,7 @@ export class Engine implements EngineControl {
     this.#childSas.protect(this.#config.connections);
     this.#routes.replace(this.#config.connections);
     for (const policy of this.#config.connections) this.#adopt(policy);
+    this.#setTraps();
   }
 
   #adopt(policy: ConnectionPolicy): void {
@@ -253,7 +263,7 @@ export class Engine implements EngineControl {
   }
 
   #start(connection: ConnectionState): void {
-    connection.isWanted = connection.policy.start === "start";
+    connection.begin();
     if (connection.isWanted) this.#initiate(connection);
   }
 
@@ -261,6 +271,30 @@ export class Engine implements EngineControl {
   #admit(): void {
     const isHeld = ({ name }: ConnectionPolicy): boolean => this.#connections.get(name)?.isHeld === true;
     this.#endpoint.replaceConnections(this.#config.connections.filter((policy) => !isHeld(policy)));
+    this.#setTraps();
+  }
+
+  /** Packets of a connection that was taken down wake nobody. */
+  #setTraps(): void {
+    const armed = [...this.#connections.values()].filter(({ isTrapped, isHeld }) => isTrapped && !isHeld);
+    const trapped = new Set(armed.map(({ policy }) => policy.name));
+    if (trapped.size === this.#trapped.size && [...trapped].every((name) => this.#trapped.has(name))) return;
+    this.#trapped = trapped;
+    this.#childSas.protect(this.#config.connections, trapped);
+  }
+
+  /** A packet wants an SA. While a failed attempt is not long past, it wants in vain. */
+  #answerTrap({ trap, packet }: TrapCall): void {
+    const found = this.#childSas.childOf(trap);
+    if (found === undefined || !this.#trapped.has(found.connection)) return;
+    const connection = this.#connections.get(found.connection)!;
+    const waitMs = connection.nextAttemptMs(this.#host.clock.now()) ?? 0;
+    if (waitMs > 0 || this.#isUp(connection)) return;
+    const selectors = selectorsOfPacket(packet);
+    if (!this.#hasIkeSa(found.connection)) this.#reportTrap({ ...found, selectors });
+    connection.cancelRetry();
+    const trigger = selectors && { child: found.child, ...selectors };
+    this.#driver.feed({ kind: "initiate", connection: found.connection, trigger });
   }
 
   #release(connections: readonly ConnectionState[]): void {
@@ -268,9 +302,25 @@ export class Engine implements EngineControl {
     this.#admit();
   }
 
+  #reportTrap(facts: {
+    readonly connection: string;
+    readonly child: string;
+    readonly selectors: ReturnType<typeof selectorsOfPacket>;
+  }): void {
+    const { connection, child, selectors } = facts;
+    const packet =
+      selectors === undefined
+        ? "a packet"
+        : `a packet from ${formatTrafficSelector(selectors.local)} to ${formatTrafficSelector(selectors.remote)}`;
+    const message = `${packet} wants ${connection}`;
+    this.#onEvent({ name: "trap-sprung", level: "info", connection, message, facts: { child } });
+  }
+
   #initiate(connection: ConnectionState): void {
     connection.cancelRetry();
     this.#driver.feed({ kind: "initiate", connection: connection.policy.name });
+    if (connection.isWanted && !this.#isUp(connection))
+      connection.watchAttempt(() => this.#retry(connection));
   }
 
   async #takeDown(connection: ConnectionState): Promise<void> {
@@ -371,11 +421,12 @@ export class Engine implements EngineControl {
     const connection = event.connection === undefined ? undefined : this.#connections.get(event.connection);
     if (connection === undefined) return;
     connection.observe(event);
-    if (!ENDS.includes(event.name) || this.#isUp(connection)) return;
-    if (connection.isWanted && connection.policy.remote.address !== undefined) {
-      const fraction = this.#host.random.bytes(1)[0]! / 256;
-      connection.retryLater(fraction, () => this.#retry(connection));
-    }
+    if (event.name === "ike-sa-deleted") this.#setTraps();
+    if (!ENDS.includes(event.name) || this.#isUp(connection) || connection.isHeld) return;
+    if (connection.policy.remote.address === undefined) return;
+    const moment = { fraction: this.#host.random.bytes(1)[0]! / 256, now: this.#host.clock.now() };
+    if (connection.isWanted) connection.retryLater({ ...moment, retry: () => this.#retry(connection) });
+    else if (connection.isTrapped) connection.retryLater(moment);
   }
 
   /** The peer, or another of our SAs, may have brought the connection up meanwhile. */

@@ -1,5 +1,5 @@
 import type { CryptoProvider } from "../crypto/jobs.ts";
-import type { DataPlane, IkeDatagram } from "../esp/index.ts";
+import type { DataPlane, IkeDatagram, TrapCall } from "../esp/index.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Network } from "../platform/network/network.ts";
 import type { Random } from "../platform/random.ts";
@@ -24,6 +24,8 @@ export interface IkeListener {
   onFailure(error: Error): void;
   /** The kernel does not do an offload after all, as a sentence says. Packets go the plain way. */
   onRefusal(what: string): void;
+  /** A packet wants an SA that is not there. */
+  onTrap(call: TrapCall): void;
 }
 
 /** Devices, sockets and the data plane between them. */

@@ -55,6 +55,7 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
       onIkeDatagram: listener.onIkeDatagram,
       onFailure: listener.onFailure,
       onRefusal: listener.onRefusal,
+      onTrap: listener.onTrap,
     });
     return {
       dataPlane,

@@ -39,6 +39,7 @@ export function createMemoryHost(host: WireHost): MemoryMachine {
       sockets,
       onIkeDatagram: listener.onIkeDatagram,
       onRefusal: listener.onRefusal,
+      onTrap: listener.onTrap,
     });
     return Promise.resolve({
       dataPlane,

@@ -49,18 +49,29 @@ function describeConnection(connection: ConnectionState, facts: EngineFacts): Co
     (ikeSa) => ikeSa.connection === name && ikeSa.state !== "closed",
   );
   const ikeSa = ikeSas.find(({ state }) => state === "established") ?? ikeSas[0];
+  const attemptMs = connection.nextAttemptMs(facts.now);
+  const nextAttemptMs = attemptMs === undefined ? undefined : Math.round(attemptMs);
   return {
     name,
-    state: stateOf(ikeSa),
+    state: ikeSa === undefined ? restOf(connection, nextAttemptMs) : stateOf(ikeSa),
+    nextAttemptMs,
     lastError: connection.lastError,
     ikeSa: ikeSa?.establishedAt === undefined ? undefined : describeIkeSa(ikeSa, ikeSa.establishedAt, facts),
   };
 }
 
-function stateOf(ikeSa: IkeSaView | undefined): ConnectionStatus["state"] {
-  switch (ikeSa?.state) {
-    case undefined:
-      return "down";
+/** Of a connection without an IKE SA. */
+function restOf(
+  { isWanted, isTrapped, isHeld }: ConnectionState,
+  nextAttemptMs: number | undefined,
+): ConnectionStatus["state"] {
+  if (isHeld) return "down";
+  if (isTrapped) return "trap";
+  return isWanted && nextAttemptMs !== undefined ? "waiting" : "down";
+}
+
+function stateOf(ikeSa: IkeSaView): ConnectionStatus["state"] {
+  switch (ikeSa.state) {
     case "established":
       return "established";
     case "deleting":

@@ -12,7 +12,10 @@ export interface EngineStatus {
 
 export interface ConnectionStatus {
   readonly name: string;
-  readonly state: "down" | "connecting" | "established" | "deleting";
+  /** "waiting": the next attempt comes in `nextAttemptMs`. "trap": it comes with the first packet that wants the connection. */
+  readonly state: "down" | "waiting" | "trap" | "connecting" | "established" | "deleting";
+  /** How long an attempt that failed keeps us from the next one; undefined when it does not. */
+  readonly nextAttemptMs: number | undefined;
   /** Why the last attempt failed, as a sentence; undefined when there was none or it succeeded. */
   readonly lastError: string | undefined;
   readonly ikeSa: IkeSaStatus | undefined;

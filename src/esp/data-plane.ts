@@ -35,6 +35,7 @@ import { SelectorTable } from "./selector-table.ts";
 import { type DataPolicy, Spd } from "./spd.ts";
 import { type Drops, dropsAt } from "./status.ts";
 import { readTallies, type TrafficTallies } from "./tally.ts";
+import type { TrapCall } from "./trapped-packets.ts";
 import { WorkerThread } from "./worker-thread.ts";
 
 export type { IkeDatagram } from "./mailbox.ts";
@@ -43,6 +44,7 @@ export type { SaTraffic } from "./sa-slot.ts";
 export type { ChildSaTraffic } from "./sad.ts";
 export type { DataPolicy } from "./spd.ts";
 export type { TallyView, TrafficTallies } from "./tally.ts";
+export type { TrapCall } from "./trapped-packets.ts";
 
 /** A child SA as the engine installs it. What the IKE machine negotiated fits as it is; the settings beside it are optional. */
 export interface ChildSaInstallation {
@@ -111,6 +113,11 @@ interface CommonFacts {
   readonly onIkeDatagram: (datagram: IkeDatagram) => void;
   /** Told, in a sentence, when the kernel does not do an offload that it promised; packets go the plain way from then on. */
   readonly onRefusal?: (what: string) => void;
+  /**
+   * Called when a packet meets a policy that traps, at most once a second for each and never from within another call into the
+   * data plane. A few packets wait for the SA, up to three seconds.
+   */
+  readonly onTrap?: (call: TrapCall) => void;
 }
 
 /** What runs the pump. */
@@ -144,6 +151,7 @@ export async function startDataPlane(
     facts: { memory, worker: WORKER, tun, sockets },
     onMail: () => mail.ring(),
     onRefusal: facts.onRefusal ?? (() => {}),
+    onTrap: facts.onTrap ?? (() => {}),
     onFailure: (error) => {
       quiescence.stop();
       onFailure(error);
@@ -183,6 +191,7 @@ export function startMemoryDataPlane(
     sockets,
     clock: createMonotonicClock(),
     onRefusal: facts.onRefusal ?? (() => {}),
+    onTrap: (call) => queueMicrotask(() => facts.onTrap?.(call)),
     ring: () => {}, // the rounds are followed by a look into the mailbox anyway
   });
   const poller = new MemoryPoller([tun, ...sockets.map(({ socket }) => socket)]);
@@ -268,7 +277,11 @@ function createDataPlane({
     },
     moveChildSa: ({ inboundSpi, path }) => sad.move(inboundSpi, recordOf(path)),
     removeChildSa: (inboundSpi) => sad.remove(inboundSpi),
-    setPolicies: (policies) => spd.replace(policies),
+    setPolicies: (policies) => {
+      spd.replace(policies);
+      // A packet may wait for just these.
+      driver.wake();
+    },
     traffic: (inboundSpi) => sad.traffic(inboundSpi),
     get drops() {
       return dropsAt(words, WORKER_BASE + WORKER * WORKER_SIZE + WORKER_COUNTERS_OFFSET);

@@ -1,9 +1,12 @@
 // Outbound, all in one data worker:
-//   1 read a TUN burst                                    this file, into the TUN slab: packets and super-packets
+//   1 read a TUN burst                                    this file, into the TUN slab: packets and super-packets; before them,
+//                                                         when the policies have changed, what waited for an SA (trapped-packets.ts)
 //   2 match the SPD  3 cut super-packets  4 number  5 seal    the kernel, into the send slab
 //   6 put datagrams of equal length and traffic class on one SA's path together  7 one transmit for each socket
 
 import {
+  CONTROL_BASE,
+  CONTROL_SPD_OFFSET,
   DESCRIPTOR_HEADER_OFFSET,
   DESCRIPTOR_LENGTH_OFFSET,
   DESCRIPTOR_RESULT_LENGTH_OFFSET,
@@ -13,6 +16,7 @@ import {
   DESCRIPTOR_SEGMENT_LENGTH_OFFSET,
   DESCRIPTOR_SIZE,
   DESCRIPTOR_SOURCE_OFFSET,
+  DESCRIPTOR_STATUS_OFFSET,
   DESCRIPTOR_TRAFFIC_CLASS_OFFSET,
   NO_SLOT,
   PATH_CONTROL_LENGTH_OFFSET,
@@ -26,6 +30,7 @@ import {
   SA_PATHS_OFFSET,
   SA_SLOT_SIZE,
   STATUS_DEVICE_REFUSED,
+  STATUS_TRAPPED,
   TALLY_TUN_READ,
   TALLY_UDP_TRANSMIT,
   TRAILER_ROOM,
@@ -36,6 +41,7 @@ import {
   WORKER_SIZE,
   WORKER_TUN_SLAB_OFFSET,
 } from "../../assembly/layout.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Tun } from "../platform/tun/tun.ts";
 import {
   MAXIMUM_DATAGRAM_LENGTH,
@@ -45,7 +51,8 @@ import {
 } from "../platform/udp/udp-socket.ts";
 import type { Kernel } from "./kernel.ts";
 import { Tally } from "./tally.ts";
-import { incrementU64 } from "./words.ts";
+import { type TrapCall, TrappedPackets } from "./trapped-packets.ts";
+import { decrementU64, incrementU64 } from "./words.ts";
 
 /** Packets of one burst: enough that a system call each for receiving and transmitting weighs little. */
 const BURST_COUNT = 64;
@@ -63,6 +70,10 @@ export class Outbound {
   readonly #region: number;
   readonly #readTally: Tally;
   readonly #transmitTally: Tally;
+  readonly #clock: Clock;
+  readonly #trapped: TrappedPackets;
+  /** The SPD snapshot that the last batch saw, or the one before it. */
+  #snapshot = 0;
   /** What is being put together; used for every message: nothing here is made per packet. */
   readonly #message: QueuedMessage = {
     address: 0,
@@ -74,6 +85,8 @@ export class Outbound {
     controlLength: 0,
     trafficClass: 0,
   };
+  /** Packets of the burst so far. */
+  #burst = 0;
   /** Datagrams in it, and how many there may be. */
   #count = 0;
   #limit = 0;
@@ -90,6 +103,9 @@ export class Outbound {
     readonly worker: number;
     readonly tun: Tun;
     readonly sockets: readonly UdpSocket[];
+    readonly clock: Clock;
+    /** Told of packets that call for an SA, at most once a second for each policy. */
+    readonly onTrap: (call: TrapCall) => void;
   }) {
     this.#words = new Uint32Array(facts.memory.buffer);
     this.#kernel = facts.kernel;
@@ -99,6 +115,8 @@ export class Outbound {
     this.#region = WORKER_BASE + facts.worker * WORKER_SIZE;
     this.#readTally = new Tally(facts.memory, facts.worker, TALLY_TUN_READ);
     this.#transmitTally = new Tally(facts.memory, facts.worker, TALLY_UDP_TRANSMIT);
+    this.#clock = facts.clock;
+    this.#trapped = new TrappedPackets({ ...facts, headerLength: this.#headerLength });
     this.#queued = facts.sockets.map(() => 0);
     this.#queuedOctets = facts.sockets.map(() => 0);
   }
@@ -109,6 +127,7 @@ export class Outbound {
     if (count === 0) return 0;
     this.#kernel.espEncapsulateBatch(0, count);
     for (let index = 0; index < count; index++) this.#addResult(index);
+    this.#trapped.endBatch();
     this.#finishMessage();
     for (let socket = 0; socket < this.#sockets.length; socket++) this.#transmit(socket);
     return count;
@@ -118,17 +137,35 @@ export class Outbound {
     const start = this.#region + WORKER_TUN_SLAB_OFFSET;
     const room = PACKET_LIMIT + this.#headerLength;
     const end = Math.min(start + BURST_OCTETS, start + TUN_SLAB_SIZE - room - TRAILER_ROOM);
-    let count = 0;
-    for (let at = start; count < BURST_COUNT && at < end; count++) {
+    this.#burst = 0;
+    let at = this.#takeTrapped(start);
+    while (this.#burst < BURST_COUNT && at < end) {
       const length = this.#tun.read(at, room);
       if (length <= this.#headerLength) break;
-      const descriptor = this.#descriptor(count);
-      this.#words[descriptor + DESCRIPTOR_SOURCE_OFFSET / 4] = at + this.#headerLength;
-      this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4] = length - this.#headerLength;
-      this.#words[descriptor + DESCRIPTOR_HEADER_OFFSET / 4] = this.#headerLength === 0 ? 0 : at;
-      at += (length + TRAILER_ROOM + 15) & ~15;
+      at = this.#describe(at, length);
     }
-    return count;
+    return this.#burst;
+  }
+
+  /** What waited for an SA tries again when the policies are others than before. Returns where the slab is free. */
+  #takeTrapped(start: number): number {
+    const snapshot = Atomics.load(this.#words, (CONTROL_BASE + CONTROL_SPD_OFFSET) >>> 2);
+    const isOld = snapshot === this.#snapshot;
+    this.#snapshot = snapshot;
+    if (isOld || this.#trapped.count === 0) return start;
+    return this.#trapped.takeOut(start, this.#clock.now(), (at, length) => {
+      decrementU64(this.#words, this.#region + WORKER_COUNTERS_OFFSET + 8 * STATUS_TRAPPED);
+      return this.#describe(at, length);
+    });
+  }
+
+  /** Makes `length` octets at `at`, header of the device included, the next packet of the burst. Returns where the one behind it may lie. */
+  #describe(at: number, length: number): number {
+    const descriptor = this.#descriptor(this.#burst++);
+    this.#words[descriptor + DESCRIPTOR_SOURCE_OFFSET / 4] = at + this.#headerLength;
+    this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4] = length - this.#headerLength;
+    this.#words[descriptor + DESCRIPTOR_HEADER_OFFSET / 4] = this.#headerLength === 0 ? 0 : at;
+    return at + ((length + TRAILER_ROOM + 15) & ~15);
   }
 
   /** Adds the datagrams of a packet, which lie behind those of the packet before it, to the message, as far as they fit in. */
@@ -141,6 +178,10 @@ export class Outbound {
     let count = this.#words[descriptor + DESCRIPTOR_SEGMENT_COUNT_OFFSET / 4]!;
     const trafficClass = this.#words[descriptor + DESCRIPTOR_TRAFFIC_CLASS_OFFSET / 4]!;
     this.#readTally.add(Math.max(count, 1), this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4]!);
+    if (this.#words[descriptor + DESCRIPTOR_STATUS_OFFSET / 4] === STATUS_TRAPPED) {
+      this.#trapped.meet(descriptor, index, this.#clock.now());
+      return;
+    }
     const message = this.#message;
     while (count > 0) {
       const isEqual = segmentLength === message.segmentLength;

@@ -13,6 +13,7 @@ import { Inbound } from "./inbound.ts";
 import type { Kernel } from "./kernel.ts";
 import { MailboxWriter } from "./mailbox.ts";
 import { Outbound } from "./outbound.ts";
+import type { TrapCall } from "./trapped-packets.ts";
 
 /** A socket of the pump. */
 export interface PumpSocket<Socket> {
@@ -38,7 +39,10 @@ export class DataPump {
   readonly #inbound: Inbound;
   #wipesAsked = 0;
 
-  /** `ring` calls the host to its mailbox; `onRefusal` tells it, in a sentence, what the kernel does not do after all. */
+  /**
+   * `ring` calls the host to its mailbox; `onRefusal` tells it, in a sentence, what the kernel does not do after all; `onTrap`
+   * which policy calls for an SA.
+   */
   constructor(facts: {
     readonly memory: WebAssembly.Memory;
     readonly kernel: Kernel;
@@ -48,6 +52,7 @@ export class DataPump {
     readonly clock: Clock;
     readonly ring: () => void;
     readonly onRefusal: (what: string) => void;
+    readonly onTrap: (call: TrapCall) => void;
   }) {
     this.#words = new Int32Array(facts.memory.buffer);
     this.#view = new DataView(facts.memory.buffer);

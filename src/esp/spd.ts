@@ -10,6 +10,7 @@ import {
   POLICY_SELECTOR_COUNT_OFFSET,
   POLICY_SELECTOR_FIRST_OFFSET,
   POLICY_SIZE,
+  POLICY_TRAP,
   SPD_BASE,
   SPD_COUNT_OFFSET,
   SPD_POLICIES_OFFSET,
@@ -26,7 +27,9 @@ export type DataPolicy =
   /** Packets within the selectors of an installed child SA go through it. */
   | { readonly action: "protect"; readonly inboundSpi: number }
   /** Packets within these selectors have no SA: they are dropped, and counted as `noSa`. */
-  | { readonly action: "discard"; readonly selectors: SelectorSet };
+  | { readonly action: "discard"; readonly selectors: SelectorSet }
+  /** Packets within these selectors call for an SA: `onTrap` is told the number, and a few of them wait for it. */
+  | { readonly action: "trap"; readonly trap: number; readonly selectors: SelectorSet };
 
 interface PolicyRow {
   readonly selectors: SelectorRun;
@@ -86,6 +89,9 @@ export class Spd {
         if (policy.action === "discard") {
           const selectors = this.#selectors.allocate(policy.selectors);
           rows.push({ selectors, action: POLICY_DISCARD, slot: NO_SLOT, generation: 0 });
+        } else if (policy.action === "trap") {
+          const selectors = this.#selectors.allocate(policy.selectors);
+          rows.push({ selectors, action: POLICY_TRAP, slot: policy.trap, generation: 0 });
         } else {
           const outbound = this.#sad.outboundOf(policy.inboundSpi);
           if (outbound === undefined) continue;

@@ -19,6 +19,7 @@ const STATUS_NAMES = [
   "deviceRefused",
   "mailboxFull",
   "ceOnNotEct",
+  "trapped",
 ] as const;
 
 export type StatusName = (typeof STATUS_NAMES)[number];

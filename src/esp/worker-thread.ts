@@ -3,6 +3,7 @@ import { PlatformError } from "../errors/index.ts";
 import { LinuxWakeUp } from "../platform/poller/linux-wake-up.ts";
 import type { WakeUp } from "../platform/poller/poller.ts";
 import type { SystemCalls } from "../platform/system-calls/system-calls.ts";
+import type { TrapCall } from "./trapped-packets.ts";
 import type { WorkerFacts, WorkerMessage } from "./worker.ts";
 
 /** A worker that was told to stop leaves poll() at once; one that does not answer is ended. */
@@ -22,6 +23,7 @@ export class WorkerThread {
     readonly facts: Omit<WorkerFacts, "wakeUp">;
     readonly onMail: () => void;
     readonly onRefusal: (what: string) => void;
+    readonly onTrap: (call: TrapCall) => void;
     /** Called once, when the thread ends without having been told to. */
     readonly onFailure: (error: Error) => void;
   }): Promise<WorkerThread> {
@@ -35,11 +37,13 @@ export class WorkerThread {
       worker.on("message", (message: WorkerMessage) => {
         if (message === "mail") {
           start.onMail();
-        } else if (message !== "ready") {
-          start.onRefusal(message.refusal);
-        } else {
+        } else if (message === "ready") {
           isReady = true;
           resolve(thread);
+        } else if ("refusal" in message) {
+          start.onRefusal(message.refusal);
+        } else {
+          start.onTrap(message.trapCall);
         }
       });
       worker.on("error", (error) => {

@@ -9,6 +9,7 @@ import { LinuxTun, type OpenTun } from "../platform/tun/linux-tun.ts";
 import { LinuxUdpSocket, type OpenUdpSocket } from "../platform/udp/linux-udp-socket.ts";
 import { loadKernel } from "./kernel.ts";
 import { DataPump, type PumpSocket } from "./pump.ts";
+import type { TrapCall } from "./trapped-packets.ts";
 
 /** What the thread is given. */
 export interface WorkerFacts {
@@ -20,8 +21,8 @@ export interface WorkerFacts {
   readonly wakeUp: number;
 }
 
-/** What it says: that it runs, that there is mail, and what the kernel does not do after all, as a sentence. */
-export type WorkerMessage = "ready" | "mail" | { readonly refusal: string };
+/** What it says: that it runs, that there is mail, what the kernel does not do after all, as a sentence, and which policy calls for an SA. */
+export type WorkerMessage = "ready" | "mail" | { readonly refusal: string } | { readonly trapCall: TrapCall };
 
 /** The poller looks around once a second anyway. */
 const SLEEP_MS = 1000;
@@ -42,6 +43,7 @@ function run({ memory, worker, tun, sockets, wakeUp }: WorkerFacts): void {
     clock: createMonotonicClock(),
     ring: () => say("mail"),
     onRefusal,
+    onTrap: (trapCall) => say({ trapCall }),
   });
   const poller = new LinuxPoller(systemCalls, {
     worker,

@@ -2,7 +2,7 @@ import { deriveChildKeys } from "../crypto/keymat.ts";
 import { keyLengths } from "../crypto/suites.ts";
 import { EsnTransform, NotifyType, ProtocolId, TransformType } from "../iana/ikev2-parameters.ts";
 import type { ChildPolicy, ConnectionPolicy } from "../policy/connection.ts";
-import { isSubset, narrow } from "../policy/narrow.ts";
+import { isSubset, MAXIMUM_SELECTORS, narrow } from "../policy/narrow.ts";
 import { checkChosen, selectProposal } from "../policy/select-proposal.ts";
 import { formatTrafficSelectors } from "../policy/traffic-selectors.ts";
 import { findTransform, numberProposals, withoutKeyExchange } from "../policy/transforms.ts";
@@ -13,6 +13,7 @@ import { askToDelete } from "./child-sa-deletion.ts";
 import { childSaEstablished, childSaFailed, childSaRekeyed, formatProposals } from "./events.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import type { Keyed, KeyPair } from "./ike-sa-state.ts";
+import type { Trigger } from "./io.ts";
 import { scheduleChild } from "./lifetimes.ts";
 import { decodeSpi, encodeSpi, find, findError, notify, notifyName } from "./payloads.ts";
 import { suiteOf } from "./proposals.ts";
@@ -66,6 +67,7 @@ export interface ChildOffer {
   readonly policy: ChildPolicy;
   readonly inboundSpi: number;
   readonly proposals: readonly Proposal[];
+  readonly trigger: Trigger | undefined;
 }
 
 /** The secrets and nonces that a child SA is keyed from (RFC 7296 section 2.17). */
@@ -107,16 +109,30 @@ export function offerChild(
   const inboundSpi = ikeSa.machine.allocateSpi();
   if (inboundSpi === undefined) return undefined;
   const offered = hasKeyExchange ? policy.espProposals : withoutKeyExchange(policy.espProposals);
-  return { policy, inboundSpi, proposals: numberProposals(offered, encodeSpi(inboundSpi)) };
+  const { trigger } = ikeSa;
+  const isCalled = trigger?.child === policy.name;
+  if (isCalled) ikeSa.trigger = undefined;
+  const proposals = numberProposals(offered, encodeSpi(inboundSpi));
+  return { policy, inboundSpi, proposals, trigger: isCalled ? trigger : undefined };
 }
 
 /** SAi2, TSi, TSr. Tunnel mode goes without saying; so does that we take TFC padding. */
-export function buildChildOffer({ policy, proposals }: ChildOffer): readonly Payload[] {
+export function buildChildOffer({ policy, proposals, trigger }: ChildOffer): readonly Payload[] {
+  const local = led(trigger?.local, policy.local);
+  const remote = led(trigger?.remote, policy.remote);
   return [
     { kind: "security-association", critical: false, proposals },
-    { kind: "traffic-selectors-initiator", critical: false, selectors: policy.local },
-    { kind: "traffic-selectors-responder", critical: false, selectors: policy.remote },
+    { kind: "traffic-selectors-initiator", critical: false, selectors: local },
+    { kind: "traffic-selectors-responder", critical: false, selectors: remote },
   ];
+}
+
+/** RFC 7296 section 2.9: in front stands the packet that calls for the SA, so that a responder that must narrow keeps what is needed. */
+function led(
+  packet: TrafficSelector | undefined,
+  selectors: readonly TrafficSelector[],
+): readonly TrafficSelector[] {
+  return packet === undefined || selectors.length >= MAXIMUM_SELECTORS ? selectors : [packet, ...selectors];
 }
 
 /** Installs what the responder chose in IKE_AUTH, or says why not. A child SA that is not what we offered is deleted at the responder too. */
@@ -327,10 +343,13 @@ export function chooseChild(
     return { child, notifyType: NotifyType.TS_UNACCEPTABLE, message, offered, allowed };
   }
 
-  // A child whose policy covers all that is offered comes before one that only overlaps with it.
-  const covers = ({ policy }: (typeof matches)[number]): boolean =>
-    isSubset(tsr.selectors, policy.local) && isSubset(tsi.selectors, policy.remote);
-  const ordered = [...matches.filter(covers), ...matches.filter((match) => !covers(match))];
+  // A child whose policy covers all that is offered comes before one that only overlaps with it, and of these the one that
+  // takes the packet which may stand in front (RFC 7296 section 2.9).
+  const covers = ({ policy }: (typeof matches)[number], count?: number): boolean =>
+    isSubset(tsr.selectors.slice(0, count), policy.local) &&
+    isSubset(tsi.selectors.slice(0, count), policy.remote);
+  const rank = (match: (typeof matches)[number]): number => (covers(match) ? 0 : covers(match, 1) ? 1 : 2);
+  const ordered = matches.toSorted((a, b) => rank(a) - rank(b));
   const esp = sa.proposals.filter(
     ({ protocolId, spi }) => protocolId === ProtocolId.ESP && isEspSpi(decodeSpi(spi)),
   );

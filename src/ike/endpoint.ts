@@ -15,7 +15,7 @@ import { processInitRequest } from "./exchanges/ike-sa-init-request.ts";
 import { rekeyIkeSa } from "./exchanges/rekey-ike-sa.ts";
 import { HalfOpenTable } from "./half-open.ts";
 import { IkeSa, type IkeSaFacts } from "./ike-sa.ts";
-import type { IkeEvent, IkeInput, IkeOutput } from "./io.ts";
+import type { IkeEvent, IkeInput, IkeOutput, Trigger } from "./io.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { checkLiveness } from "./liveness.ts";
 import type { Drop, Machine, Ports } from "./machine.ts";
@@ -63,7 +63,7 @@ export class IkeEndpoint {
         machine.receive(input.octets, input.path, now);
         return;
       case "initiate":
-        machine.initiate(input.connection, now);
+        machine.initiate(input, now);
         return;
       case "terminate":
         machine.terminate({ ...input, now });
@@ -216,15 +216,21 @@ class EndpointMachine implements Machine {
     this.emit({ kind: "transmit", octets, path });
   }
 
-  initiate(name: string, now: number): void {
+  initiate(
+    { connection: name, trigger }: { readonly connection: string; readonly trigger?: Trigger | undefined },
+    now: number,
+  ): void {
     const connection = this.#connection(name);
     const underWay = this.ikeSas.filter(
       (ikeSa) =>
-        ikeSa.connection?.name === name && ikeSa.state.name !== "deleting" && ikeSa.state.name !== "closed",
+        ikeSa.connection?.name === name && !["rekeyed", "deleting", "closed"].includes(ikeSa.state.name),
     );
     for (const ikeSa of underWay) ikeSa.want();
-    if (underWay.length === 0) initiate(this, connection, now);
-    for (const ikeSa of this.#established(name)) createMissingChildren(ikeSa, now);
+    if (underWay.length === 0) initiate(this, connection, now).trigger = trigger;
+    for (const ikeSa of this.#established(name)) {
+      if (!ikeSa.childSas.some(({ name }) => name === trigger?.child)) ikeSa.trigger = trigger;
+      createMissingChildren(ikeSa, now);
+    }
   }
 
   rekey(name: string, what: "children" | "ike", now: number): void {

@@ -15,6 +15,7 @@ import { type IkeAttempt, preferRival, rekeyIkeSa } from "./exchanges/rekey-ike-
 import type { HalfOpenPlace } from "./half-open.ts";
 import { type IkeSaState, isKeyed, type Keyed } from "./ike-sa-state.ts";
 import { describe, Inbox } from "./inbox.ts";
+import type { Trigger } from "./io.ts";
 import { lifetimeOf } from "./lifetimes.ts";
 import { watchLiveness } from "./liveness.ts";
 import type { Machine } from "./machine.ts";
@@ -74,6 +75,8 @@ export class IkeSa {
   /** Whether the NAT_DETECTION payloads of the peer say that an end sits behind a NAT. */
   isBehindNat = false;
   isPeerBehindNat = false;
+  /** The packet that calls for a child SA, until that is offered. */
+  trigger: Trigger | undefined;
   /** Responder: the peer says that it has no other SA with us (RFC 7296 section 2.4). */
   receivedInitialContact = false;
   /** Lowest of the two nonces, kept to settle simultaneous connections (as RFC 7296 section 2.8.1 does for rekeying). */

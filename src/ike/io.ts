@@ -6,7 +6,8 @@ import type { Transform } from "../wire/payloads/transform.ts";
 /** What goes into the IKE machine. Times are milliseconds of a monotonic clock and are passed beside the input. */
 export type IkeInput =
   | { readonly kind: "datagram"; readonly octets: Uint8Array; readonly path: Path }
-  | { readonly kind: "initiate"; readonly connection: string }
+  /** `trigger`: the packet that wants the connection. */
+  | { readonly kind: "initiate"; readonly connection: string; readonly trigger?: Trigger | undefined }
   /** Deletes the connection's IKE SAs with all they carry, or only the named child. */
   | { readonly kind: "terminate"; readonly connection: string; readonly child?: string }
   | { readonly kind: "liveness"; readonly connection: string }
@@ -16,6 +17,13 @@ export type IkeInput =
   | { readonly kind: "used-up"; readonly inboundSpi: number; readonly limit: "soft" | "hard" }
   | { readonly kind: "computed"; readonly id: number; readonly result: ComputeResult }
   | { readonly kind: "timer" };
+
+/** The packet that calls for a child SA, as traffic selectors seen from us (RFC 7296 section 2.9). */
+export interface Trigger {
+  readonly child: string;
+  readonly local: TrafficSelector;
+  readonly remote: TrafficSelector;
+}
 
 /** What comes out, in order. */
 export type IkeOutput =
@@ -82,6 +90,8 @@ export interface IkeEvent {
     | "path-changed"
     | "refused"
     | "datagram-dropped"
+    /** From the engine: a packet wants a connection that is not up. */
+    | "trap-sprung"
     /** From the engine: no packet moves any more. */
     | "data-plane-failed"
     /** From the engine: packets go the plain way. */

@@ -4,8 +4,8 @@ import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
 /** What the configuration allows for one peer: a row of the Peer Authorization Database (RFC 4301 section 4.4.3) and its SPD entries. */
 export interface ConnectionPolicy {
   readonly name: string;
-  /** "start": we initiate as soon as we run, and again when the SA is lost. "respond": we wait. */
-  readonly start: "start" | "respond";
+  /** "start": we initiate as soon as we run, and again when the SA is lost. "trap": the first packet that wants it makes us initiate. "respond": we wait. */
+  readonly start: "start" | "trap" | "respond";
   readonly local: {
     /** Our address, or undefined for whichever the route to the peer gives. */
     readonly address: string | undefined;
@@ -46,8 +46,8 @@ export type CopyDscp = "out" | "in" | "yes" | "no";
 export interface LivenessPolicy {
   /** Silence after which the peer is asked, in milliseconds; Infinity never asks. Undefined is the usual. */
   readonly intervalMs?: number;
-  /** "restart": we connect again, for ever. "clear": the connection is down until somebody wants it. Undefined: who started restarts. */
-  readonly action?: "restart" | "clear";
+  /** "restart": we connect again, for ever. "trap": the next packet brings it up. "clear": it is down until somebody wants it. Undefined: as `start` says. */
+  readonly action?: "restart" | "trap" | "clear";
 }
 
 /** Soft lifetime of a child SA: whatever is reached first has it rekeyed. Undefined is the usual, Infinity is never. */

@@ -3,7 +3,7 @@ import { type Box, contains, intersect, subtract, toBox, toSelector } from "./tr
 import { formatTrafficSelectors } from "./traffic-selectors.ts";
 
 /** The payload counts its selectors in one octet (RFC 7296 section 3.13). */
-const MAXIMUM_SELECTORS = 255;
+export const MAXIMUM_SELECTORS = 255;
 
 /**
  * What the offered and the allowed selectors have in common, RFC 7296 section 2.9: the largest set that is a subset of both,

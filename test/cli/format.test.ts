@@ -16,6 +16,7 @@ const STATUS: EngineStatus = {
     {
       name: "office",
       state: "established",
+      nextAttemptMs: undefined,
       lastError: undefined,
       ikeSa: {
         role: "initiator",
@@ -41,7 +42,14 @@ const STATUS: EngineStatus = {
         ],
       },
     },
-    { name: "branch", state: "down", lastError: "192.0.2.9 does not answer", ikeSa: undefined },
+    {
+      name: "branch",
+      state: "waiting",
+      nextAttemptMs: 12_000,
+      lastError: "192.0.2.9 does not answer",
+      ikeSa: undefined,
+    },
+    { name: "depot", state: "trap", nextAttemptMs: undefined, lastError: undefined, ikeSa: undefined },
   ],
   ike: { received: 20, transmitted: 12, drops: { malformed: 3, unknownSpi: 1 } },
   dataPlane: {
@@ -64,8 +72,10 @@ office  established for 12m 4s as initiator
          in   1,204 packets  1.2 MB  drops: 3 replayed
          out     12 packets   999 B
 
-branch  down
+branch  waiting, next attempt in 12s
   error  192.0.2.9 does not answer
+
+depot  trap
 
 packets of no SA: 12 noSa
 dropped IKE datagrams: 3 malformed, 1 unknownSpi

@@ -344,7 +344,7 @@ describe("a file that is wrong", () => {
     [
       "an unknown way to start",
       connection(`${rest()}\nstart: strat`),
-      '6:12: expected start or respond, found "strat"; did you mean "start"?',
+      '6:12: expected start, trap or respond, found "strat"; did you mean "start"?',
     ],
     [
       "no key",
@@ -429,6 +429,13 @@ describe("a file that is wrong", () => {
       "a connection named like a part of every object",
       "connections: { constructor: {} }",
       '1:16: "constructor" cannot be a key',
+    ],
+    [
+      "a trap without a way to the peer",
+      connection(
+        "start: trap\nlocal: { address: 192.0.2.1, psk: 0123456789abcdef0123 }\nremote: { id: b.example.org }\nchildren: { a: { local: 10.1.0.0/16, remote: 10.2.0.0/16 } }",
+      ),
+      "3:5: we can only start towards a remote.address; write start: respond, or give the address",
     ],
     ["a key that is a list", "? [a, b]\n: 1\n", "1:3: a key must be plain text"],
   ])("%s", (_, text, problem) => expect(problemsOf(text)).toContain(problem));

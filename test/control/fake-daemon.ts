@@ -10,7 +10,9 @@ export const STATUS: EngineStatus = {
   uptimeMs: 1234,
   tun: { name: "ikebana0", mtu: 1400 },
   listen: ["0.0.0.0:500", "0.0.0.0:4500"],
-  connections: [{ name: "office", state: "down", lastError: undefined, ikeSa: undefined }],
+  connections: [
+    { name: "office", state: "down", nextAttemptMs: undefined, lastError: undefined, ikeSa: undefined },
+  ],
   ike: { received: 0, transmitted: 0, drops: {} },
   dataPlane: {
     drops: {},

@@ -9,17 +9,25 @@ function lost(reason: string): IkeEvent {
 }
 
 test.each([
-  ["start", undefined, true],
-  ["respond", undefined, false],
-  ["start", "clear", false],
-  ["respond", "restart", true],
+  ["start", undefined, "wanted"],
+  ["respond", undefined, "neither"],
+  ["trap", undefined, "trapped"],
+  ["start", "clear", "neither"],
+  ["trap", "clear", "neither"],
+  ["respond", "restart", "wanted"],
+  ["trap", "restart", "wanted"],
+  ["start", "trap", "trapped"],
+  ["respond", "trap", "trapped"],
 ] as const)(
-  "a connection of start: %s with the liveness action %s, when its peer falls silent: wanted %s",
-  (start, action, isWanted) => {
+  "a connection of start: %s with the liveness action %s, when its peer falls silent, is %s",
+  (start, action, expected) => {
     const liveness = action === undefined ? {} : { action };
     const connection = new ConnectionState({ ...initiatorPolicy({ liveness }), start });
     connection.observe(lost("timeout"));
-    expect(connection.isWanted).toBe(isWanted);
+    expect([connection.isWanted, connection.isTrapped]).toEqual([
+      expected === "wanted",
+      expected === "trapped",
+    ]);
   },
 );
 

@@ -7,6 +7,12 @@ test("attempts wait one second, then twice as long each time, and never more tha
   expect(delays).toEqual([1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000, 60000]);
 });
 
+test("a peer that refuses is asked every five minutes in the end", () => {
+  const backoff = new Backoff();
+  const delays = Array.from({ length: 11 }, () => backoff.nextDelayMs(0.5, true));
+  expect(delays.slice(6)).toEqual([64_000, 128_000, 256_000, 300_000, 300_000]);
+});
+
 test("a success makes the next wait short again", () => {
   const backoff = new Backoff();
   backoff.nextDelayMs(0.5);

@@ -7,6 +7,7 @@ import type { IkeEvent } from "../../src/ike/io.ts";
 import type { MemoryNetwork } from "../../src/platform/network/memory-network.ts";
 import type { MemoryTun } from "../../src/platform/tun/memory-tun.ts";
 import { MemoryWire } from "../../src/platform/udp/memory-udp.ts";
+import type { ConnectionPolicy } from "../../src/policy/connection.ts";
 import { parseIdentity } from "../../src/policy/identity.ts";
 import { parseEspProposal, parseIkeProposal } from "../../src/policy/keywords.ts";
 import { selectorsFromPrefixes } from "../../src/policy/traffic-selectors.ts";
@@ -29,6 +30,8 @@ export interface PairOptions {
   readonly gatewayKey?: string;
   readonly clientEsp?: string;
   readonly gatewayEsp?: string;
+  /** What the client's connection has beside the rest. */
+  readonly clientPolicy?: Partial<ConnectionPolicy>;
 }
 
 /** A client (10.1.0.0/24, fd01::/64) and a gateway (10.2.0.0/24, fd02::/64) that share one wire. Neither initiates by itself. */
@@ -43,6 +46,7 @@ export async function pairOfEngines(
     key,
     esp: options.clientEsp ?? "aes256gcm16",
     number: 1,
+    ...(options.clientPolicy && { policy: options.clientPolicy }),
   });
   const gateway = await startPeer(wire, {
     address: "192.0.2.2",
@@ -62,6 +66,7 @@ async function startPeer(
     readonly key: string;
     readonly esp: string;
     readonly number: 1 | 2;
+    readonly policy?: Partial<ConnectionPolicy>;
   },
 ): Promise<MemoryPeer> {
   const host = createMemoryHost(wire.host([facts.address]));
@@ -109,6 +114,7 @@ export function configOf(facts: {
   readonly key: string;
   readonly esp: string;
   readonly number: 1 | 2;
+  readonly policy?: Partial<ConnectionPolicy>;
 }): EngineConfig {
   const other = 3 - facts.number;
   return {
@@ -129,6 +135,7 @@ export function configOf(facts: {
             replayWindowPackets: 1024,
           },
         ],
+        ...facts.policy,
       },
     ],
     listen: { addresses: ["0.0.0.0"], port: 500, natTraversalPort: 4500 },

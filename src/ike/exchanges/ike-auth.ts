@@ -49,7 +49,8 @@ type AuthenticationStep =
 
 export function sendAuthRequest(ikeSa: IkeSa, now: number): void {
   const { state, connection } = ikeSa;
-  const policy = connection?.children[0];
+  const { trigger } = ikeSa;
+  const policy = connection?.children.find(({ name }) => name === trigger?.child) ?? connection?.children[0];
   if (state.name !== "authenticating" || connection === undefined || policy === undefined) return;
   const isChildless = connection.isChildless === true && ikeSa.supportsChildless;
   const offer = isChildless ? undefined : offerChild(ikeSa, policy);
@@ -98,8 +99,9 @@ export function processAuthResponse(ikeSa: IkeSa, { payloads, now }: AuthMessage
   if (offer !== undefined) processChildAnswer(ikeSa, { offer, payloads, keying: state, now });
   ikeSa.forgetHandshake();
   ikeSa.settle(now);
-  for (const policy of connection.children.slice(offer === undefined ? 0 : 1))
-    createChild(ikeSa, policy, now);
+  for (const policy of connection.children) {
+    if (policy.name !== offer?.policy.name) createChild(ikeSa, policy, now);
+  }
 }
 
 function refusalByPeer({ local, remote }: ConnectionPolicy, error: PayloadOf<"notify">): Closing {
