@@ -2,9 +2,9 @@
 //   7 write header and trailer  8 seal all packets of a kernel in one call, from where they lie into the send slab; pieces of
 //   a super-packet are put together in the slab and sealed there
 
-import { IV_OFFSET, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6, SEQUENCE_OFFSET, TRAILER_LENGTH } from "./esp-header";
+import { NEXT_HEADER_IPV4, NEXT_HEADER_IPV6 } from "./esp-header";
 import { family, parseInnerPacket, totalLength } from "./inner-packet";
-import { addJob, beginJobs, isFull, sealJobs } from "./jobs";
+import { beginJobs, sealJobs } from "./jobs";
 import {
   DESCRIPTOR_COUNT,
   DESCRIPTOR_SIZE,
@@ -12,7 +12,6 @@ import {
   NO_SLOT,
   POLICY_PROTECT,
   POLICY_TRAP,
-  SA_FLAG_ESN,
   SEND_SLAB_SIZE,
   STATUS_LIMIT_REACHED,
   STATUS_NO_POLICY,
@@ -25,15 +24,14 @@ import {
   WORKER_DESCRIPTORS_OFFSET,
   WORKER_SEND_SLAB_OFFSET,
 } from "./layout";
+import { addPacket, fitsInto, textAt } from "./outbound-packet";
 import { Descriptor, Sa } from "./records";
-import { countStatus, findOutboundSa, noteUse, wouldExceedLimits } from "./sad";
+import { countStatus, findOutboundSa, nextSequence, noteUse, wouldExceedLimits } from "./sad";
 import { region } from "./scratch";
 import { beginSegments, completeChecksum, isSuperPacket, segmentLength, writeSegment } from "./segment";
 import { activeSnapshot, findPolicy } from "./spd";
 import { outerTrafficClass } from "./traffic-class";
 
-/** The longest payload of UDP over IPv4. */
-const DATAGRAM_LIMIT: u32 = 65507;
 /** No segment, but the packet as it is. */
 const WHOLE: i32 = -1;
 
@@ -104,68 +102,30 @@ function encapsulateSegments(descriptor: Descriptor, sa: Sa, end: usize): u32 {
 
 /** Adds the ESP packet of `length` octets of inner packet to the result: segment `segment` of the descriptor's packet, or all of it. */
 function encapsulatePacket(descriptor: Descriptor, sa: Sa, length: u32, segment: i32, end: usize): u32 {
+  // RFC 4303 section 2.7: between the inner packet, which knows its length, and the padding. What shorter ones are padded to goes
+  // through the send slab, since there is no room for it behind a packet in the TUN slab.
+  const paddedLength = max(length, sa.padTo);
   const destination: usize = descriptor.result + descriptor.resultLength;
-  const padLength = (0 - (length + TRAILER_LENGTH)) & (sa.unit - 1);
-  const textLength = length + padLength + TRAILER_LENGTH;
-  const textOffset = IV_OFFSET + sa.ivLength;
-  const espLength = textOffset + textLength + sa.icvLength;
-  if (espLength > DATAGRAM_LIMIT || <usize>espLength > end - destination) return STATUS_TOO_LONG;
-
+  if (!fitsInto(sa, destination, paddedLength, end)) return STATUS_TOO_LONG;
   if (wouldExceedLimits(sa, length)) return STATUS_LIMIT_REACHED;
   const sequence = nextSequence(sa);
   if (sequence == 0) return STATUS_SEQUENCE_EXHAUSTED;
   noteUse(sa, length);
 
   let source: usize = descriptor.source;
-  if (segment != WHOLE) {
-    source = destination + textOffset;
-    writeSegment(source, <u32>segment);
+  if (segment != WHOLE || paddedLength != length) {
+    source = textAt(sa, destination);
+    if (segment != WHOLE) writeSegment(source, <u32>segment);
+    else memory.copy(source, descriptor.source, length);
+    memory.fill(source + length, 0, paddedLength - length);
   }
-  writeTrailer(source + length, padLength);
-  store<u32>(destination, bswap<u32>(sa.spi));
-  store<u32>(destination, bswap<u32>(<u32>sequence), SEQUENCE_OFFSET);
-  // The IV of CBC is the kernel's to make, from the number in the nonce.
-  if (sa.ivLength == 8) store<u64>(destination + IV_OFFSET, bswap<u64>(sequence));
-
-  if (isFull()) {
-    sealJobs();
-    beginJobs();
-  }
-  const job = addJob(sa, destination, sequence);
-  job.salt = sa.salt;
-  job.ivFirst = bswap<u32>(<u32>(sequence >> 32));
-  job.ivSecond = bswap<u32>(<u32>sequence);
-  job.source = <u32>source;
-  job.destination = <u32>destination + textOffset;
-  job.length = textLength;
-  job.tag = <u32>destination + textOffset + textLength;
-
-  descriptor.resultLength += espLength;
-  if (descriptor.segmentCount == 0) descriptor.segmentLength = espLength;
-  descriptor.segmentCount++;
-  descriptor.sequence = sequence;
+  addPacket(
+    descriptor,
+    sa,
+    sequence,
+    source,
+    paddedLength,
+    family == 4 ? NEXT_HEADER_IPV4 : NEXT_HEADER_IPV6,
+  );
   return STATUS_OK;
-}
-
-/**
- * Takes the next number of the SA, or 0 when it would cycle (RFC 4303 section 3.3.3). The number is also the IV, so it must
- * be taken once even if several workers send on one SA: hence the exchange, which also keeps it from passing the end.
- */
-function nextSequence(sa: Sa): u64 {
-  const word = changetype<usize>(sa) + offsetof<Sa>("sequence");
-  const last: u64 = (sa.flags & SA_FLAG_ESN) != 0 ? u64.MAX_VALUE : <u64>u32.MAX_VALUE;
-  let sent = atomic.load<u64>(word);
-  while (sent < last) {
-    const found = atomic.cmpxchg<u64>(word, sent, sent + 1);
-    if (found == sent) return sent + 1;
-    sent = found;
-  }
-  return 0;
-}
-
-/** RFC 4303 section 2.4: padding counts 1, 2, 3. */
-function writeTrailer(at: usize, padLength: u32): void {
-  for (let i: u32 = 1; i <= padLength; i++) store<u8>(at++, <u8>i);
-  store<u8>(at, <u8>padLength);
-  store<u8>(at, <u8>(family == 4 ? NEXT_HEADER_IPV4 : NEXT_HEADER_IPV6), 1);
 }

@@ -1,6 +1,7 @@
 export { chachaExpandKey, chachaOpenBatch, chachaSealBatch } from "./chacha20-poly1305";
 export { espCoalesceBatch, espSplitWrite } from "./coalesce";
 export { espDecapsulateBatch } from "./decapsulate";
+export { espDummyBatch, espNextDummy } from "./dummies";
 export { espEncapsulateBatch } from "./encapsulate";
 export {
   etmExpandIvKey,

@@ -67,6 +67,17 @@ export const SELECTOR_REMOTE_START_OFFSET = 64;
 export const SELECTOR_REMOTE_END_OFFSET = 80;
 export const SELECTOR_SIZE = 96;
 
+// ---- Dummies: outbound SAs that send dummy packets while they have nothing else to send (RFC 4303 section 2.6) --------
+
+export const DUMMIES_BASE = 987264;
+/** u32, the host, atomic: how many slots are listed. */
+export const DUMMIES_COUNT_OFFSET = 0;
+/** u32, the host, atomic: raised whenever the list changes. */
+export const DUMMIES_VERSION_OFFSET = 4;
+/** u32 each: slot numbers. One that a worker reads while the list changes may be an old one: the slot itself says what it sends. */
+export const DUMMIES_SLOTS_OFFSET = 64;
+export const DUMMIES_LIMIT = 4096;
+
 // ---- SAD: slots; an inbound SPI is random | worker | slot, so the look-up is one load ---------------------------
 
 export const SA_BASE = 1048576;
@@ -123,6 +134,14 @@ export const SA_PACKETS_OFFSET = 72;
 export const SA_OCTETS_OFFSET = 80;
 /** f64: when the SA last carried an authentic packet, in milliseconds of the worker's monotonic clock. */
 export const SA_LAST_USED_OFFSET = 88;
+/** f64, outbound: when the SA last sent a dummy packet, by the same clock. u64: how many it has sent. */
+export const SA_LAST_DUMMY_OFFSET = 96;
+export const SA_DUMMIES_OFFSET = 104;
+/** u32 each, outbound, the host: octets that inner packets are padded to (RFC 4303 section 2.7), octets of a dummy packet, and
+ * the milliseconds of silence after which one is sent. 0 is none. */
+export const SA_PAD_TO_OFFSET = 112;
+export const SA_DUMMY_LENGTH_OFFSET = 116;
+export const SA_DUMMY_EVERY_OFFSET = 120;
 /** u64 for each STATUS_* at 8 * status: what became of the packets of this SA. */
 export const SA_COUNTERS_OFFSET = 128;
 

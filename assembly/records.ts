@@ -40,16 +40,21 @@ import {
   POLICY_SIZE,
   SA_ALGORITHM_OFFSET,
   SA_CIPHER_OFFSET,
+  SA_DUMMIES_OFFSET,
+  SA_DUMMY_EVERY_OFFSET,
+  SA_DUMMY_LENGTH_OFFSET,
   SA_FLAGS_OFFSET,
   SA_GENERATION_OFFSET,
   SA_HASH_OFFSET,
   SA_ICV_LENGTH_OFFSET,
   SA_IV_LENGTH_OFFSET,
+  SA_LAST_DUMMY_OFFSET,
   SA_LAST_USED_OFFSET,
   SA_OCTET_LIMIT_OFFSET,
   SA_OCTETS_OFFSET,
   SA_PACKET_LIMIT_OFFSET,
   SA_PACKETS_OFFSET,
+  SA_PAD_TO_OFFSET,
   SA_PATH_OFFSET,
   SA_REPLAY_WINDOW_OFFSET,
   SA_SALT_OFFSET,
@@ -93,6 +98,11 @@ export class Sa {
   packets: u64;
   octets: u64;
   lastUsed: f64;
+  lastDummy: f64;
+  dummies: u64;
+  padTo: u32;
+  dummyLength: u32;
+  dummyEvery: u32;
 }
 if (
   offsetof<Sa>("state") != SA_STATE_OFFSET ||
@@ -115,7 +125,12 @@ if (
   offsetof<Sa>("sequence") != SA_SEQUENCE_OFFSET ||
   offsetof<Sa>("packets") != SA_PACKETS_OFFSET ||
   offsetof<Sa>("octets") != SA_OCTETS_OFFSET ||
-  offsetof<Sa>("lastUsed") != SA_LAST_USED_OFFSET
+  offsetof<Sa>("lastUsed") != SA_LAST_USED_OFFSET ||
+  offsetof<Sa>("lastDummy") != SA_LAST_DUMMY_OFFSET ||
+  offsetof<Sa>("dummies") != SA_DUMMIES_OFFSET ||
+  offsetof<Sa>("padTo") != SA_PAD_TO_OFFSET ||
+  offsetof<Sa>("dummyLength") != SA_DUMMY_LENGTH_OFFSET ||
+  offsetof<Sa>("dummyEvery") != SA_DUMMY_EVERY_OFFSET
 ) {
   ERROR("Sa and layout.ts disagree");
 }

@@ -19,6 +19,7 @@ import {
   SA_AEAD_OFFSET,
   SA_BASE,
   SA_COUNTERS_OFFSET,
+  SA_FLAG_ESN,
   SA_FLAG_INBOUND,
   SA_SLOT_COUNT,
   SA_SLOT_SIZE,
@@ -60,7 +61,8 @@ export function findOutboundSa(slot: u32, generation: u32): Sa | null {
 
 /** True when one more packet of `octets` would pass a hard limit of the SA. */
 export function wouldExceedLimits(sa: Sa, octets: u32): bool {
-  if (sa.packets >= sa.packetLimit) return true;
+  // Dummy packets use the key up as others do.
+  if (sa.packets + sa.dummies >= sa.packetLimit) return true;
   return sa.octets >= sa.octetLimit || sa.octetLimit - sa.octets < <u64>octets;
 }
 
@@ -69,6 +71,12 @@ export function noteUse(sa: Sa, octets: u32): void {
   atomic.add<u64>(changetype<usize>(sa) + offsetof<Sa>("packets"), 1);
   atomic.add<u64>(changetype<usize>(sa) + offsetof<Sa>("octets"), octets);
   sa.lastUsed = load<f64>(region(), WORKER_CLOCK_OFFSET);
+}
+
+/** Notes a dummy packet that was sealed. */
+export function noteDummy(sa: Sa): void {
+  atomic.add<u64>(changetype<usize>(sa) + offsetof<Sa>("dummies"), 1);
+  sa.lastDummy = load<f64>(region(), WORKER_CLOCK_OFFSET);
 }
 
 /** Counts what became of a packet: at its SA, or at the worker when it has none. */
@@ -108,6 +116,22 @@ export function espPrepareSa(slot: u32, key: usize, keyLength: u32): bool {
   }
   describePackets(sa);
   return true;
+}
+
+/**
+ * Takes the next number of the SA, or 0 when it would cycle (RFC 4303 section 3.3.3). The number is also the IV, so it must
+ * be taken once even if several workers send on one SA: hence the exchange, which also keeps it from passing the end.
+ */
+export function nextSequence(sa: Sa): u64 {
+  const word = changetype<usize>(sa) + offsetof<Sa>("sequence");
+  const last: u64 = (sa.flags & SA_FLAG_ESN) != 0 ? u64.MAX_VALUE : <u64>u32.MAX_VALUE;
+  let sent = atomic.load<u64>(word);
+  while (sent < last) {
+    const found = atomic.cmpxchg<u64>(word, sent, sent + 1);
+    if (found == sent) return sent + 1;
+    sent = found;
+  }
+  return 0;
 }
 
 /** Zeroes everything of a slot that no worker reads any more, except its state and generation. */

@@ -5,11 +5,12 @@ import type {
   ConnectionPolicy,
   Identity,
   LivenessPolicy,
+  TfcPolicy,
 } from "../policy/connection.ts";
 import { DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS } from "../policy/default-proposals.ts";
 import { parseIdentity } from "../policy/identity.ts";
 import { numberProposals } from "../policy/transforms.ts";
-import { DEFAULT_REPLAY_WINDOW_PACKETS, IKE_PORT } from "./defaults.ts";
+import { DEFAULT_MTU, DEFAULT_REPLAY_WINDOW_PACKETS, IKE_PORT } from "./defaults.ts";
 import { readPresharedKey } from "./preshared-key.ts";
 import type { ChildEntry, ConfigFile, ConnectionEntry } from "./schema.ts";
 import type { ConfigPath } from "./yaml-source.ts";
@@ -31,6 +32,7 @@ export function completeConnections(file: ConfigFile, folder: string): Findings 
   const problems: Remark[] = [];
   const warnings: Remark[] = [];
   const connections: ConnectionPolicy[] = [];
+  const mtu = file.mtu ?? DEFAULT_MTU;
   for (const [name, entry] of Object.entries(file.connections)) {
     const path = ["connections", name];
     const complain = (below: ConfigPath, message: string) =>
@@ -44,18 +46,29 @@ export function completeConnections(file: ConfigFile, folder: string): Findings 
       if (remote.some(({ type }) => families.has(type))) continue;
       complain(["children", child], "local and remote have no family in common: one is IPv4, the other IPv6");
     }
+    for (const [child, { tfc }] of Object.entries(entry.children)) {
+      if (typeof tfc?.padTo !== "number" || tfc.padTo <= mtu) continue;
+      complain(["children", child, "tfc", "padTo"], `${tfc.padTo} octets are more than the mtu of ${mtu}`);
+    }
     const localIdentity = entry.local.id ?? identityOf(entry.local.address);
     const remoteIdentity = entry.remote.id ?? identityOf(entry.remote.address);
     if (localIdentity === undefined) complain(["local"], "say who we are: id or address is missing");
     if (remoteIdentity === undefined) complain(["remote"], "say who the peer is: id or address is missing");
     if (key.kind === "refused" || localIdentity === undefined || remoteIdentity === undefined) continue;
-    connections.push(policy({ name, entry, localIdentity, remoteIdentity, presharedKey: key.key }));
+    connections.push(policy({ name, entry, mtu, localIdentity, remoteIdentity, presharedKey: key.key }));
   }
   warnings.push(...indistinguishable(connections));
   return { connections, problems, warnings };
 }
 
-function policy({ name, entry, localIdentity, remoteIdentity, presharedKey }: PolicyParts): ConnectionPolicy {
+function policy({
+  name,
+  entry,
+  mtu,
+  localIdentity,
+  remoteIdentity,
+  presharedKey,
+}: PolicyParts): ConnectionPolicy {
   const { local, remote, ike, children, start, ikeRekey, liveness, childless } = entry;
   return {
     name,
@@ -64,7 +77,7 @@ function policy({ name, entry, localIdentity, remoteIdentity, presharedKey }: Po
     remote: { address: remote.address, port: remote.port ?? IKE_PORT, identity: remoteIdentity },
     presharedKey,
     ikeProposals: numberProposals(ike ?? DEFAULT_IKE_PROPOSALS),
-    children: Object.entries(children).map(([child, parts]) => childPolicy(child, parts)),
+    children: Object.entries(children).map(([child, parts]) => childPolicy(child, parts, mtu)),
     ...(ikeRekey !== undefined && { ikeRekeyMs: ikeRekey }),
     ...(liveness !== undefined && { liveness: livenessOf(liveness) }),
     ...(childless !== undefined && { isChildless: childless }),
@@ -74,13 +87,15 @@ function policy({ name, entry, localIdentity, remoteIdentity, presharedKey }: Po
 interface PolicyParts {
   readonly name: string;
   readonly entry: ConnectionEntry;
+  /** Of the TUN device. */
+  readonly mtu: number;
   readonly localIdentity: Identity;
   readonly remoteIdentity: Identity;
   readonly presharedKey: Uint8Array;
 }
 
-function childPolicy(name: string, entry: ChildEntry): ChildPolicy {
-  const { local, remote, esp, replayWindow, copyDscp, rekey } = entry;
+function childPolicy(name: string, entry: ChildEntry, mtu: number): ChildPolicy {
+  const { local, remote, esp, replayWindow, copyDscp, rekey, tfc } = entry;
   return {
     name,
     local,
@@ -89,7 +104,14 @@ function childPolicy(name: string, entry: ChildEntry): ChildPolicy {
     replayWindowPackets: replayWindow ?? DEFAULT_REPLAY_WINDOW_PACKETS,
     ...(copyDscp !== undefined && { copyDscp }),
     ...(rekey !== undefined && { rekey: lifetimeOf(rekey) }),
+    ...(tfc !== undefined && { tfc: tfcOf(tfc, mtu) }),
   };
+}
+
+/** Dummy packets are as long as what is padded, or as long as a packet can be. */
+function tfcOf({ padTo = 0, dummyEvery = 0 }: NonNullable<ChildEntry["tfc"]>, mtu: number): TfcPolicy {
+  const length = padTo === "mtu" ? mtu : padTo;
+  return { padTo: length, dummyEveryMs: dummyEvery, dummyLength: length === 0 ? mtu : length };
 }
 
 function lifetimeOf({ time, bytes, packets }: NonNullable<ChildEntry["rekey"]>): ChildLifetime {

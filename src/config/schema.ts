@@ -4,10 +4,12 @@ import { parseEspProposal, parseIkeProposal } from "../policy/keywords.ts";
 import { integer, isMapping, mapping, named, oneOf, oneOrMore, text, textOrNumber } from "./fields.ts";
 import { parseSelector } from "./selector.ts";
 import {
+  parseInterval,
   parseIpAddress,
   parseLifetime,
   parseListenAddress,
   parseMtu,
+  parsePadTo,
   parsePath,
   parseTunName,
   parseVolume,
@@ -61,6 +63,11 @@ const rekey = mapping({
   packets: v.optional(integer({ from: 1_000, to: 2 ** 53 - 1 })),
 });
 
+const tfc = mapping({
+  padTo: v.optional(textOrNumber(parsePadTo)),
+  dummyEvery: v.optional(textOrNumber(parseInterval)),
+});
+
 const child = mapping({
   local: oneOrMore(text(parseSelector)),
   remote: oneOrMore(text(parseSelector)),
@@ -68,6 +75,7 @@ const child = mapping({
   replayWindow: v.optional(integer({ from: 64, to: 8192 })),
   copyDscp: v.optional(oneOf(["out", "in", "yes", "no"])),
   rekey: v.optional(rekey),
+  tfc: v.optional(tfc),
 });
 
 const connection = mapping(

@@ -6,6 +6,9 @@ import { parseDuration, parseSize } from "./units.ts";
 
 const SMALLEST_MTU = 1280; // RFC 8200 section 5: below that there is no IPv6.
 const LARGEST_MTU = 65_535;
+const SHORTEST_PADDED = 64;
+const SHORTEST_INTERVAL_MS = 10;
+const LONGEST_INTERVAL_MS = 3_600_000;
 const SHORTEST_LIFETIME_MS = 1_000;
 const LONGEST_LIFETIME_MS = 30 * 86_400_000;
 const SMALLEST_VOLUME = 1_000_000;
@@ -34,6 +37,27 @@ function notAnAddress(text: string): string {
   return parsePrefix(text) === undefined
     ? `"${text}" is not an IP address`
     : `"${text}" is a range; one address is meant here`;
+}
+
+/** "mtu", or octets that packets are padded to. */
+export function parsePadTo(text: string): number | "mtu" {
+  if (text === "mtu") return text;
+  const length = /^\d+$/.test(text) ? Number(text) : parseSize(text);
+  if (length < SHORTEST_PADDED || length > LARGEST_MTU) {
+    throw new PolicyError(
+      `packets are padded to "mtu" or ${SHORTEST_PADDED} to ${LARGEST_MTU} octets, not ${text}`,
+    );
+  }
+  return length;
+}
+
+/** Time between dummy packets, in milliseconds. */
+export function parseInterval(text: string): number {
+  const interval = parseDuration(text);
+  if (interval < SHORTEST_INTERVAL_MS || interval > LONGEST_INTERVAL_MS) {
+    throw new PolicyError(`"${text}" is not within 10ms to 1h`);
+  }
+  return interval;
 }
 
 export function parseMtu(text: string): number {

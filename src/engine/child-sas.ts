@@ -1,8 +1,8 @@
-import type { DataPlane, DataPolicy } from "../esp/index.ts";
+import type { DataPlane, DataPolicy, TrafficCover } from "../esp/index.ts";
 import type { NegotiatedChildSa } from "../ike/io.ts";
 import type { Path } from "../platform/address.ts";
 import type { Random } from "../platform/random.ts";
-import type { ConnectionPolicy } from "../policy/connection.ts";
+import type { ChildPolicy, ConnectionPolicy } from "../policy/connection.ts";
 import { Traps } from "./traps.ts";
 
 /** How often we look whether the peer sends through a new child SA already, and otherwise how much SAs have carried. */
@@ -90,8 +90,11 @@ export class ChildSas {
       ...childSa,
       octetLimit: Math.ceil(hard.octets),
       packetLimit: Math.ceil(hard.packets),
-      ...(childPolicy && { replayWindowPackets: childPolicy.replayWindowPackets }),
       ...(childPolicy?.copyDscp && { copyDscp: childPolicy.copyDscp }),
+      ...(childPolicy && {
+        replayWindowPackets: childPolicy.replayWindowPackets,
+        cover: coverOf(childPolicy, childSa),
+      }),
     });
     const rank = carriesOutbound ? ++this.#highestRank : 0;
     const isWaiting = !carriesOutbound;
@@ -123,7 +126,9 @@ export class ChildSas {
       if (sa.isWaiting && traffic.inbound.packets > 0) this.#tryToUse(inboundSpi, sa);
       const directions = [traffic.inbound, traffic.outbound];
       const isBeyond = ({ octets, packets }: Volume): boolean =>
-        directions.some((direction) => direction.octets >= octets || direction.packets >= packets);
+        directions.some(
+          (direction) => direction.octets >= octets || direction.packets + direction.dummies >= packets,
+        );
       if (isBeyond(sa.hard)) this.#onUsedUp(inboundSpi, "hard");
       else if (isBeyond(sa.soft)) this.#onUsedUp(inboundSpi, "soft");
     }
@@ -182,7 +187,9 @@ export class ChildSas {
           ([, sa]) => sa.connection === name && sa.child === child.name,
         );
         installed.sort(([, a], [, b]) => b.rank - a.rank);
-        for (const [inboundSpi] of installed) policies.push({ action: "protect", inboundSpi });
+        for (const [index, [inboundSpi]] of installed.entries()) {
+          policies.push({ action: "protect", inboundSpi, isReplaced: index > 0 });
+        }
       }
     }
     for (const { name: connection, children } of this.#connections) {
@@ -197,4 +204,11 @@ export class ChildSas {
     }
     this.#dataPlane.setPolicies(policies);
   }
+}
+
+/** Padding only where the peer takes it; dummy packets everybody must take (RFC 4303 section 2.6). */
+function coverOf({ tfc }: ChildPolicy, { takesTfcPadding }: NegotiatedChildSa): TrafficCover | undefined {
+  if (tfc === undefined) return undefined;
+  const { padTo, dummyEveryMs, dummyLength } = tfc;
+  return { padTo: takesTfcPadding ? padTo : 0, dummyEveryMs, dummyLength };
 }

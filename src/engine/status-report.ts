@@ -111,7 +111,8 @@ function describeChildSa(childSa: ChildSaView, facts: EngineFacts): ChildSaStatu
 }
 
 function describeTraffic(traffic: SaTraffic | undefined): TrafficStatus {
-  return { packets: traffic?.packets ?? 0, octets: traffic?.octets ?? 0, drops: traffic?.drops ?? {} };
+  const { packets = 0, octets = 0, dummies = 0, drops = {} } = traffic ?? {};
+  return { packets, octets, ...(dummies > 0 && { dummies }), drops };
 }
 
 function hexSpi(spi: number): string {

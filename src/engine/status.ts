@@ -52,6 +52,8 @@ export interface ChildSaStatus {
 export interface TrafficStatus {
   readonly packets: number;
   readonly octets: number;
+  /** Dummy packets sent, only above zero. */
+  readonly dummies?: number;
   /** Drops by cause, only those above zero: { replayed: 3 }. */
   readonly drops: Readonly<Record<string, number>>;
 }

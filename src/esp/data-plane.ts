@@ -29,7 +29,7 @@ import { MailDrain } from "./mail-drain.ts";
 import { type IkeDatagram, MailboxReader } from "./mailbox.ts";
 import { DataPump, type PumpSocket } from "./pump.ts";
 import { immediateQuiescence, type Quiescence, WorkerQuiescence } from "./quiescence.ts";
-import type { PathRecord } from "./sa-slot.ts";
+import type { PathRecord, TrafficCover } from "./sa-slot.ts";
 import { type ChildSaTraffic, Sad } from "./sad.ts";
 import { SelectorTable } from "./selector-table.ts";
 import { type DataPolicy, Spd } from "./spd.ts";
@@ -40,7 +40,7 @@ import { WorkerThread } from "./worker-thread.ts";
 
 export type { IkeDatagram } from "./mailbox.ts";
 export type { PumpSocket } from "./pump.ts";
-export type { SaTraffic } from "./sa-slot.ts";
+export type { SaTraffic, TrafficCover } from "./sa-slot.ts";
 export type { ChildSaTraffic } from "./sad.ts";
 export type { DataPolicy } from "./spd.ts";
 export type { TallyView, TrafficTallies } from "./tally.ts";
@@ -73,6 +73,8 @@ export interface ChildSaInstallation {
   /** Hard limits of each direction. Default none but the sequence number. */
   readonly packetLimit?: number;
   readonly octetLimit?: number;
+  /** Padding and dummy packets of what we send. Default none. */
+  readonly cover?: TrafficCover | undefined;
 }
 
 /** The engine's view of the data plane: SAs and policies in, counters and IKE datagrams out. */
@@ -196,13 +198,19 @@ export function startMemoryDataPlane(
   });
   const poller = new MemoryPoller([tun, ...sockets.map(({ socket }) => socket)]);
   let isScheduled = false;
+  let rest: NodeJS.Timeout | undefined;
   let hasStopped = false;
   const run = (): void => {
     isScheduled = false;
     if (hasStopped) return;
     pump.round();
     mail.ring();
-    if (!hasStopped && poller.wait(0)) scheduleRound();
+    if (hasStopped) return;
+    if (poller.wait(0)) scheduleRound();
+    else if (Number.isFinite(pump.restMs)) {
+      clearTimeout(rest);
+      rest = setTimeout(scheduleRound, Math.ceil(pump.restMs));
+    }
   };
   const scheduleRound = (): void => {
     if (isScheduled || hasStopped) return;
@@ -215,6 +223,7 @@ export function startMemoryDataPlane(
     wake: () => poller.wake(),
     stop: () => {
       hasStopped = true;
+      clearTimeout(rest);
       poller.close();
       return Promise.resolve();
     },
@@ -279,7 +288,7 @@ function createDataPlane({
     removeChildSa: (inboundSpi) => sad.remove(inboundSpi),
     setPolicies: (policies) => {
       spd.replace(policies);
-      // A packet may wait for just these.
+      // A packet may wait for just these, and the worker learns how long it may sleep.
       driver.wake();
     },
     traffic: (inboundSpi) => sad.traffic(inboundSpi),

@@ -26,6 +26,10 @@ export interface Kernel {
   etmOpenBatch(jobs: number, count: number): void;
   /** Descriptors of the worker's region; results lie in its send slab. */
   espEncapsulateBatch(first: number, count: number): void;
+  /** Dummy packets that are due, at most `limit`; results as those of `espEncapsulateBatch`, from the first descriptor on. Returns their number. */
+  espDummyBatch(limit: number): number;
+  /** Milliseconds until the next one is due, `Infinity` when none ever is. */
+  espNextDummy(): number;
   /** Descriptors of the worker's region; results lie where the packets were. */
   espDecapsulateBatch(first: number, count: number): void;
   /**

@@ -18,6 +18,8 @@ import {
   DESCRIPTOR_SOURCE_OFFSET,
   DESCRIPTOR_STATUS_OFFSET,
   DESCRIPTOR_TRAFFIC_CLASS_OFFSET,
+  DUMMIES_BASE,
+  DUMMIES_VERSION_OFFSET,
   NO_SLOT,
   PATH_CONTROL_LENGTH_OFFSET,
   PATH_CONTROL_OFFSET,
@@ -96,6 +98,9 @@ export class Outbound {
   /** Datagrams and octets queued on each socket since its last transmit. */
   readonly #queued: number[];
   readonly #queuedOctets: number[];
+  /** The list of SAs with dummies as it was looked at last, and when the first of them is due. */
+  #dummiesVersion = 0;
+  #dummiesDueAt = Number.POSITIVE_INFINITY;
 
   constructor(facts: {
     readonly memory: WebAssembly.Memory;
@@ -126,11 +131,37 @@ export class Outbound {
     const count = this.#readBurst();
     if (count === 0) return 0;
     this.#kernel.espEncapsulateBatch(0, count);
+    for (let index = 0; index < count; index++) {
+      const descriptor = this.#descriptor(index);
+      const segmentCount = this.#words[descriptor + DESCRIPTOR_SEGMENT_COUNT_OFFSET / 4]!;
+      this.#readTally.add(Math.max(segmentCount, 1), this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4]!);
+    }
+    this.#send(count);
+    return count;
+  }
+
+  /** Dummy packets of SAs that have been silent for too long. Returns how many there were. */
+  sendDummies(now: number): number {
+    const version = Atomics.load(this.#words, (DUMMIES_BASE + DUMMIES_VERSION_OFFSET) >>> 2);
+    if (version === this.#dummiesVersion && now < this.#dummiesDueAt) return 0;
+    this.#dummiesVersion = version;
+    const count = this.#kernel.espDummyBatch(BURST_COUNT);
+    this.#dummiesDueAt = now + this.#kernel.espNextDummy();
+    if (count > 0) this.#send(count);
+    return count;
+  }
+
+  /** When `sendDummies` has something to do again, by its own clock; `Infinity` for never. */
+  get dummiesDueAt(): number {
+    return this.#dummiesDueAt;
+  }
+
+  /** The datagrams of the first descriptors. */
+  #send(count: number): void {
     for (let index = 0; index < count; index++) this.#addResult(index);
     this.#trapped.endBatch();
     this.#finishMessage();
     for (let socket = 0; socket < this.#sockets.length; socket++) this.#transmit(socket);
-    return count;
   }
 
   #readBurst(): number {
@@ -177,7 +208,6 @@ export class Outbound {
     let octets = this.#words[descriptor + DESCRIPTOR_RESULT_LENGTH_OFFSET / 4]!;
     let count = this.#words[descriptor + DESCRIPTOR_SEGMENT_COUNT_OFFSET / 4]!;
     const trafficClass = this.#words[descriptor + DESCRIPTOR_TRAFFIC_CLASS_OFFSET / 4]!;
-    this.#readTally.add(Math.max(count, 1), this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4]!);
     if (this.#words[descriptor + DESCRIPTOR_STATUS_OFFSET / 4] === STATUS_TRAPPED) {
       this.#trapped.meet(descriptor, index, this.#clock.now());
       return;

@@ -68,9 +68,10 @@ export class DataPump {
 
   /** One burst each way. Returns how many packets and datagrams came in from either side; 0 means there is nothing to do. */
   round(): number {
-    this.#passQuiescentPoint();
+    const now = this.#clock.now();
+    this.#passQuiescentPoint(now);
     const mailBefore = this.#inbound.mailCount;
-    let handled = this.#inbound.releaseHeld() + this.#outbound.round();
+    let handled = this.#inbound.releaseHeld() + this.#outbound.round() + this.#outbound.sendDummies(now);
     for (let i = 0; i < this.#sockets.length; i++) {
       const { socket, carriesEsp } = this.#sockets[i]!;
       handled += this.#inbound.round(socket, carriesEsp);
@@ -79,14 +80,22 @@ export class DataPump {
     return handled;
   }
 
+  /** How long a worker with nothing to read may sleep, in milliseconds: `Infinity` for as long as it likes. */
+  get restMs(): number {
+    const { dummiesDueAt } = this.#outbound;
+    return dummiesDueAt === Number.POSITIVE_INFINITY
+      ? dummiesDueAt
+      : Math.max(0, dummiesDueAt - this.#clock.now());
+  }
+
   /** Between rounds nothing of the shared memory is held: SAs, policies and paths may be taken away behind this point. */
-  #passQuiescentPoint(): void {
+  #passQuiescentPoint(now: number): void {
     const asked = Atomics.load(this.#words, (CONTROL_BASE + CONTROL_WIPE_OFFSET) >>> 2);
     if (asked !== this.#wipesAsked) {
       this.#wipesAsked = asked;
       this.#kernel.wipeTraces();
     }
     Atomics.add(this.#words, (this.#region + WORKER_EPOCH_OFFSET) >>> 2, 1);
-    this.#view.setFloat64(this.#region + WORKER_CLOCK_OFFSET, this.#clock.now(), true);
+    this.#view.setFloat64(this.#region + WORKER_CLOCK_OFFSET, now, true);
   }
 }

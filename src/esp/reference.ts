@@ -23,6 +23,8 @@ export interface ReferenceSaFacts extends EspTransforms {
   readonly packetLimit: number;
   readonly octetLimit: number;
   readonly copyDscp: CopyDscp;
+  /** Octets that inner packets are padded to with zeros (RFC 4303 section 2.7). Default none. */
+  readonly padTo?: number;
 }
 
 export type ReferencePolicy =
@@ -119,8 +121,10 @@ export function referenceEncapsulate(policies: readonly ReferencePolicy[], packe
 
   const { sa } = policy;
   const { ivLength, icvLength, unit } = sa.cipher;
-  const padLength = (unit - ((inner.length + TRAILER_LENGTH) % unit)) % unit;
-  const length = HEADER_LENGTH + ivLength + inner.length + padLength + TRAILER_LENGTH + icvLength;
+  const filler = new Uint8Array(Math.max(0, (sa.facts.padTo ?? 0) - inner.length));
+  const bodyLength = inner.length + filler.length;
+  const padLength = (unit - ((bodyLength + TRAILER_LENGTH) % unit)) % unit;
+  const length = HEADER_LENGTH + ivLength + bodyLength + padLength + TRAILER_LENGTH + icvLength;
   if (length > DATAGRAM_LIMIT) return { status: "tooLong" };
   if (sa.wouldExceedLimits(inner.length)) return { status: "limitReached" };
   const sequence = sa.nextSequence();
@@ -131,6 +135,7 @@ export function referenceEncapsulate(policies: readonly ReferencePolicy[], packe
   const nextHeader = inner.family === 4 ? 4 : 41;
   const plaintext = Buffer.concat([
     packet.subarray(0, inner.length),
+    filler,
     padding,
     Uint8Array.of(padLength, nextHeader),
   ]);

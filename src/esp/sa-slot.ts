@@ -9,6 +9,9 @@ import {
   SA_BASE,
   SA_CIPHER_OFFSET,
   SA_COUNTERS_OFFSET,
+  SA_DUMMIES_OFFSET,
+  SA_DUMMY_EVERY_OFFSET,
+  SA_DUMMY_LENGTH_OFFSET,
   SA_FLAG_COPY_DSCP,
   SA_FLAG_ESN,
   SA_FLAG_IMPLICIT_IV,
@@ -21,6 +24,7 @@ import {
   SA_OCTETS_OFFSET,
   SA_PACKET_LIMIT_OFFSET,
   SA_PACKETS_OFFSET,
+  SA_PAD_TO_OFFSET,
   SA_PATH_OFFSET,
   SA_PATHS_OFFSET,
   SA_REPLAY_WINDOW_OFFSET,
@@ -61,6 +65,16 @@ export interface SaRecord {
   /** `Infinity` is none. */
   readonly packetLimit: number;
   readonly octetLimit: number;
+  readonly cover: TrafficCover;
+}
+
+/** What hides how much an outbound SA has to say (RFC 4303 sections 2.6 and 2.7). 0 is none. */
+export interface TrafficCover {
+  /** Octets that inner packets are padded to. */
+  readonly padTo: number;
+  /** Silence after which a dummy packet is sent, and its octets. */
+  readonly dummyEveryMs: number;
+  readonly dummyLength: number;
 }
 
 /** What an SA carried in one direction. */
@@ -68,6 +82,8 @@ export interface SaTraffic {
   /** Inner packets and their octets, sealed or delivered. */
   readonly packets: number;
   readonly octets: number;
+  /** Dummy packets sent. */
+  readonly dummies: number;
   readonly drops: Drops;
   /** Moment of the last packet, in milliseconds of the system's monotonic clock; 0 before the first. */
   readonly lastUsedMs: number;
@@ -130,6 +146,9 @@ export class SaSlot {
     set(SA_SELECTOR_FIRST_OFFSET, sa.selectors.first);
     set(SA_SELECTOR_COUNT_OFFSET, sa.selectors.count);
     set(SA_REPLAY_WINDOW_OFFSET, sa.replayWindowPackets);
+    set(SA_PAD_TO_OFFSET, sa.cover.padTo);
+    set(SA_DUMMY_LENGTH_OFFSET, sa.cover.dummyLength);
+    set(SA_DUMMY_EVERY_OFFSET, sa.cover.dummyEveryMs);
     this.#octets.set(sa.salt, this.#address + SA_SALT_OFFSET);
     writeU64(this.#words, this.#address + SA_PACKET_LIMIT_OFFSET, sa.packetLimit);
     writeU64(this.#words, this.#address + SA_OCTET_LIMIT_OFFSET, sa.octetLimit);
@@ -153,6 +172,7 @@ export class SaSlot {
     return {
       packets: u64At(this.#words, at + SA_PACKETS_OFFSET),
       octets: u64At(this.#words, at + SA_OCTETS_OFFSET),
+      dummies: u64At(this.#words, at + SA_DUMMIES_OFFSET),
       drops: dropsAt(this.#words, at + SA_COUNTERS_OFFSET),
       lastUsedMs: new DataView(this.#words.buffer).getFloat64(at + SA_LAST_USED_OFFSET, true),
       sequence: u64At(this.#words, at + SA_SEQUENCE_OFFSET),

@@ -17,7 +17,7 @@ import type { CopyDscp } from "../policy/connection.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
 import type { Kernel } from "./kernel.ts";
 import { DoubleBuffer, type Quiescence } from "./quiescence.ts";
-import { type PathRecord, type SaRecord, SaSlot, type SaTraffic } from "./sa-slot.ts";
+import { type PathRecord, type SaRecord, SaSlot, type SaTraffic, type TrafficCover } from "./sa-slot.ts";
 import type { SelectorRun, SelectorSet, SelectorTable } from "./selector-table.ts";
 import { type EspSuite, espSuite } from "./suites.ts";
 
@@ -41,6 +41,8 @@ export interface ChildSaRecord {
   /** Hard limits of each direction; `Infinity` is none. */
   readonly packetLimit: number;
   readonly octetLimit: number;
+  /** Of what we send. */
+  readonly cover?: TrafficCover | undefined;
 }
 
 export interface ChildSaTraffic {
@@ -52,9 +54,23 @@ interface ChildSaSlots {
   readonly inboundSpi: number;
   readonly inbound: SaSlot;
   readonly outbound: SaSlot;
-  installed: { readonly selectors: SelectorRun; readonly path: DoubleBuffer<PathRecord> } | undefined;
+  installed:
+    | {
+        readonly selectors: SelectorRun;
+        readonly path: DoubleBuffer<PathRecord>;
+        readonly sendsDummies: boolean;
+      }
+    | undefined;
 }
 
+interface OutboundSa {
+  readonly slot: number;
+  readonly generation: number;
+  readonly selectors: SelectorRun;
+  readonly sendsDummies: boolean;
+}
+
+const NO_COVER: TrafficCover = { padTo: 0, dummyEveryMs: 0, dummyLength: 0 };
 const SMALLEST_WINDOW = 64;
 const LARGEST_WINDOW = 8192;
 
@@ -133,7 +149,7 @@ export class Sad {
       this.#prepare(child.outbound, record, { suite, isInbound: false, selectors });
       const path = new DoubleBuffer<PathRecord>(this.#quiescence, (next) => child.outbound.writePath(next));
       child.outbound.writePath(record.path);
-      child.installed = { selectors, path };
+      child.installed = { selectors, path, sendsDummies: (record.cover?.dummyEveryMs ?? 0) > 0 };
       child.inbound.state = SA_ACTIVE;
       child.outbound.state = SA_ACTIVE;
     } catch (error) {
@@ -176,13 +192,12 @@ export class Sad {
   }
 
   /** What a policy needs to name the outbound SA: undefined when it is not installed. */
-  outboundOf(
-    inboundSpi: number,
-  ): { readonly slot: number; readonly generation: number; readonly selectors: SelectorRun } | undefined {
+  outboundOf(inboundSpi: number): OutboundSa | undefined {
     const child = this.#children.get(inboundSpi);
     if (child?.installed === undefined) return undefined;
     const { outbound, installed } = child;
-    return { slot: outbound.number, generation: outbound.generation, selectors: installed.selectors };
+    const { selectors, sendsDummies } = installed;
+    return { slot: outbound.number, generation: outbound.generation, selectors, sendsDummies };
   }
 
   #reserve(): SaSlot {
@@ -228,6 +243,7 @@ export class Sad {
       copiesDscp: record.copyDscp === "yes" || record.copyDscp === (facts.isInbound ? "in" : "out"),
       packetLimit: record.packetLimit,
       octetLimit: record.octetLimit,
+      cover: facts.isInbound ? NO_COVER : (record.cover ?? NO_COVER),
     });
     this.#octets.set(keymat.subarray(0, keyLength), STAGING);
     this.#octets.set(keymat.subarray(keyEnd), STAGING + keyLength);

@@ -18,6 +18,7 @@ import {
   SPD_SNAPSHOT_SIZE,
 } from "../../assembly/layout.ts";
 import { PolicyError } from "../errors/index.ts";
+import { DummyList } from "./dummy-list.ts";
 import { DoubleBuffer, type Quiescence } from "./quiescence.ts";
 import type { Sad } from "./sad.ts";
 import type { SelectorRun, SelectorSet, SelectorTable } from "./selector-table.ts";
@@ -25,7 +26,12 @@ import type { SelectorRun, SelectorSet, SelectorTable } from "./selector-table.t
 /** One row of the outbound SPD. */
 export type DataPolicy =
   /** Packets within the selectors of an installed child SA go through it. */
-  | { readonly action: "protect"; readonly inboundSpi: number }
+  | {
+      readonly action: "protect";
+      readonly inboundSpi: number;
+      /** Another SA that is newer carries what goes out: this one sends no dummy packets any more. */
+      readonly isReplaced?: boolean;
+    }
   /** Packets within these selectors have no SA: they are dropped, and counted as `noSa`. */
   | { readonly action: "discard"; readonly selectors: SelectorSet }
   /** Packets within these selectors call for an SA: `onTrap` is told the number, and a few of them wait for it. */
@@ -36,6 +42,7 @@ interface PolicyRow {
   readonly action: number;
   readonly slot: number;
   readonly generation: number;
+  readonly sendsDummies: boolean;
 }
 
 /** The host's side of the outbound Security Policy Database: whole snapshots, of which the workers always see one entirely. */
@@ -45,6 +52,7 @@ export class Spd {
   readonly #selectors: SelectorTable;
   readonly #snapshots: DoubleBuffer<readonly PolicyRow[]>;
   readonly #quiescence: Quiescence;
+  readonly #dummies: DummyList;
   #newest: readonly PolicyRow[] = [];
   #published: readonly PolicyRow[] = this.#newest;
 
@@ -58,6 +66,7 @@ export class Spd {
     this.#sad = facts.sad;
     this.#selectors = facts.selectors;
     this.#quiescence = facts.quiescence;
+    this.#dummies = new DummyList(facts.memory);
     this.#snapshots = new DoubleBuffer(facts.quiescence, (rows) => this.#publish(rows));
   }
 
@@ -77,6 +86,7 @@ export class Spd {
     const rows = this.#compile(policies);
     // One that still waited for its turn never comes to be read.
     if (this.#newest !== this.#published) this.#release(this.#newest);
+    this.#dummies.replace(rows.filter(({ sendsDummies }) => sendsDummies).map(({ slot }) => slot));
     this.#newest = rows;
     this.#snapshots.write(rows);
   }
@@ -88,10 +98,16 @@ export class Spd {
       for (const policy of policies) {
         if (policy.action === "discard") {
           const selectors = this.#selectors.allocate(policy.selectors);
-          rows.push({ selectors, action: POLICY_DISCARD, slot: NO_SLOT, generation: 0 });
+          rows.push({ selectors, action: POLICY_DISCARD, slot: NO_SLOT, generation: 0, sendsDummies: false });
         } else if (policy.action === "trap") {
           const selectors = this.#selectors.allocate(policy.selectors);
-          rows.push({ selectors, action: POLICY_TRAP, slot: policy.trap, generation: 0 });
+          rows.push({
+            selectors,
+            action: POLICY_TRAP,
+            slot: policy.trap,
+            generation: 0,
+            sendsDummies: false,
+          });
         } else {
           const outbound = this.#sad.outboundOf(policy.inboundSpi);
           if (outbound === undefined) continue;
@@ -99,6 +115,7 @@ export class Spd {
             ...outbound,
             selectors: this.#selectors.retain(outbound.selectors),
             action: POLICY_PROTECT,
+            sendsDummies: outbound.sendsDummies && policy.isReplaced !== true,
           });
         }
       }

@@ -55,7 +55,7 @@ function run({ memory, worker, tun, sockets, wakeUp }: WorkerFacts): void {
 
   say("ready");
   while (Atomics.load(words, command) !== COMMAND_STOP) {
-    if (pump.round() === 0) poller.wait(SLEEP_MS);
+    if (pump.round() === 0) poller.wait(Math.min(SLEEP_MS, pump.restMs));
   }
   kernel.wipeTraces();
 }

@@ -9,6 +9,7 @@ import { findTransform, numberProposals, withoutKeyExchange } from "../policy/tr
 import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
+import { type ChildMode, modeOf } from "./child-mode.ts";
 import { askToDelete } from "./child-sa-deletion.ts";
 import { childSaEstablished, childSaFailed, childSaRekeyed, formatProposals } from "./events.ts";
 import type { IkeSa } from "./ike-sa.ts";
@@ -169,6 +170,7 @@ export type ChildVerdict =
 
 /** What both sides agreed on for a child SA; the proposal carries the peer's SPI. */
 export interface AgreedChild {
+  readonly mode: ChildMode;
   readonly policy: ChildPolicy;
   readonly proposal: Proposal;
   readonly local: readonly TrafficSelector[];
@@ -183,7 +185,7 @@ export function judgeChildAnswer(offer: ChildOffer, payloads: readonly Payload[]
   if (sa === undefined || local === undefined || remote === undefined) {
     return { kind: "refused", refusal: refusalByPeer(offer, findError(payloads)), isMade: false };
   }
-  return judge(offer, { sa, local, remote });
+  return judge(offer, { sa, local, remote, mode: modeOf(payloads) });
 }
 
 function refusalByPeer(offer: ChildOffer, error: PayloadOf<"notify"> | undefined): ChildRefusal {
@@ -215,10 +217,11 @@ function judge(
     readonly sa: PayloadOf<"security-association">;
     readonly local: PayloadOf<"traffic-selectors-initiator">;
     readonly remote: PayloadOf<"traffic-selectors-responder">;
+    readonly mode: ChildMode;
   },
 ): ChildVerdict {
   const { policy, proposals } = offer;
-  const { sa, local, remote } = answer;
+  const { sa, local, remote, mode } = answer;
   const child = policy.name;
   const chosen = checkChosen({ offered: proposals, answer: sa.proposals });
   if (chosen.kind === "refused") {
@@ -237,7 +240,7 @@ function judge(
     remote: narrow({ offered: remote.selectors, allowed: policy.remote }),
   };
   if (isWithin && narrowed.local.length > 0 && narrowed.remote.length > 0) {
-    return { kind: "accepted", agreed: { policy, proposal, ...narrowed } };
+    return { kind: "accepted", agreed: { policy, proposal, mode, ...narrowed } };
   }
   const allowed = formatPairs(policy.local, policy.remote);
   const offered = formatPairs(local.selectors, remote.selectors);
@@ -257,6 +260,7 @@ export interface ChildRequest {
   readonly sa: PayloadOf<"security-association">;
   readonly tsi: PayloadOf<"traffic-selectors-initiator">;
   readonly tsr: PayloadOf<"traffic-selectors-responder">;
+  readonly mode: ChildMode;
 }
 
 /** Installs a child SA that the initiator offers in IKE_AUTH and a policy allows: SAr2, TSi, TSr. Or one notification that says why not. */
@@ -356,7 +360,7 @@ export function chooseChild(
   const selection = { offered: esp, preferredGroup, ignoreKeyExchange };
   for (const match of ordered) {
     const verdict = selectProposal({ ...selection, allowed: match.policy.espProposals });
-    if (verdict.kind === "chosen") return { ...match, proposal: verdict.proposal };
+    if (verdict.kind === "chosen") return { ...match, proposal: verdict.proposal, mode: request.mode };
   }
   const allProposals = ordered.flatMap(({ policy }) => policy.espProposals);
   const allowed = ignoreKeyExchange ? withoutKeyExchange(allProposals) : allProposals;
@@ -432,6 +436,7 @@ export function installChild(
       remote,
       path: ikeSa.path,
       carriesOutbound,
+      takesTfcPadding: agreed.mode.takesTfcPadding,
     },
   });
   scheduleChild(childSa, now);

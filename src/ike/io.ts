@@ -68,6 +68,8 @@ export interface NegotiatedChildSa {
   readonly path: Path;
   /** Whether outbound traffic goes through it at once. If not, it waits for "use-child-sa", or until something arrives on it. */
   readonly carriesOutbound: boolean;
+  /** Whether the peer takes padding for traffic flow confidentiality (RFC 7296 section 1.3.1). */
+  readonly takesTfcPadding: boolean;
 }
 
 /** What a log or a user wants to know. `message` is a whole sentence; `facts` holds the same as fields. Never a secret. */

@@ -38,6 +38,17 @@ export interface ChildPolicy {
   /** Undefined is "out". */
   readonly copyDscp?: CopyDscp;
   readonly rekey?: ChildLifetime;
+  readonly tfc?: TfcPolicy;
+}
+
+/** Traffic flow confidentiality: what we send to hide how much we have to say (RFC 4303 sections 2.6 and 2.7). */
+export interface TfcPolicy {
+  /** Octets that shorter inner packets are padded to, where the peer takes that; 0 for none. */
+  readonly padTo: number;
+  /** Silence after which a dummy packet is sent, in milliseconds; 0 for never. */
+  readonly dummyEveryMs: number;
+  /** Octets of a dummy packet, as if it were an inner packet. */
+  readonly dummyLength: number;
 }
 
 /** Which way DSCP is copied between the inner header and the outer one (RFC 4301 section 5.1.2): "out" is from inner to outer. */

@@ -117,6 +117,7 @@ describe("the example of the design", () => {
     expect(config.connections[1]?.children[1]).toMatchObject({
       local: [{ protocol: 6, startPort: 443, endPort: 443 }, { protocol: 0 }],
       replayWindowPackets: 8192,
+      tfc: { padTo: 1380, dummyEveryMs: 100, dummyLength: 1380 },
       rekey: { timeMs: 1_800_000, octets: 10_000_000_000, packets: 1_000_000 },
     });
     expect(config.connections[1]).toMatchObject({
@@ -156,6 +157,7 @@ const EVERYTHING = `
         remote: [fd77::/64]
         esp: chacha20poly1305-esn
         replayWindow: 8192
+        tfc: { padTo: mtu, dummyEvery: 100ms }
         rekey: { time: 30m, bytes: 10GB, packets: 1000000 }
     ikeRekey: never
     liveness: { interval: 20s, action: clear }
@@ -395,6 +397,20 @@ describe("a file that is wrong", () => {
       '6:11: IKE proposal "aes256gcm16-prfsha384-x2551": unknown keyword "x2551", did you mean "x25519"?',
     ],
     ["a small MTU", `${connection(rest())}mtu: 576`, "6:6: an MTU is from 1280 to 65535 octets, not 576"],
+    [
+      "padding beyond the MTU",
+      connection(
+        `${rest("children")}\nchildren: { a: { local: 10.1.0.0/16, remote: 10.2.0.0/16, tfc: { padTo: 1401 } } }`,
+      ),
+      "5:70: 1401 octets are more than the mtu of 1400",
+    ],
+    [
+      "dummy packets without a pause",
+      connection(
+        `${rest("children")}\nchildren: { a: { local: 10.1.0.0/16, remote: 10.2.0.0/16, tfc: { dummyEvery: 9ms } } }`,
+      ),
+      '5:82: "9ms" is not within 10ms to 1h',
+    ],
     [
       "a unit that is none",
       `${connection(rest())}mtu: 2kb`,

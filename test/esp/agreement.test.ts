@@ -102,6 +102,7 @@ function mixedChildren(bed: EspBed): Child[] {
       selectors: selectorSets[i] ?? ANY,
       copyDscp: (["out", "in", "yes", "no"] as const)[bed.random.below(4)]!,
       replayWindowPackets: [64, 128, 1024, 8192][bed.random.below(4)]!,
+      cover: { padTo: [0, 0, 100, 1400][bed.random.below(4)]!, dummyEveryMs: 0, dummyLength: 0 },
     }),
   );
 }

@@ -24,6 +24,7 @@ import {
 import { createSharedMemory, type Kernel, loadKernel } from "../../src/esp/kernel.ts";
 import { immediateQuiescence, type Quiescence } from "../../src/esp/quiescence.ts";
 import { type ReferencePolicy, ReferenceSa } from "../../src/esp/reference.ts";
+import type { TrafficCover } from "../../src/esp/sa-slot.ts";
 import { Sad } from "../../src/esp/sad.ts";
 import type { SelectorSet } from "../../src/esp/selector-table.ts";
 import { SelectorTable } from "../../src/esp/selector-table.ts";
@@ -143,6 +144,7 @@ export interface ChildFacts {
   readonly replayWindowPackets?: number;
   readonly packetLimit?: number;
   readonly octetLimit?: number;
+  readonly cover?: TrafficCover;
   readonly outboundSpi?: number;
   readonly copyDscp?: CopyDscp;
 }
@@ -179,6 +181,7 @@ export class EspBed {
   readonly #inbound = new Map<number, ReferenceSa>();
   /** What the SAD drew last: with AES-CBC, the key for IVs. */
   #drawn: Uint8Array = new Uint8Array(0);
+  #longestPadding = 0;
 
   /** `owner` is the worker whose SAs the SAD makes; batches always run in worker 1. */
   constructor({
@@ -227,6 +230,7 @@ export class EspBed {
       octetLimit: facts.octetLimit ?? Number.POSITIVE_INFINITY,
       copyDscp: facts.copyDscp ?? ("out" as const),
     };
+    this.#longestPadding = Math.max(this.#longestPadding, facts.cover?.padTo ?? 0);
     const outboundSpi = facts.outboundSpi ?? 256 + this.random.below(2 ** 31);
     const keys = { inbound: inboundKey.slice(), outbound: outboundKey.slice() };
     this.sad.install({
@@ -235,6 +239,7 @@ export class EspBed {
       outboundSpi,
       inboundKey,
       outboundKey,
+      cover: facts.cover,
       path: { socket: 0, peer: new Uint8Array(16), control: new Uint8Array(32) },
     });
     const ivKeys = { inbound: this.random.octets(16), outbound: this.#drawn };
@@ -247,6 +252,7 @@ export class EspBed {
     const outbound = new ReferenceSa({
       ...common,
       spi: outboundSpi,
+      padTo: facts.cover?.padTo ?? 0,
       key: keys.outbound,
       ivKey: ivKeys.outbound,
     });
@@ -263,7 +269,10 @@ export class EspBed {
     const start = REGION + WORKER_TUN_SLAB_OFFSET;
     const placed = this.#place(start, packets, TRAILER_ROOM);
     const slab = REGION + WORKER_SEND_SLAB_OFFSET;
-    const slabRoom = packets.reduce((sum, packet) => sum + packet.length + 96, 96);
+    const slabRoom = packets.reduce(
+      (sum, packet) => sum + Math.max(packet.length, this.#longestPadding) + 96,
+      96,
+    );
     this.octets.fill(CANARY, slab - 16, slab + slabRoom);
     this.kernel.espEncapsulateBatch(0, packets.length);
 

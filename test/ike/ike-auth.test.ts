@@ -197,6 +197,7 @@ describe("authentication", () => {
       "traffic-selectors-responder",
     ]);
     expect(machine.installed.size).toBe(1);
+    expect([...machine.installed.values()][0]!.takesTfcPadding).toBe(false);
   });
 
   test("an unknown critical payload in IKE_AUTH is named and ends the SA", () => {

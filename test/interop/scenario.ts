@@ -31,6 +31,8 @@ interface Plan {
   readonly isInClear?: boolean;
   /** Whether iperf3 sends TCP both ways and UDP. */
   readonly load?: boolean;
+  /** Whether we send dummy packets. */
+  readonly dummies?: boolean;
   /** Traffic selectors of the child SA as our status shows them. */
   readonly selectors?: { readonly local: readonly string[]; readonly remote: readonly string[] };
   /** Further inner addresses of the gateways. */

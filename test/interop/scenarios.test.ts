@@ -78,6 +78,14 @@ async function useTunnel({ plan }: Scenario, { sites, ikebana, strongswan }: Gat
   const used = after.ikeSa!.children[0]!;
   expect(used.inbound.packets).toBeGreaterThan(0);
   expect({ in: used.inbound.drops, out: used.outbound.drops }).toEqual({ in: {}, out: {} });
+  if (plan.dummies === true) {
+    const { dummies = 0 } = used.outbound;
+    await until("more dummy packets go out", async () => {
+      const { outbound } = (await ikebana.connection()).ikeSa!.children[0]!;
+      return (outbound.dummies ?? 0) > dummies + 5;
+    });
+    expect(await pingBothWays(sites, plan.pings)).toEqual([]);
+  }
   expect(ikebana.log).not.toMatch(/ (warning|error) /);
   expect(await strongswan.listSas()).toContain("INSTALLED, TUNNEL");
 }

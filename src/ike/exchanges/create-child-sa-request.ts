@@ -2,6 +2,7 @@ import { NotifyType, ProtocolId, TransformType } from "../../iana/ikev2-paramete
 import { findTransform, isNone } from "../../policy/transforms.ts";
 import type { Payload, PayloadOf } from "../../wire/payloads/payload.ts";
 import { type Answer, nonsense, refusal } from "../answer.ts";
+import { modeOf } from "../child-mode.ts";
 import {
   type AgreedChild,
   answerChild,
@@ -47,7 +48,7 @@ export function processCreateChildRequest(
     return nonsense("CREATE_CHILD_SA without TSi or TSr");
   }
   const rekey = findNotify(payloads, NotifyType.REKEY_SA);
-  const wanted = { connection, sa, tsi, tsr };
+  const wanted = { connection, sa, tsi, tsr, mode: modeOf(payloads) };
   return acceptRequest(ikeSa, { wanted, ke, ni: nonce.nonce, rekey, messageId, now });
 }
 

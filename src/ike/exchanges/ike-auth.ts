@@ -7,6 +7,7 @@ import { findCandidates, findPadEntry } from "../../policy/pad.ts";
 import { isAllowed } from "../../policy/select-proposal.ts";
 import type { Payload, PayloadOf } from "../../wire/payloads/payload.ts";
 import type { Answer, Closing } from "../answer.ts";
+import { modeOf } from "../child-mode.ts";
 import {
   acceptChild,
   buildChildOffer,
@@ -161,7 +162,9 @@ export function processAuthRequest(ikeSa: IkeSa, { payloads, now }: AuthMessage)
   ikeSa.establish(now);
   machine.report(ikeSaEstablished(ikeSa, state.proposal));
   const keying: ChildKeying = state;
-  const child = isWhole ? acceptChild(ikeSa, { connection, sa, tsi, tsr, keying, now }) : [];
+  const child = isWhole
+    ? acceptChild(ikeSa, { connection, sa, tsi, tsr, mode: modeOf(payloads), keying, now })
+    : [];
   ikeSa.forgetHandshake();
   const idr = identification("identification-responder", connection.local.identity);
   return { payloads: [idr, proof, ...child] };
