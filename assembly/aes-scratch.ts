@@ -14,8 +14,7 @@ const KEY_STREAM_OFFSET: u32 = PACKED_SIZE;
 const PLANES_OFFSET: u32 = KEY_STREAM_OFFSET + KEY_STREAM_SIZE;
 const CHUNK_OFFSET: u32 = PLANES_OFFSET + 128;
 const ZEROS_OFFSET: u32 = CHUNK_OFFSET + 256;
-const ROWS_OFFSET: u32 = ZEROS_OFFSET + 128;
-const KEY_WORDS_OFFSET: u32 = ROWS_OFFSET + 512;
+const KEY_WORDS_OFFSET: u32 = ZEROS_OFFSET + 128;
 const ORDER_OFFSET: u32 = KEY_WORDS_OFFSET + 256;
 const ORDER_WORK_OFFSET: u32 = ORDER_OFFSET + 4 * ORDER_COUNT;
 /** What a mode works with beside that begins here. */
@@ -49,11 +48,6 @@ export function zeros(): usize {
 /** 16 blocks for GHASH that are put together from pieces. */
 export function chunk(): usize {
   return scratch() + CHUNK_OFFSET;
-}
-
-/** Rows of H while its powers are made. */
-export function rowsOfH(): usize {
-  return scratch() + ROWS_OFFSET;
 }
 
 /** 240 octets of key schedule in words. */

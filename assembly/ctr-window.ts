@@ -38,17 +38,21 @@ export function packWindow(first: u32, end: u32, textCounter: u32): u32 {
   return i;
 }
 
-/** Makes the first run of a packet's key stream and gives its block of counter 1. `packed` is where its packed blocks are. */
-export function beginKeyStream(job: usize, packed: usize, textCounter: u32): v128 {
+/**
+ * Makes the first run of a packet's key stream and gives its block of counter 1. `packed` is where its packed blocks are,
+ * `counterRounds` those of the key, or 0.
+ */
+export function beginKeyStream(job: usize, packed: usize, textCounter: u32, counterRounds: usize): v128 {
   const groups = groupCount(load<u32>(job, JOB_LENGTH_OFFSET), textCounter);
   if (groups == 0) return v128.load(packed);
   const block = counterBlock(job + JOB_NONCE_OFFSET);
-  encryptRun(load<u32>(job, JOB_CONTEXT_OFFSET), keyStream(), block, 0, min(groups, GROUPS_PER_RUN));
+  const context = load<u32>(job, JOB_CONTEXT_OFFSET);
+  encryptRun(context, counterRounds, keyStream(), block, 0, min(groups, GROUPS_PER_RUN));
   return v128.load(keyStream(), 16);
 }
 
 /** Destination = source ^ key stream, of which the first run is made. */
-export function xorKeyStream(job: usize, packed: usize, textCounter: u32): void {
+export function xorKeyStream(job: usize, packed: usize, textCounter: u32, counterRounds: usize): void {
   const context: usize = load<u32>(job, JOB_CONTEXT_OFFSET);
   let source: usize = load<u32>(job, JOB_SOURCE_OFFSET);
   let destination: usize = load<u32>(job, JOB_DESTINATION_OFFSET);
@@ -72,7 +76,7 @@ export function xorKeyStream(job: usize, packed: usize, textCounter: u32): void 
     skipped = 0;
     ++run;
     const block = counterBlock(job + JOB_NONCE_OFFSET);
-    encryptRun(context, keyStream(), block, run, min(groups, GROUPS_PER_RUN));
+    encryptRun(context, counterRounds, keyStream(), block, run, min(groups, GROUPS_PER_RUN));
   }
   xorText(destination, source, packed, left);
 }

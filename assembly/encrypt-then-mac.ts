@@ -7,19 +7,19 @@
 //
 // Constant time: see aes.ts, aes-inverse.ts and the hashes. Lengths, addresses, ciphertext, ICVs and verdicts are public.
 
-import { roundKey, rounds } from "./aes-context";
+import { roundKey, rounds, setNumber } from "./aes-context";
 import { expandRoundKeys } from "./aes-key-schedule";
 import { jobOrder, jobOrderWork, packedBlocks, wipe } from "./aes-scratch";
 import { writeIvs } from "./cbc-iv";
 import { flushCbc, pushCbc } from "./cbc-open";
 import { sealCbc } from "./cbc-seal";
-import { expandCounterRounds } from "./ctr";
 import { beginKeyStream, jobAt, packedCount, packWindow, xorKeyStream } from "./ctr-window";
 import { cipher, hash, ivContext, setSuite } from "./etm-context";
 import { CHUNK, list, part, wipeEtm } from "./etm-scratch";
 import { digestLength } from "./hashes";
 import { expandHmacKey, openHmac, sealHmac } from "./hmac";
 import { orderByContext } from "./job-order";
+import { counterRounds as counterRoundsOf, forgetKey, tablesFor } from "./key-tables";
 import {
   CIPHER_AES_CBC,
   CIPHER_AES_CTR,
@@ -43,12 +43,20 @@ const IV_KEY_LENGTH: u32 = 16;
 
 /**
  * Expands keys into AEAD_CONTEXT_SIZE octets: at `key` the cipher's `keyLength` octets (16, 24 or 32; 0 for NULL), then the
- * integrity key, as long as the digest, as KEYMAT has them (RFC 7296 section 2.17).
+ * integrity key, as long as the digest, as KEYMAT has them (RFC 7296 section 2.17). `number` is the SA slot that the context is in.
  */
-export function etmExpandKey(context: usize, cipher: u32, hash: u32, key: usize, keyLength: u32): void {
+export function etmExpandKey(
+  context: usize,
+  number: u32,
+  cipher: u32,
+  hash: u32,
+  key: usize,
+  keyLength: u32,
+): void {
   setSuite(context, cipher, hash);
+  setNumber(context, number);
+  forgetKey(number);
   if (cipher != CIPHER_NULL) expandRoundKeys(context, key, keyLength);
-  if (cipher == CIPHER_AES_CTR) expandCounterRounds(context);
   expandHmacKey(context, hash, key + keyLength, digestLength(hash));
   wipe();
   wipeEtm();
@@ -173,12 +181,13 @@ function openCbcRun(first: u32, end: u32): u32 {
 /** Takes as many jobs from `first` on as share its key and fit; gives the end of them. */
 function takeCtrWindow(first: u32, end: u32, isOpening: bool): u32 {
   const windowEnd = packWindow(first, end, TEXT_COUNTER);
+  const counterRounds = counterRoundsOf(tablesFor(first, windowEnd, false));
   let packed = packedBlocks();
   for (let i = first; i != windowEnd; i++) {
     const job = jobAt(i);
     if (!isOpening || isAuthentic(job)) {
-      beginKeyStream(job, packed, TEXT_COUNTER);
-      xorKeyStream(job, packed, TEXT_COUNTER);
+      beginKeyStream(job, packed, TEXT_COUNTER, counterRounds);
+      xorKeyStream(job, packed, TEXT_COUNTER, counterRounds);
     }
     packed += 16 * packedCount(load<u32>(job, JOB_LENGTH_OFFSET), TEXT_COUNTER);
   }

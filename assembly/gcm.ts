@@ -4,19 +4,19 @@
 //   1 lay the counter blocks of short packets and of packet ends side by side   2 encrypt them in one go
 //   3 for each packet: the rest of its key stream, XOR, GHASH; to open, GHASH and the tag come first
 //
-// Constant time in keys and plaintext: see aes.ts, ghash.ts and ghash-table.ts. Lengths, addresses, nonces, AAD,
+// Constant time in keys and plaintext: see aes.ts, ghash.ts and ghash-product.ts. Lengths, addresses, nonces, AAD,
 // ciphertext and the verdict are public.
 
-import { runRounds } from "./aes";
-import { roundKey, rounds } from "./aes-context";
+import { PLANES_SIZE, runRounds } from "./aes";
+import { roundKey, rounds, setNumber } from "./aes-context";
 import { expandRoundKeys } from "./aes-key-schedule";
 import { transpose } from "./aes-planes";
-import { jobOrder, jobOrderWork, packedBlocks, planes, wipe, zeros } from "./aes-scratch";
-import { expandCounterRounds } from "./ctr";
+import { jobOrder, jobOrderWork, keyStream, packedBlocks, planes, wipe, zeros } from "./aes-scratch";
 import { beginKeyStream, jobAt, packedCount, packWindow, xorKeyStream } from "./ctr-window";
 import { ghash } from "./ghash";
-import { expandGhashTable } from "./ghash-table";
+import { writeRowsOfH } from "./ghash-table";
 import { ORDER_COUNT, orderByContext } from "./job-order";
+import { counterRounds, forgetKey, tablesFor } from "./key-tables";
 import {
   JOB_AAD_LENGTH_OFFSET,
   JOB_AAD_OFFSET,
@@ -37,10 +37,12 @@ const TEXT_COUNTER: u32 = 2;
 /** Up to so many keys in a batch, the processor's cache holds all 16 powers of each. */
 const FEW_KEYS: u32 = 4;
 
-/** Expands a key of 16, 24 or 32 octets into AEAD_CONTEXT_SIZE octets and a table of GHASH_TABLE_SIZE. */
-export function gcmExpandKey(context: usize, table: usize, key: usize, keyLength: u32): void {
+/** Expands a key of 16, 24 or 32 octets into AEAD_CONTEXT_SIZE octets. `number` is the SA slot that the context is in. */
+export function gcmExpandKey(context: usize, number: u32, key: usize, keyLength: u32): void {
+  setNumber(context, number);
+  forgetKey(number);
   expandRoundKeys(context, key, keyLength);
-  expandCounterRounds(context);
+  memory.fill(zeros(), 0, PLANES_SIZE);
   // H = E(K, 0), SP 800-38D section 7.1.
   const h = planes();
   runRounds(
@@ -55,7 +57,7 @@ export function gcmExpandKey(context: usize, table: usize, key: usize, keyLength
     1,
   );
   transpose(h, 1);
-  expandGhashTable(context, table, v128.load(h));
+  writeRowsOfH(context, v128.load(h), keyStream());
   wipe();
 }
 
@@ -76,11 +78,12 @@ function takeBatch(jobs: usize, count: u32, isOpening: bool): void {
     const powers: u32 = keyCount > FEW_KEYS ? 8 : 16;
     for (let i: u32 = 0; i < ordered; ) {
       const windowEnd = packWindow(i, ordered, TEXT_COUNTER);
+      const tables = tablesFor(i, windowEnd, true);
       let packed = packedBlocks();
       for (; i != windowEnd; ++i) {
         const job = jobAt(i);
-        if (isOpening) open(job, packed, powers);
-        else seal(job, packed, powers);
+        if (isOpening) open(job, packed, tables, powers);
+        else seal(job, packed, tables, powers);
         packed += 16 * packedCount(load<u32>(job, JOB_LENGTH_OFFSET), TEXT_COUNTER);
       }
     }
@@ -90,28 +93,30 @@ function takeBatch(jobs: usize, count: u32, isOpening: bool): void {
   wipe();
 }
 
-function seal(job: usize, packed: usize, powers: u32): void {
-  const mask = beginKeyStream(job, packed, TEXT_COUNTER);
-  xorKeyStream(job, packed, TEXT_COUNTER);
-  v128.store(load<u32>(job, JOB_TAG_OFFSET), v128.xor(mask, hash(job, powers, JOB_DESTINATION_OFFSET)));
+function seal(job: usize, packed: usize, tables: usize, powers: u32): void {
+  const mask = beginKeyStream(job, packed, TEXT_COUNTER, counterRounds(tables));
+  xorKeyStream(job, packed, TEXT_COUNTER, counterRounds(tables));
+  const sum = hash(job, tables, powers, JOB_DESTINATION_OFFSET);
+  v128.store(load<u32>(job, JOB_TAG_OFFSET), v128.xor(mask, sum));
 }
 
-function open(job: usize, packed: usize, powers: u32): void {
-  const sum = hash(job, powers, JOB_SOURCE_OFFSET);
-  const tag = v128.xor(sum, beginKeyStream(job, packed, TEXT_COUNTER));
+function open(job: usize, packed: usize, tables: usize, powers: u32): void {
+  const sum = hash(job, tables, powers, JOB_SOURCE_OFFSET);
+  const tag = v128.xor(sum, beginKeyStream(job, packed, TEXT_COUNTER, counterRounds(tables)));
   if (v128.any_true(v128.xor(tag, v128.load(load<u32>(job, JOB_TAG_OFFSET))))) {
     memory.fill(load<u32>(job, JOB_DESTINATION_OFFSET), 0, load<u32>(job, JOB_LENGTH_OFFSET));
     store<u32>(job, JOB_FORGED, JOB_VERDICT_OFFSET);
   } else {
-    xorKeyStream(job, packed, TEXT_COUNTER);
+    xorKeyStream(job, packed, TEXT_COUNTER, counterRounds(tables));
     store<u32>(job, JOB_AUTHENTIC, JOB_VERDICT_OFFSET);
   }
 }
 
 /** GHASH over the AAD and the ciphertext, which is the source or the destination. */
-function hash(job: usize, powers: u32, textOffset: usize): v128 {
+function hash(job: usize, tables: usize, powers: u32, textOffset: usize): v128 {
   return ghash(
     load<u32>(job, JOB_CONTEXT_OFFSET),
+    tables,
     powers,
     load<u32>(job, JOB_AAD_OFFSET),
     load<u32>(job, JOB_AAD_LENGTH_OFFSET),

@@ -1,31 +1,50 @@
-// Powers of the hash key H for GHASH, SP 800-38D section 6.3, and products with a secret.
+// Powers of the hash key H for GHASH, SP 800-38D section 6.3.
 //
 // A block is a polynomial whose term x^0 is the most significant bit of octet 0. Table k holds b(x) * H^k for every octet
 // b in place 0, 256 entries of 16 octets. Constant time: entries are made by shifts and sums; nothing is looked up.
 
-import { rowsOfH } from "./aes-scratch";
-import { foldRows, setTable } from "./gcm-context";
-import { reduce } from "./ghash-reduce";
+import { rowsOfH } from "./gcm-context";
+import { product } from "./ghash-product";
+import { TABLES_SIZE } from "./layout";
 
 const POWER_COUNT: u32 = 16;
 export const POWER_SIZE: u32 = 4096;
-/** Octets of one factor as rows. */
-const ROWS_SIZE: u32 = 512;
+/** Behind the powers: H^8 and H^16 as rows. */
+const FOLD_ROWS_OFFSET: u32 = POWER_COUNT * POWER_SIZE;
+const FOLD_ROWS_SIZE: u32 = 512;
+/** What a key's tables hold beside GHASH's begins here. */
+export const GHASH_TABLES_END: u32 = FOLD_ROWS_OFFSET + 2 * FOLD_ROWS_SIZE;
 
-/** Writes H^1 to H^16 as tables, and H^8 and H^16 as rows. */
-export function expandGhashTable(context: usize, table: usize, h: v128): void {
-  const rows = rowsOfH();
-  setTable(context, table);
-  writePower(table, h);
-  writeRows(rows, table);
-  let power = h;
+if (GHASH_TABLES_END > <u32>TABLES_SIZE) ERROR("The GHASH tables do not fit their place in layout.ts");
+
+/** Writes H as rows into the context. `work` is POWER_SIZE octets, which the caller wipes. */
+export function writeRowsOfH(context: usize, h: v128, work: usize): void {
+  writePower(work, h);
+  writeRows(rowsOfH(context), work);
+}
+
+/** Writes H^1 to H^16 as tables, and H^8 and H^16 as rows, from the rows of H. */
+export function writeGhashTables(tables: usize, context: usize): void {
+  const rows = rowsOfH(context);
+  let power = hashKey(rows);
+  writePower(tables, power);
   for (let k: u32 = 1; k < POWER_COUNT; ++k) {
-    power = multiply(rows, power);
-    writePower(table + POWER_SIZE * k, power);
+    power = product(rows, power);
+    writePower(tables + POWER_SIZE * k, power);
   }
-  writeRows(foldRows(context, 8), table + POWER_SIZE * 7);
-  writeRows(foldRows(context, 16), table + POWER_SIZE * 15);
-  memory.fill(rows, 0, ROWS_SIZE);
+  writeRows(foldRows(tables, 8), tables + POWER_SIZE * 7);
+  writeRows(foldRows(tables, 16), tables + POWER_SIZE * 15);
+}
+
+/** `power` is 8 or 16. */
+export function foldRows(tables: usize, power: u32): usize {
+  const place: u32 = power == 16 ? FOLD_ROWS_SIZE : 0;
+  return tables + FOLD_ROWS_OFFSET + place;
+}
+
+/** H itself: its product with 1, which is the top bit of octet 0. */
+function hashKey(rows: usize): v128 {
+  return product(rows, i64x2(0x80, 0));
 }
 
 function writePower(table: usize, power: v128): void {
@@ -47,11 +66,7 @@ function writePower(table: usize, power: v128): void {
   }
 }
 
-/**
- * Writes a power as rows, from its table. Row i of the low half holds octet i of the products with the 16 values of an
- * octet's low nibble, and row i of the high half (256 octets further) those with the high nibble: a swizzle with the
- * nibbles of 16 octets then gives 16 products' octet i at once, from registers and not from addresses.
- */
+/** Writes a power as rows (ghash-product.ts), from its table. */
 function writeRows(rows: usize, table: usize): void {
   for (let nibble: u32 = 0; nibble < 16; ++nibble) {
     for (let octet: u32 = 0; octet < 16; ++octet) {
@@ -60,25 +75,4 @@ function writeRows(rows: usize, table: usize): void {
       store<u8>(row, load<u8>(table + 256 * nibble + octet), 256);
     }
   }
-}
-
-/** The product of the factor in rows with a secret. */
-function multiply(rows: usize, secret: v128): v128 {
-  const zero = i64x2.splat(0);
-  const low = v128.and(secret, i8x16.splat(15));
-  const high = v128.and(i64x2.shr_u(secret, 4), i8x16.splat(15));
-  let lower = zero;
-  let upper = zero;
-  // Octet j of row i's products belongs to place i + j: from the last row down, everything moves up by one octet.
-  for (let i = 15; i >= 0; --i) {
-    upper = v128.shuffle<i8>(lower, upper, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
-    lower = v128.shuffle<i8>(zero, lower, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
-    lower = v128.xor(lower, rowProduct(rows + 16 * i, low, high));
-  }
-  return reduce(lower, upper);
-}
-
-/** Octet i of the products of 16 octets, given as their nibbles, with the factor whose row i is given. */
-export function rowProduct(row: usize, low: v128, high: v128): v128 {
-  return v128.xor(v128.swizzle(v128.load(row), low), v128.swizzle(v128.load(row, 256), high));
 }

@@ -1,50 +1,74 @@
 // GHASH, SP 800-38D section 6.4, as a sum instead of a chain: X_1 * H^m + X_2 * H^(m-1) + ... + X_m * H.
 //
 // Every X_i is public (AAD, ciphertext, lengths), so tables may be indexed by its octets. The sum is secret and never
-// becomes an address: it is folded in from registers (ghash-table.ts). Feed this no plaintext and no sum.
+// becomes an address: it is folded in from registers (ghash-product.ts). Feed this no plaintext and no sum.
+//
+// A key without tables goes the chain instead, a product for each block, from the 512 octets that every key has.
 
 import { chunk } from "./aes-scratch";
-import { foldRows, table as tableOf } from "./gcm-context";
+import { rowsOfH } from "./gcm-context";
+import { beyond, highNibbles, inPlace, lowNibbles, product, rowProduct } from "./ghash-product";
 import { reduce } from "./ghash-reduce";
-import { POWER_SIZE, rowProduct } from "./ghash-table";
+import { foldRows, POWER_SIZE } from "./ghash-table";
 
 /**
- * GHASH of AAD and ciphertext, each padded to blocks, and their lengths, in chunks of `powers` blocks: 16 is faster, and 8
- * leaves more of the cache to others.
+ * GHASH of AAD and ciphertext, each padded to blocks, and their lengths. With the key's tables in chunks of `powers` blocks: 16
+ * is faster, and 8 leaves more of the cache to others; `tables` 0 is none.
  */
 export function ghash(
   context: usize,
+  tables: usize,
   powers: u32,
   aad: usize,
   aadLength: u32,
   text: usize,
   textLength: u32,
 ): v128 {
-  return sumOf(context, powers, aad, aadLength, text, textLength, lengthsBlock(aadLength, textLength));
+  const lengths = lengthsBlock(aadLength, textLength);
+  if (tables == 0) return chainOf(context, aad, aadLength, text, textLength, lengths);
+  return sumOf(tables, powers, aad, aadLength, text, textLength, lengths);
 }
 
 /** GHASH of AAD alone, in two pieces: a first one of whole blocks, and the rest. */
 export function ghashAad(
   context: usize,
+  tables: usize,
   powers: u32,
   first: usize,
   firstLength: u32,
   rest: usize,
   restLength: u32,
 ): v128 {
-  return sumOf(
-    context,
-    powers,
-    first,
-    firstLength,
-    rest,
-    restLength,
-    lengthsBlock(firstLength + restLength, 0),
-  );
+  const lengths = lengthsBlock(firstLength + restLength, 0);
+  if (tables == 0) return chainOf(context, first, firstLength, rest, restLength, lengths);
+  return sumOf(tables, powers, first, firstLength, rest, restLength, lengths);
+}
+
+/** ((X_1 * H + X_2) * H + ...) * H. */
+function chainOf(
+  context: usize,
+  aad: usize,
+  aadLength: u32,
+  text: usize,
+  textLength: u32,
+  lengths: v128,
+): v128 {
+  const rows = rowsOfH(context);
+  let sum = chain(rows, i64x2.splat(0), aad, aadLength);
+  sum = chain(rows, sum, text, textLength);
+  return product(rows, v128.xor(sum, lengths));
+}
+
+function chain(rows: usize, sum: v128, text: usize, length: u32): v128 {
+  const wholeEnd = text + (length & ~15);
+  for (; text < wholeEnd; text += 16) sum = product(rows, v128.xor(sum, v128.load(text)));
+  const left = length & 15;
+  if (left == 0) return sum;
+  return product(rows, v128.xor(sum, v128.and(v128.load(text), firstOctets(left))));
 }
 
 function sumOf(
-  context: usize,
+  tables: usize,
   powers: u32,
   aad: usize,
   aadLength: u32,
@@ -73,7 +97,7 @@ function sumOf(
         to += 16;
       }
     }
-    sum = absorb(context, powers, sum, begin == 0, blocks, end - begin);
+    sum = absorb(tables, powers, sum, begin == 0, blocks, end - begin);
     begin = end;
     end += powers;
   }
@@ -102,11 +126,11 @@ function lengthsBlock(aadLength: u32, textLength: u32): v128 {
  * (sum * H^count) + blocks[0] * H^count + ... + blocks[count - 1] * H, for 1 to `powers` blocks; `powers` unless
  * `isFirst`, where the sum is zero and is left out.
  */
-function absorb(context: usize, powers: u32, sum: v128, isFirst: bool, blocks: usize, count: u32): v128 {
+function absorb(tables: usize, powers: u32, sum: v128, isFirst: bool, blocks: usize, count: u32): v128 {
   const zero = i64x2.splat(0);
-  const lowNibbles = v128.and(sum, i8x16.splat(15));
-  const highNibbles = v128.and(i64x2.shr_u(sum, 4), i8x16.splat(15));
-  const highestPower = tableOf(context) + POWER_SIZE * (count - 1);
+  const low = lowNibbles(sum);
+  const high = highNibbles(sum);
+  const highestPower = tables + POWER_SIZE * (count - 1);
   let lower = zero;
   let upper = zero;
   // Octets 8 to 15 of each block, then octets 0 to 7; place i of a block has an accumulator of its own.
@@ -120,15 +144,15 @@ function absorb(context: usize, powers: u32, sum: v128, isFirst: bool, blocks: u
     let s6 = zero;
     let s7 = zero;
     if (!isFirst) {
-      const rows = foldRows(context, powers) + 16 * half;
-      s0 = rowProduct(rows, lowNibbles, highNibbles);
-      s1 = rowProduct(rows + 16, lowNibbles, highNibbles);
-      s2 = rowProduct(rows + 32, lowNibbles, highNibbles);
-      s3 = rowProduct(rows + 48, lowNibbles, highNibbles);
-      s4 = rowProduct(rows + 64, lowNibbles, highNibbles);
-      s5 = rowProduct(rows + 80, lowNibbles, highNibbles);
-      s6 = rowProduct(rows + 96, lowNibbles, highNibbles);
-      s7 = rowProduct(rows + 112, lowNibbles, highNibbles);
+      const rows = foldRows(tables, powers) + 16 * half;
+      s0 = rowProduct(rows, low, high);
+      s1 = rowProduct(rows + 16, low, high);
+      s2 = rowProduct(rows + 32, low, high);
+      s3 = rowProduct(rows + 48, low, high);
+      s4 = rowProduct(rows + 64, low, high);
+      s5 = rowProduct(rows + 80, low, high);
+      s6 = rowProduct(rows + 96, low, high);
+      s7 = rowProduct(rows + 112, low, high);
     }
     let power = highestPower;
     let at = blocks + half;
@@ -147,78 +171,8 @@ function absorb(context: usize, powers: u32, sum: v128, isFirst: bool, blocks: u
     // Everything so far moves up by eight octets, then accumulator i comes in at place i.
     upper = v128.shuffle<i64>(lower, upper, 1, 2);
     lower = v128.shuffle<i64>(zero, lower, 0, 2);
-    lower = v128.xor(
-      lower,
-      v128.xor(
-        v128.xor(v128.xor(s0, up1(s1)), v128.xor(up2(s2), up3(s3))),
-        v128.xor(v128.xor(up4(s4), up5(s5)), v128.xor(up6(s6), up7(s7))),
-      ),
-    );
-    upper = v128.xor(
-      upper,
-      v128.xor(
-        v128.xor(over1(s1), v128.xor(over2(s2), over3(s3))),
-        v128.xor(v128.xor(over4(s4), over5(s5)), v128.xor(over6(s6), over7(s7))),
-      ),
-    );
+    lower = v128.xor(lower, inPlace(s0, s1, s2, s3, s4, s5, s6, s7));
+    upper = v128.xor(upper, beyond(s1, s2, s3, s4, s5, s6, s7));
   }
   return reduce(lower, upper);
-}
-
-// upN: octets move up by N places. overN: those that leave the block by it.
-
-function up1(a: v128): v128 {
-  return v128.shuffle<i8>(i64x2.splat(0), a, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
-}
-
-function up2(a: v128): v128 {
-  return v128.shuffle<i8>(i64x2.splat(0), a, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29);
-}
-
-function up3(a: v128): v128 {
-  return v128.shuffle<i8>(i64x2.splat(0), a, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28);
-}
-
-function up4(a: v128): v128 {
-  return v128.shuffle<i8>(i64x2.splat(0), a, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27);
-}
-
-function up5(a: v128): v128 {
-  return v128.shuffle<i8>(i64x2.splat(0), a, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26);
-}
-
-function up6(a: v128): v128 {
-  return v128.shuffle<i8>(i64x2.splat(0), a, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25);
-}
-
-function up7(a: v128): v128 {
-  return v128.shuffle<i8>(i64x2.splat(0), a, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24);
-}
-
-function over1(a: v128): v128 {
-  return v128.shuffle<i8>(a, i64x2.splat(0), 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
-}
-
-function over2(a: v128): v128 {
-  return v128.shuffle<i8>(a, i64x2.splat(0), 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29);
-}
-
-function over3(a: v128): v128 {
-  return v128.shuffle<i8>(a, i64x2.splat(0), 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28);
-}
-
-function over4(a: v128): v128 {
-  return v128.shuffle<i8>(a, i64x2.splat(0), 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27);
-}
-
-function over5(a: v128): v128 {
-  return v128.shuffle<i8>(a, i64x2.splat(0), 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26);
-}
-
-function over6(a: v128): v128 {
-  return v128.shuffle<i8>(a, i64x2.splat(0), 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25);
-}
-
-function over7(a: v128): v128 {
-  return v128.shuffle<i8>(a, i64x2.splat(0), 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24);
 }

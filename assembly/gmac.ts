@@ -10,6 +10,7 @@ import { counterBlock, encryptPacked, packBlocks } from "./ctr";
 import { jobAt } from "./ctr-window";
 import { ghashAad } from "./ghash";
 import { ORDER_COUNT, orderByContext } from "./job-order";
+import { tablesFor } from "./key-tables";
 import {
   JOB_AAD_LENGTH_OFFSET,
   JOB_AAD_OFFSET,
@@ -48,9 +49,10 @@ function takeBatch(jobs: usize, count: u32, isOpening: bool): void {
     const powers: u32 = keyCount > FEW_KEYS ? 8 : 16;
     for (let i: u32 = 0; i < ordered; ) {
       const windowEnd = makeMasks(i, ordered);
+      const tables = tablesFor(i, windowEnd, true);
       for (let mask = packedBlocks(); i != windowEnd; ++i) {
-        if (isOpening) open(jobAt(i), v128.load(mask), powers);
-        else seal(jobAt(i), v128.load(mask), powers);
+        if (isOpening) open(jobAt(i), v128.load(mask), tables, powers);
+        else seal(jobAt(i), v128.load(mask), tables, powers);
         mask += 16;
       }
     }
@@ -73,14 +75,14 @@ function makeMasks(first: u32, end: u32): u32 {
   return i;
 }
 
-function seal(job: usize, mask: v128, powers: u32): void {
+function seal(job: usize, mask: v128, tables: usize, powers: u32): void {
   copyText(job);
-  const sum = hash(job, powers, load<u32>(job, JOB_DESTINATION_OFFSET));
+  const sum = hash(job, tables, powers, load<u32>(job, JOB_DESTINATION_OFFSET));
   v128.store(load<u32>(job, JOB_TAG_OFFSET), v128.xor(mask, sum));
 }
 
-function open(job: usize, mask: v128, powers: u32): void {
-  const tag = v128.xor(mask, hash(job, powers, load<u32>(job, JOB_SOURCE_OFFSET)));
+function open(job: usize, mask: v128, tables: usize, powers: u32): void {
+  const tag = v128.xor(mask, hash(job, tables, powers, load<u32>(job, JOB_SOURCE_OFFSET)));
   if (v128.any_true(v128.xor(tag, v128.load(load<u32>(job, JOB_TAG_OFFSET))))) {
     memory.fill(load<u32>(job, JOB_DESTINATION_OFFSET), 0, load<u32>(job, JOB_LENGTH_OFFSET));
     store<u32>(job, JOB_FORGED, JOB_VERDICT_OFFSET);
@@ -91,10 +93,11 @@ function open(job: usize, mask: v128, powers: u32): void {
 }
 
 /** GHASH over the AAD, whose rest and text are wherever the text is. */
-function hash(job: usize, powers: u32, text: usize): v128 {
+function hash(job: usize, tables: usize, powers: u32, text: usize): v128 {
   const restLength = load<u32>(job, JOB_AAD_LENGTH_OFFSET) - FIRST_LENGTH;
   return ghashAad(
     load<u32>(job, JOB_CONTEXT_OFFSET),
+    tables,
     powers,
     load<u32>(job, JOB_AAD_OFFSET),
     FIRST_LENGTH,

@@ -12,5 +12,5 @@ export {
 } from "./encrypt-then-mac";
 export { gcmExpandKey, gcmOpenBatch, gcmSealBatch } from "./gcm";
 export { gmacOpenBatch, gmacSealBatch } from "./gmac";
+export { configure, wipeTraces } from "./instance";
 export { espPrepareSa, espReplayMark, espWipeSa } from "./sad";
-export { configure, wipeTraces } from "./scratch";

@@ -4,13 +4,13 @@
 // _BASE is an address, _OFFSET a place inside a record, _SIZE octets, _COUNT how many.
 // All words are little-endian; addresses of packets and peers are in network order where marked "net".
 //
-//   0            64 KB       +4 KB        +132 KB       +768 KB          32 MB           144 MB
-//   | constants  | control   | SPD x 2    | selectors   | SA slots       | GHASH tables  | workers
+//   0            64 KB       68 KB        6 MB          12 MB           178 MB
+//   | constants  | control   | SPD x 2    | selectors   | SA slots      | workers, each with tables for busy keys
 //
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 8;
+export const LAYOUT_VERSION = 9;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -49,8 +49,8 @@ export const POLICY_TRAP = 2;
 
 // ---- Selectors: shared by the SPD and by the check of what arrives (RFC 4301 section 4.4.1.1) ------------------
 
-export const SELECTOR_BASE = 200832;
-export const SELECTOR_COUNT = 8192;
+export const SELECTOR_BASE = 6422528;
+export const SELECTOR_COUNT = 65536;
 /** u32: 4 or 6. */
 export const SELECTOR_FAMILY_OFFSET = 0;
 /** u32: IP protocol, 0 is any. */
@@ -80,11 +80,13 @@ export const DUMMIES_LIMIT = 4096;
 
 // ---- SAD: slots; an inbound SPI is random | worker | slot, so the look-up is one load ---------------------------
 
-export const SA_BASE = 1048576;
-export const SA_SLOT_COUNT = 2048;
-export const SA_SLOT_SIZE = 16384;
+export const SA_BASE = 12713984;
+/** Two for each child SA: 10,000 tunnels, and room for those that stand beside them while they are rekeyed. */
+export const SA_SLOT_COUNT = 32768;
+/** An odd number of lines, so that the heads of many slots spread over the processor's cache. */
+export const SA_SLOT_SIZE = 5312;
 /** The low bits of an inbound SPI name its slot, the next ones the worker that alone may touch its window. */
-export const SPI_SLOT_BITS = 11;
+export const SPI_SLOT_BITS = 15;
 export const SPI_WORKER_BITS = 3;
 
 /** u32, the host, atomic. */
@@ -145,7 +147,10 @@ export const SA_DUMMY_EVERY_OFFSET = 120;
 /** u64 for each STATUS_* at 8 * status: what became of the packets of this SA. */
 export const SA_COUNTERS_OFFSET = 128;
 
-/** Bitmap ring of the replay window (RFC 6479): a power of two of blocks, one bit for each number. */
+/**
+ * Inbound, the bitmap ring of the replay window (RFC 6479): a power of two of blocks, one bit for each number. Outbound, where there
+ * is no window, the expanded key that makes the IVs of AES-CBC.
+ */
 export const SA_REPLAY_OFFSET = 512;
 export const SA_REPLAY_SIZE = 2048;
 /** Two paths: where ESP goes and where it leaves from (outbound). */
@@ -162,13 +167,9 @@ export const PATH_PEER_SIZE = 32;
 export const PATH_CONTROL_OFFSET = 48;
 export const PATH_CONTROL_SIZE = 64;
 export const PATH_SIZE = 128;
-/** Expanded key: the AEAD kernel's own record. */
-export const SA_AEAD_OFFSET = 4096;
-export const AEAD_CONTEXT_SIZE = 12288;
-
-/** One table of GHASH powers beside each slot, built by the AEAD kernel. */
-export const GHASH_BASE = 34603008;
-export const GHASH_TABLE_SIZE = 73728;
+/** Expanded key: the kernel's own record, as small as it gets. What only speeds a key up lies in a worker's tables. */
+export const SA_AEAD_OFFSET = 2816;
+export const AEAD_CONTEXT_SIZE = 2496;
 
 // ---- Algorithms, and the jobs of their kernels ----------------------------------------------------------------------
 
@@ -213,9 +214,9 @@ export const TAG_LENGTH = 16;
 
 // ---- Workers: region 0 belongs to the host's own instance, the others to data workers --------------------------
 
-export const WORKER_BASE = 185597952;
+export const WORKER_BASE = 186777600;
 export const WORKER_COUNT = 5;
-export const WORKER_SIZE = 9568256;
+export const WORKER_SIZE = 28639232;
 
 /** u32, the worker, atomic: raised once a round; the host waits for it before it reuses what it took away. */
 export const WORKER_EPOCH_OFFSET = 0;
@@ -281,6 +282,19 @@ export const RECEIVE_SLOT_COUNT = 64;
 /** msghdr, iovec, control and names of system calls: the platform's own record. */
 export const WORKER_IO_OFFSET = 9113600;
 export const WORKER_IO_SIZE = 393216;
+/** u32 for each SA slot: TABLES_BUILT and the number of its key's tables, or octets that the key has carried without any. */
+export const WORKER_TABLE_WORDS_OFFSET = 9568256;
+export const TABLES_BUILT = 2147483648;
+/** u32 each: the SA slot whose key has the tables, plus one, or 0; and the turn in which they were used last. */
+export const WORKER_TABLE_OWNERS_OFFSET = 9699328;
+export const TABLE_OWNER_SIZE = 8;
+/** Planes of counters that are the same for every key (ctr.ts), written once. */
+export const WORKER_COUNTER_PLANES_OFFSET = 9703424;
+/** Tables of keys that carry much: powers of GHASH's H, and round 1 of the counters. The worker builds them when a key deserves them,
+ * and the key that was used least recently gives its own up. */
+export const WORKER_TABLES_OFFSET = 9764864;
+export const TABLES_SIZE = 73728;
+export const TABLES_COUNT = 256;
 
 // ---- virtio_net_hdr: what lies before each packet of a TUN device with offloads (linux/virtio_net.h) ------------------
 
@@ -385,4 +399,4 @@ export const STATUS_CE_ON_NOT_ECT = 15;
 export const STATUS_TRAPPED = 16;
 export const STATUS_COUNT = 17;
 
-export const MEMORY_SIZE = 234881024;
+export const MEMORY_SIZE = 329973760;

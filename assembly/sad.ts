@@ -12,8 +12,6 @@ import {
   ALGORITHM_ENCRYPT_THEN_MAC,
   CIPHER_AES_CBC,
   CIPHER_NULL,
-  GHASH_BASE,
-  GHASH_TABLE_SIZE,
   NO_SLOT,
   SA_ACTIVE,
   SA_AEAD_OFFSET,
@@ -101,13 +99,13 @@ export function espPrepareSa(slot: u32, key: usize, keyLength: u32): bool {
   const isAesKey = keyLength == 16 || keyLength == 24 || keyLength == 32;
   if (sa.algorithm == ALGORITHM_AES_GCM || sa.algorithm == ALGORITHM_AES_GMAC) {
     if (!isAesKey) return false;
-    gcmExpandKey(context, ghashTableOf(slot), key, keyLength);
+    gcmExpandKey(context, slot, key, keyLength);
   } else if (sa.algorithm == ALGORITHM_CHACHA20_POLY1305) {
     if (keyLength != 32) return false;
     chachaExpandKey(context, key);
   } else if (sa.algorithm == ALGORITHM_ENCRYPT_THEN_MAC) {
     if (sa.cipher == CIPHER_NULL ? keyLength != 0 : !isAesKey) return false;
-    etmExpandKey(context, sa.cipher, sa.hash, key, keyLength);
+    etmExpandKey(context, slot, sa.cipher, sa.hash, key, keyLength);
     if (sa.cipher == CIPHER_AES_CBC && (sa.flags & SA_FLAG_INBOUND) == 0) {
       etmExpandIvKey(context, key + keyLength + digestLength(sa.hash));
     }
@@ -140,15 +138,10 @@ export function espWipeSa(slot: u32): void {
   const sa = saAt(slot);
   const generation = sa.generation;
   memory.fill(changetype<usize>(sa) + SA_SPI_OFFSET, 0, SA_SLOT_SIZE - SA_SPI_OFFSET);
-  memory.fill(ghashTableOf(slot), 0, GHASH_TABLE_SIZE);
   sa.generation = generation;
 }
 
 /** Marks the number high * 2^32 + low in a slot's replay window, as an authentic packet would. For tests of the window alone. */
 export function espReplayMark(slot: u32, high: u32, low: u32): u32 {
   return replayMark(saAt(slot), ((<u64>high) << 32) | <u64>low);
-}
-
-function ghashTableOf(slot: u32): usize {
-  return GHASH_BASE + slot * GHASH_TABLE_SIZE;
 }

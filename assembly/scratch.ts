@@ -10,8 +10,8 @@ import {
 let number: u32 = 0;
 let base: usize = WORKER_BASE;
 
-/** Ties this instance to the region of `worker` (0 is the host). */
-export function configure(worker: u32): void {
+/** Ties this instance to the region of `worker`. */
+export function bind(worker: u32): void {
   number = worker;
   base = WORKER_BASE + worker * WORKER_SIZE;
 }
@@ -31,8 +31,8 @@ export function scratch(): usize {
   return base + WORKER_SCRATCH_OFFSET;
 }
 
-/** Zeroes what kernels leave behind: nonces with their salts in the jobs, key material in the scratch. */
-export function wipeTraces(): void {
+/** Zeroes the jobs and the scratch. */
+export function wipeScratch(): void {
   const start = base + WORKER_GCM_JOBS_OFFSET;
   memory.fill(start, 0, scratch() + WORKER_SCRATCH_SIZE - start);
 }

@@ -1,7 +1,5 @@
 import {
   CIPHER_AES_CBC,
-  GHASH_BASE,
-  GHASH_TABLE_SIZE,
   HASH_SHA1,
   HASH_SHA2_256,
   HASH_SHA2_512,
@@ -34,15 +32,15 @@ import { type AeadName, type EtmName, type Packet, tagLength } from "./packets.t
 /** How the kernel does one AEAD, or a cipher and HMAC. */
 interface KernelAead {
   readonly jobsOffset: number;
-  expandKey(kernel: Kernel, places: { context: number; table: number; key: number; keyLength: number }): void;
+  expandKey(kernel: Kernel, places: { context: number; slot: number; key: number; keyLength: number }): void;
   seal(kernel: Kernel, jobs: number, count: number): void;
   open(kernel: Kernel, jobs: number, count: number): void;
 }
 
 const AES_GCM: KernelAead = {
   jobsOffset: WORKER_GCM_JOBS_OFFSET,
-  expandKey: (kernel, { context, table, key, keyLength }) =>
-    kernel.gcmExpandKey(context, table, key, keyLength),
+  expandKey: (kernel, { context, slot, key, keyLength }) =>
+    kernel.gcmExpandKey(context, slot, key, keyLength),
   seal: (kernel, jobs, count) => kernel.gcmSealBatch(jobs, count),
   open: (kernel, jobs, count) => kernel.gcmOpenBatch(jobs, count),
 };
@@ -59,8 +57,8 @@ const CBC_KEY_LENGTH = 32;
 function cbcWith(hash: number): KernelAead {
   return {
     jobsOffset: WORKER_ETM_JOBS_OFFSET,
-    expandKey: (kernel, { context, key }) =>
-      kernel.etmExpandKey(context, CIPHER_AES_CBC, hash, key, CBC_KEY_LENGTH),
+    expandKey: (kernel, { context, slot, key }) =>
+      kernel.etmExpandKey(context, slot, CIPHER_AES_CBC, hash, key, CBC_KEY_LENGTH),
     seal: (kernel, jobs, count) => kernel.etmSealBatch(jobs, count),
     open: (kernel, jobs, count) => kernel.etmOpenBatch(jobs, count),
   };
@@ -113,7 +111,7 @@ export class KernelBatch {
   expandKeyAgain(keyLength: number, slot: number): void {
     this.#aead.expandKey(this.#kernel, {
       context: SA_BASE + slot * SA_SLOT_SIZE + SA_AEAD_OFFSET,
-      table: GHASH_BASE + slot * GHASH_TABLE_SIZE,
+      slot,
       key: this.#region + WORKER_TUN_SLAB_OFFSET,
       keyLength,
     });

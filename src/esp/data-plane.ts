@@ -1,6 +1,9 @@
 import {
   COMMAND_RUN,
   COMMAND_STOP,
+  SA_SLOT_COUNT,
+  TABLES_COUNT,
+  TABLES_SIZE,
   WORKER_BASE,
   WORKER_COMMAND_OFFSET,
   WORKER_COUNTERS_OFFSET,
@@ -8,6 +11,9 @@ import {
   WORKER_SCRATCH_OFFSET,
   WORKER_SCRATCH_SIZE,
   WORKER_SIZE,
+  WORKER_TABLE_OWNERS_OFFSET,
+  WORKER_TABLE_WORDS_OFFSET,
+  WORKER_TABLES_OFFSET,
 } from "../../assembly/layout.ts";
 import { wipe } from "../bytes/wipe.ts";
 import { PolicyError } from "../errors/index.ts";
@@ -309,11 +315,21 @@ function createDataPlane({
 
 const DEFAULT_REPLAY_WINDOW = 1024;
 
-/** What a worker that ended badly could not do itself: its jobs and its scratch lie side by side. */
+/** What a worker that ended could not do itself: its jobs and its scratch lie side by side, and its keys may have tables. */
 function wipeTraces(memory: WebAssembly.Memory): void {
   const region = WORKER_BASE + WORKER * WORKER_SIZE;
+  const octets = new Uint8Array(memory.buffer);
   const end = region + WORKER_SCRATCH_OFFSET + WORKER_SCRATCH_SIZE;
-  new Uint8Array(memory.buffer).fill(0, region + WORKER_GCM_JOBS_OFFSET, end);
+  octets.fill(0, region + WORKER_GCM_JOBS_OFFSET, end);
+  const owners = new Uint32Array(memory.buffer, region + WORKER_TABLE_OWNERS_OFFSET, 2 * TABLES_COUNT);
+  for (let place = 0; place < TABLES_COUNT; place++) {
+    if (owners[2 * place] === 0) continue;
+    const tables = region + WORKER_TABLES_OFFSET + place * TABLES_SIZE;
+    octets.fill(0, tables, tables + TABLES_SIZE);
+    owners[2 * place] = 0;
+  }
+  const words = region + WORKER_TABLE_WORDS_OFFSET;
+  octets.fill(0, words, words + 4 * SA_SLOT_COUNT);
 }
 
 function setCommand(memory: WebAssembly.Memory, command: number): void {

@@ -7,7 +7,8 @@ const MAXIMUM_PAGES = 32768;
 /** The kernel's exports, as assembly/index.ts gives them. Addresses and lengths are octets in the shared memory. */
 export interface Kernel {
   configure(worker: number): void;
-  gcmExpandKey(context: number, table: number, key: number, keyLength: number): void;
+  /** `slot` is the SA slot that the context is in; of several keys under one number only the last holds. */
+  gcmExpandKey(context: number, slot: number, key: number, keyLength: number): void;
   gcmSealBatch(jobs: number, count: number): void;
   gcmOpenBatch(jobs: number, count: number): void;
   chachaExpandKey(context: number, key: number): void;
@@ -17,7 +18,14 @@ export interface Kernel {
   gmacSealBatch(jobs: number, count: number): void;
   gmacOpenBatch(jobs: number, count: number): void;
   /** CIPHER_* and HASH_*; at `key` `keyLength` octets for the cipher, then the integrity key. */
-  etmExpandKey(context: number, cipher: number, hash: number, key: number, keyLength: number): void;
+  etmExpandKey(
+    context: number,
+    slot: number,
+    cipher: number,
+    hash: number,
+    key: number,
+    keyLength: number,
+  ): void;
   /** 16 octets at `key`: they make the IVs of a CBC context. */
   etmExpandIvKey(context: number, key: number): void;
   /** Writes IVs before the destinations of jobs in CBC, from the sequence numbers in their nonces. */
@@ -41,11 +49,11 @@ export interface Kernel {
   espSplitWrite(write: number): void;
   /** Expands a key into a slot that is not active yet. 0 when algorithm and length do not go together. */
   espPrepareSa(slot: number, key: number, keyLength: number): number;
-  /** Zeroes a slot, its expanded key and its table, once no worker reads them. */
+  /** Zeroes a slot and its expanded key, once no worker reads them. */
   espWipeSa(slot: number): void;
   /** Marks a number in a slot's replay window. Returns a STATUS_*. */
   espReplayMark(slot: number, high: number, low: number): number;
-  /** Zeroes the jobs and the scratch of this instance's worker. */
+  /** Zeroes the jobs and the scratch of this instance's worker, and the tables of SAs that are gone. */
   wipeTraces(): void;
 }
 

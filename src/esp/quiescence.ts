@@ -27,6 +27,9 @@ export class WorkerQuiescence implements Quiescence {
   readonly #index: number;
   readonly #wake: () => void;
   #hasStopped = false;
+  /** Those who asked while others were waited for: what they unpublished may be in use still. */
+  #next: (() => void)[] = [];
+  #isWatching = false;
 
   constructor(facts: {
     readonly memory: WebAssembly.Memory;
@@ -39,19 +42,30 @@ export class WorkerQuiescence implements Quiescence {
   }
 
   settle(): Promise<void> {
-    const seen = Atomics.load(this.#words, this.#index);
     return new Promise((resolve) => {
-      const look = (delayMs: number): void => {
-        const passed = (Atomics.load(this.#words, this.#index) - seen) >>> 0;
-        if (this.#hasStopped || passed >= ROUNDS) {
-          resolve();
-          return;
-        }
-        this.#wake();
-        setTimeout(look, delayMs, Math.min(2 * delayMs, SLOWEST_LOOK_MS));
-      };
-      look(FIRST_LOOK_MS);
+      this.#next.push(resolve);
+      if (!this.#isWatching) this.#watch();
     });
+  }
+
+  /** Waits for all who have asked so far at once, however many they are. */
+  #watch(): void {
+    const waiting = this.#next;
+    this.#next = [];
+    this.#isWatching = waiting.length > 0;
+    if (!this.#isWatching) return;
+    const seen = Atomics.load(this.#words, this.#index);
+    const look = (delayMs: number): void => {
+      const passed = (Atomics.load(this.#words, this.#index) - seen) >>> 0;
+      if (this.#hasStopped || passed >= ROUNDS) {
+        for (const resolve of waiting) resolve();
+        this.#watch();
+        return;
+      }
+      this.#wake();
+      setTimeout(look, delayMs, Math.min(2 * delayMs, SLOWEST_LOOK_MS));
+    };
+    look(FIRST_LOOK_MS);
   }
 
   /** The worker is gone: nothing is in use any more. */

@@ -98,11 +98,12 @@ export class SaSlot {
   readonly #octets: Uint8Array;
   readonly #words: Uint32Array;
 
-  constructor(memory: WebAssembly.Memory, number: number) {
+  /** `octets` and `words` are the shared memory. */
+  constructor(number: number, octets: Uint8Array, words: Uint32Array) {
     this.number = number;
     this.#address = SA_BASE + number * SA_SLOT_SIZE;
-    this.#octets = new Uint8Array(memory.buffer);
-    this.#words = new Uint32Array(memory.buffer);
+    this.#octets = octets;
+    this.#words = words;
   }
 
   get state(): number {

@@ -86,8 +86,11 @@ export class Sad {
   readonly #selectors: SelectorTable;
   readonly #quiescence: Quiescence;
   readonly #octets: Uint8Array;
+  readonly #words: Uint32Array;
   /** The last comes next: a slot that was in use has its pages already, and the others stay untouched. */
-  readonly #free: SaSlot[];
+  readonly #free: SaSlot[] = [];
+  /** Slots from here on have never been used. */
+  #unused = 0;
   /** The last SPI of each slot. */
   readonly #previousSpis = new Uint32Array(SA_SLOT_COUNT);
   readonly #children = new Map<number, ChildSaSlots>();
@@ -108,15 +111,12 @@ export class Sad {
     this.#selectors = facts.selectors;
     this.#quiescence = facts.quiescence;
     this.#octets = new Uint8Array(facts.memory.buffer);
-    this.#free = Array.from(
-      { length: SA_SLOT_COUNT },
-      (_, i) => new SaSlot(facts.memory, SA_SLOT_COUNT - 1 - i),
-    );
+    this.#words = new Uint32Array(facts.memory.buffer);
   }
 
   /** Reserves room for a child SA and returns its inbound SPI, or undefined when all slots are in use. */
   allocateSpi(): number | undefined {
-    if (this.#free.length < 2) return undefined;
+    if (this.#free.length + SA_SLOT_COUNT - this.#unused < 2) return undefined;
     const inbound = this.#reserve();
     const outbound = this.#reserve();
     const inboundSpi = this.#chooseSpi(inbound.number);
@@ -201,7 +201,7 @@ export class Sad {
   }
 
   #reserve(): SaSlot {
-    const slot = this.#free.pop()!;
+    const slot = this.#free.pop() ?? new SaSlot(this.#unused++, this.#octets, this.#words);
     slot.raiseGeneration();
     slot.state = SA_RESERVED;
     return slot;

@@ -35,70 +35,83 @@ interface Pair {
   readonly protocol: number;
 }
 
-/** The selector table of the shared memory: hands out runs, first fit. A run may have several users; the last one releases it when no worker can read it any more. */
+/**
+ * The selector table of the shared memory: hands out runs. A run may have several users; the last one releases it when no worker can
+ * read it any more. Places are halved and joined as buddies, so that neither takes longer when many runs are in use.
+ */
 export class SelectorTable {
   readonly #octets: Uint8Array;
   readonly #words: Uint32Array;
-  /** Free runs in order of place, never adjacent. */
-  #free: SelectorRun[] = [{ first: 0, count: SELECTOR_COUNT }];
-  /** Users of each run, by where it begins. */
-  readonly #users = new Map<number, number>();
+  /** Free blocks of 2^i selectors, by where they begin. */
+  readonly #free: readonly Set<number>[];
+  /** Runs in use, by where they begin. */
+  readonly #runs = new Map<number, { readonly order: number; users: number }>();
+  #inUse = 0;
 
   constructor(memory: WebAssembly.Memory) {
     this.#octets = new Uint8Array(memory.buffer);
     this.#words = new Uint32Array(memory.buffer);
+    this.#free = Array.from(
+      { length: LARGEST_ORDER + 1 },
+      (_, order) => new Set(order === LARGEST_ORDER ? [0] : []),
+    );
   }
 
   /** Writes every pair of a local and a remote selector that can hold together. Throws PolicyError when there is none, or no room. */
   allocate(selectors: SelectorSet): SelectorRun {
     const pairs = pairUp(selectors);
-    if (pairs.length === 0) {
+    const count = pairs.length;
+    if (count === 0) {
       throw new PolicyError("no local and remote traffic selector go together", { code: "SELECTORS" });
     }
-    const index = this.#free.findIndex((free) => free.count >= pairs.length);
-    const free = this.#free[index];
-    if (free === undefined) {
-      throw new PolicyError(
-        `${pairs.length} selectors do not fit: ${this.inUse} of ${SELECTOR_COUNT} are in use`,
-        { code: "SELECTOR_TABLE_FULL" },
-      );
+    const order = orderOf(count);
+    const first = this.#take(order);
+    if (first === undefined) {
+      throw new PolicyError(`${count} selectors do not fit: ${this.inUse} of ${SELECTOR_COUNT} are in use`, {
+        code: "SELECTOR_TABLE_FULL",
+      });
     }
-    const rest = { first: free.first + pairs.length, count: free.count - pairs.length };
-    this.#free.splice(index, 1, ...(rest.count > 0 ? [rest] : []));
     pairs.forEach((pair, i) => {
-      this.#write(SELECTOR_BASE + (free.first + i) * SELECTOR_SIZE, pair);
+      this.#write(SELECTOR_BASE + (first + i) * SELECTOR_SIZE, pair);
     });
-    this.#users.set(free.first, 1);
-    return { first: free.first, count: pairs.length };
+    this.#runs.set(first, { order, users: 1 });
+    this.#inUse += 1 << order;
+    return { first, count };
   }
 
   /** Adds a user to a run. */
   retain(run: SelectorRun): SelectorRun {
-    this.#users.set(run.first, this.#users.get(run.first)! + 1);
+    this.#runs.get(run.first)!.users++;
     return run;
   }
 
-  release(run: SelectorRun): void {
-    const users = this.#users.get(run.first)! - 1;
-    if (users > 0) {
-      this.#users.set(run.first, users);
-      return;
-    }
-    this.#users.delete(run.first);
-    const runs = [...this.#free, run].sort((a, b) => a.first - b.first);
-    this.#free = [];
-    for (const next of runs) {
-      const last = this.#free.at(-1);
-      if (last !== undefined && last.first + last.count === next.first) {
-        this.#free[this.#free.length - 1] = { first: last.first, count: last.count + next.count };
-      } else {
-        this.#free.push(next);
-      }
-    }
+  release({ first }: SelectorRun): void {
+    const run = this.#runs.get(first)!;
+    if (--run.users > 0) return;
+    this.#runs.delete(first);
+    this.#inUse -= 1 << run.order;
+    this.#giveBack(first, run.order);
   }
 
+  /** Places that are taken: a run takes the next power of two. */
   get inUse(): number {
-    return SELECTOR_COUNT - this.#free.reduce((sum, run) => sum + run.count, 0);
+    return this.#inUse;
+  }
+
+  #take(order: number): number | undefined {
+    let from = order;
+    while (from <= LARGEST_ORDER && this.#free[from]!.size === 0) from++;
+    if (from > LARGEST_ORDER) return undefined;
+    const [first] = this.#free[from]!;
+    this.#free[from]!.delete(first!);
+    while (from > order) this.#free[--from]!.add(first! + (1 << from));
+    return first;
+  }
+
+  #giveBack(first: number, order: number): void {
+    let [at, size] = [first, order];
+    while (size < LARGEST_ORDER && this.#free[size]!.delete(at ^ (1 << size))) at &= ~(1 << size++);
+    this.#free[size]!.add(at);
   }
 
   #write(address: number, { local, remote, protocol }: Pair): void {
@@ -117,6 +130,13 @@ export class SelectorTable {
     this.#octets.set(remote.startAddress, address + SELECTOR_REMOTE_START_OFFSET);
     this.#octets.set(remote.endAddress, address + SELECTOR_REMOTE_END_OFFSET);
   }
+}
+
+const LARGEST_ORDER = Math.log2(SELECTOR_COUNT);
+
+/** So many selectors take a block of 2^order; more than there are at all take an order that no block has. */
+function orderOf(count: number): number {
+  return 32 - Math.clz32(count - 1);
 }
 
 /** RFC 7296 section 2.9: any local with any remote selector, where family and protocol agree. */

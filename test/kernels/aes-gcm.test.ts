@@ -9,11 +9,14 @@ import {
 } from "../../assembly/layout.ts";
 import { fromHex, toHex } from "../../src/bytes/hex.ts";
 import { describeAead } from "../support/aead-suite.ts";
-import { AES_GCM, KernelBed, type Packet, SeededRandom } from "../support/kernel.ts";
+import { AES_GCM, type AeadUnderTest, KernelBed, type Packet, SeededRandom } from "../support/kernel.ts";
 import { ESP_VECTORS } from "../vectors/draft-mcgrew-gcm-test/esp.ts";
 import { GCM_VECTORS } from "../vectors/mcgrew-viega/gcm.ts";
 
+const BUSY: AeadUnderTest = { ...AES_GCM, isBusy: true };
+
 describeAead("AES-GCM", AES_GCM);
+describeAead("AES-GCM with tables", BUSY);
 
 describe("AES-GCM", () => {
   const KNOWN = [
@@ -72,19 +75,22 @@ describe("AES-GCM", () => {
     }
   });
 
-  // A batch under few keys takes other steps through GHASH than one under many.
+  // A batch under few keys takes other steps through GHASH than one under many, and keys with tables others than those without.
   test.each([
-    { keyLength: 16, keyCount: 1 },
-    { keyLength: 24, keyCount: 4 },
-    { keyLength: 32, keyCount: 1 },
-    { keyLength: 16, keyCount: 9 },
-    { keyLength: 24, keyCount: 64 },
-    { keyLength: 32, keyCount: 9 },
+    { keyLength: 16, keyCount: 1, aead: BUSY, tables: "with" },
+    { keyLength: 24, keyCount: 4, aead: BUSY, tables: "with" },
+    { keyLength: 32, keyCount: 1, aead: BUSY, tables: "with" },
+    { keyLength: 16, keyCount: 9, aead: BUSY, tables: "with" },
+    { keyLength: 24, keyCount: 64, aead: BUSY, tables: "with" },
+    { keyLength: 32, keyCount: 9, aead: BUSY, tables: "with" },
+    { keyLength: 16, keyCount: 64, aead: AES_GCM, tables: "without" },
+    { keyLength: 32, keyCount: 64, aead: AES_GCM, tables: "without" },
+    { keyLength: 32, keyCount: 1, aead: AES_GCM, tables: "at first without" },
   ])(
-    "agrees at every length from 0 to 2048 in batches under $keyCount keys of $keyLength octets",
-    ({ keyLength, keyCount }) => {
+    "agrees at every length from 0 to 2048 in batches under $keyCount keys of $keyLength octets, $tables tables",
+    ({ keyLength, keyCount, aead }) => {
       const random = new SeededRandom(keyCount);
-      const bed = new KernelBed(AES_GCM);
+      const bed = new KernelBed(aead);
       const keys = Array.from({ length: keyCount }, () => random.octets(keyLength));
       for (let first = 0; first <= 2048; first += 64) {
         const lengths = Array.from({ length: 64 }, (_, i) => first + i).filter((length) => length <= 2048);

@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
 import {
-  GHASH_BASE,
   JOB_AAD_LENGTH_OFFSET,
   JOB_AAD_OFFSET,
   JOB_CONTEXT_OFFSET,
@@ -52,7 +51,7 @@ test.each([
   const context = SA_BASE + SA_AEAD_OFFSET;
   const keyOctets = random.octets(aead.keyLengths.at(-1)!);
   octets.set(keyOctets, arena);
-  const places = { context, table: GHASH_BASE, key: arena, keyLength: keyOctets.length, keyOctets };
+  const places = { context, slot: 0, key: arena, keyLength: keyOctets.length, keyOctets };
   aead.expandKey(kernel, places);
   const count = 70;
   for (let i = 0; i < count; i++) {

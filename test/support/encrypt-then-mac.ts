@@ -75,9 +75,9 @@ const COMMON = {
 function expand(
   { cipher, hash, keyLength }: EtmSuite,
   kernel: Kernel,
-  { context, key }: { readonly context: number; readonly key: number },
+  { context, slot, key }: { readonly context: number; readonly slot: number; readonly key: number },
 ): void {
-  kernel.etmExpandKey(context, CIPHERS[cipher].id, HASHES[hash].id, key, keyLength);
+  kernel.etmExpandKey(context, slot, CIPHERS[cipher].id, HASHES[hash].id, key, keyLength);
 }
 
 function seal(suite: EtmSuite, packet: Packet): { ciphertext: Uint8Array; tag: Uint8Array } {

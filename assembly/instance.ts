@@ -1,0 +1,15 @@
+import { writeCounters } from "./ctr";
+import { releaseTables } from "./key-tables";
+import { bind, wipeScratch } from "./scratch";
+
+/** Ties this instance to the region of `worker` (0 is the host). */
+export function configure(worker: u32): void {
+  bind(worker);
+  writeCounters();
+}
+
+/** Zeroes what kernels leave behind: nonces with their salts in the jobs, key material in the scratch, tables of SAs that are gone. */
+export function wipeTraces(): void {
+  wipeScratch();
+  releaseTables();
+}
