@@ -87,9 +87,8 @@ function reinstate(childSa: ChildSa, now: number): void {
 
 /** Whether a child SA that the peer names has been deleted here, and the peer has not confirmed it. */
 export function isDeletingChild(ikeSa: IkeSa, outboundSpi: number): boolean {
-  const { outstanding, queue } = ikeSa.outbox.requests;
-  const requests = outstanding === undefined ? queue : [outstanding, ...queue];
-  return requests.some(
+  const { allOutstanding, queue } = ikeSa.outbox.requests;
+  return [...allOutstanding, ...queue].some(
     ({ purpose }) => purpose.kind === "delete-child-sas" && purpose.outboundSpis.includes(outboundSpi),
   );
 }

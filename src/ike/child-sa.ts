@@ -61,6 +61,8 @@ export interface ChildAttempt {
   rival: ChildSa | undefined;
   /** The user wants the child down: what comes of this is deleted. */
   isUnwanted: boolean;
+  /** SPIs that the peer has deleted meanwhile and that nobody here knows: what it has made for us may be among them. */
+  deletedSpis: readonly number[];
 }
 
 /** A child SA that we have offered and that is not answered yet. */

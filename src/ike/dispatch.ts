@@ -16,9 +16,10 @@ import { findUnknownCritical, notify, unsupportedCriticalPayload } from "./paylo
 /** Every request gets one answer (RFC 7296 section 2.1), whatever is in it. */
 export function processRequest(ikeSa: IkeSa, { header, payloads }: Incoming, now: number): void {
   const { exchangeType, messageId } = header;
+  if (!(payloads instanceof WireError)) ikeSa.outbox.heedWindow(payloads);
   const answer = answerTo(ikeSa, { exchangeType, messageId, payloads, now });
   if (answer === "later") {
-    ikeSa.outbox.responses.defer();
+    ikeSa.outbox.responses.defer(messageId);
     return;
   }
   ikeSa.outbox.answer({ exchangeType, messageId, payloads: answer.payloads });
@@ -65,15 +66,16 @@ function refuseCritical({ state }: IkeSa, critical: PayloadOf<"unknown">): Answe
 }
 
 /** What an answer means depends on why we asked. */
-export function processResponse(ikeSa: IkeSa, { payloads }: Incoming, now: number): void {
-  const { outstanding } = ikeSa.outbox.requests;
-  if (outstanding === undefined) return;
-  ikeSa.outbox.stopRetransmitting();
+export function processResponse(ikeSa: IkeSa, { header, payloads }: Incoming, now: number): void {
+  const answered = ikeSa.outbox.requests.find(header.messageId);
+  if (answered === undefined) return;
+  ikeSa.outbox.stopRetransmitting(header.messageId);
   const fault = faultOf(payloads);
   if (fault !== undefined) ikeSa.breakOff(fault, now);
   if (payloads instanceof WireError || fault !== undefined) return;
 
-  const { purpose, sentAt } = outstanding;
+  ikeSa.outbox.heedWindow(payloads);
+  const { purpose, sentAt } = answered;
   switch (purpose.kind) {
     case "auth":
       processAuthResponse(ikeSa, { payloads, now });

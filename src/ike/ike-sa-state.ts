@@ -78,10 +78,9 @@ interface Deleting extends Keyed {
   readonly establishedAt: number;
 }
 
-/** Nothing is left but the last answer, for a peer that did not hear it. */
+/** Nothing is left but the last answers, for a peer that did not hear them. */
 interface Closed {
   readonly name: "closed";
-  readonly lastMessageId: number;
   answersLeft: number;
 }
 

@@ -155,7 +155,7 @@ export class IkeSa {
     const incoming = this.#inbox.open(state, received);
     if (incoming === undefined) return;
     // An authentic message newer than all before it: the peer is where it came from (RFC 7296 section 2.23).
-    this.#follow(path);
+    if (incoming.isNewest) this.#follow(path);
     if (incoming.header.isResponse) processResponse(this, incoming, now);
     else processRequest(this, incoming, now);
   }
@@ -337,7 +337,7 @@ export class IkeSa {
     }
     this.childAttempts.clear();
     this.#inbox.clear();
-    this.outbox.requests.clear();
+    this.outbox.abandonRequests();
     this.#removeChildSas(closing.message);
     if (state.name === "authenticating" && state.offer !== undefined) {
       this.machine.emit({ kind: "release-spi", inboundSpi: state.offer.inboundSpi });
@@ -349,15 +349,14 @@ export class IkeSa {
     if (state.name === "established") this.machine.report(ikeSaDeleted(this, closing));
     else if (state.name !== "deleting" && state.name !== "rekeyed") this.#reportFailure(closing, now);
 
-    const { lastAnswer, nextMessageId } = this.outbox.responses;
+    const { hasAnswers, nextMessageId } = this.outbox.responses;
     this.state = {
       name: "closed",
-      lastMessageId: nextMessageId - 1,
       answersLeft: this.machine.limits.lingerAnswerCount,
     };
     // An IKE_SA_INIT that comes again simply begins anew.
     const hasOnlyInit = this.initKey !== undefined && nextMessageId === 1;
-    if (lastAnswer === undefined || hasOnlyInit) this.#forget();
+    if (!hasAnswers || hasOnlyInit) this.#forget();
     else this.timers.set("linger", now + this.machine.limits.lingerMs, () => this.#forget());
   }
 
@@ -384,13 +383,13 @@ export class IkeSa {
   /** There is no key left to tell a repeated request from a forged one, so the answer goes out a limited number of times. */
   #answerFromGrave(header: Header, path: Path, now: number): void {
     if (this.state.name !== "closed") return;
-    const isRepeated = !header.isResponse && header.messageId === this.state.lastMessageId;
+    const isRepeated = !header.isResponse && this.outbox.responses.place(header.messageId) === "repeated";
     if (!isRepeated || this.state.answersLeft === 0) {
       this.drop("unexpected", `${describe(header)} for an SA that is closed`, path, now);
       return;
     }
     this.state.answersLeft--;
-    this.outbox.answerAgain(path);
+    this.outbox.answerAgain(header.messageId, path);
   }
 
   drop(counter: DropCounter, reason: string, path: Path, now: number): void {

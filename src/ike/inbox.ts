@@ -6,11 +6,14 @@ import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import type { Keyed } from "./ike-sa-state.ts";
 import { Reassembly } from "./reassembly.ts";
+import type { RequestPlace } from "./window.ts";
 
 /** A whole message that is authentic and whose turn it is. What is inside of it may still make no sense. */
 export interface Incoming {
   readonly header: Header;
   readonly payloads: readonly Payload[] | WireError;
+  /** Nothing of the same direction and kind that was sent behind it has come before. */
+  readonly isNewest: boolean;
 }
 
 interface Received {
@@ -22,14 +25,12 @@ interface Received {
 /** The receiving half of an IKE SA: window, integrity, repetition, fragments. */
 export class Inbox {
   readonly #ikeSa: IkeSa;
-  readonly #requests: Reassembly;
-  readonly #responses: Reassembly;
+  /** What is being put together, by kind and message ID: never more than both windows are wide. */
+  readonly #fragments = new Map<string, Reassembly>();
+  readonly #newest = { request: -1, response: -1 };
 
   constructor(ikeSa: IkeSa) {
     this.#ikeSa = ikeSa;
-    const bounds = { limits: ikeSa.machine.limits, budget: ikeSa.machine.reassemblyBudget };
-    this.#requests = new Reassembly(bounds);
-    this.#responses = new Reassembly(bounds);
   }
 
   /** The message when there is one to process; else it was dropped, answered again, or kept as a fragment. */
@@ -64,29 +65,36 @@ export class Inbox {
     if (place === "deferred") return undefined;
     if (place === "repeated") {
       // RFC 7383 section 2.6.1: only the first fragment of a repeated request brings the answer out again.
-      if (sealed.kind === "encrypted" || sealed.fragmentNumber === 1) ikeSa.outbox.answerAgain(path);
+      if (sealed.kind === "encrypted" || sealed.fragmentNumber === 1)
+        ikeSa.outbox.answerAgain(header.messageId, path);
       return undefined;
     }
     const chain = this.#assemble(sealed, plaintext, { header, path, now });
     if (chain === undefined) return undefined;
     // RFC 7296 section 2.4: only a fresh message shows that the peer lives; anybody can send an old one again.
     ikeSa.heardAt = now;
-    return { header, payloads: decodeInner(chain) };
+    return { header, payloads: decodeInner(chain), isNewest: this.#note(header) };
+  }
+
+  /** Within a window messages overtake one another. */
+  #note({ isResponse, messageId }: Header): boolean {
+    const kind = isResponse ? "response" : "request";
+    if (messageId <= this.#newest[kind]) return false;
+    this.#newest[kind] = messageId;
+    return true;
   }
 
   /** Forgets fragments. */
   clear(): void {
-    this.#requests.clear();
-    this.#responses.clear();
+    for (const reassembly of this.#fragments.values()) reassembly.clear();
+    this.#fragments.clear();
   }
 
-  #placeOf(header: Header): "next" | "repeated" | "deferred" | "outside" {
+  #placeOf(header: Header): RequestPlace {
     const { requests, responses } = this.#ikeSa.outbox;
     if (!header.isResponse) return responses.place(header.messageId);
-    const { outstanding } = requests;
-    const isAnswer =
-      outstanding?.messageId === header.messageId && outstanding.exchangeType === header.exchangeType;
-    return isAnswer ? "next" : "outside";
+    const asked = requests.find(header.messageId);
+    return asked?.exchangeType === header.exchangeType ? "next" : "outside";
   }
 
   /** Before authentication the only request is IKE_AUTH, from the initiator. */
@@ -96,22 +104,34 @@ export class Inbox {
     return role === "responder" && header.exchangeType === ExchangeType.IKE_AUTH;
   }
 
+  #reassembly(key: string): Reassembly {
+    const { limits, reassemblyBudget: budget } = this.#ikeSa.machine;
+    const reassembly = this.#fragments.get(key) ?? new Reassembly({ limits, budget });
+    this.#fragments.set(key, reassembly);
+    return reassembly;
+  }
+
+  #discard(key: string): void {
+    this.#fragments.get(key)?.clear();
+    this.#fragments.delete(key);
+  }
+
   #assemble(
     sealed: PayloadOf<"encrypted"> | PayloadOf<"encrypted-fragment">,
     plaintext: Uint8Array,
     { header, path, now }: Received,
   ): PayloadChain | undefined {
     const ikeSa = this.#ikeSa;
-    const reassembly = header.isResponse ? this.#responses : this.#requests;
+    const key = `${header.isResponse ? "response" : "request"} ${header.messageId}`;
     if (sealed.kind === "encrypted") {
-      reassembly.clear();
+      this.#discard(key);
       return { firstType: sealed.nextPayload, octets: plaintext };
     }
     if (!ikeSa.supportsFragmentation) {
       ikeSa.drop("fragmentRefused", "fragments were not agreed on", path, now);
       return undefined;
     }
-    const result = reassembly.add({
+    const result = this.#reassembly(key).add({
       messageId: header.messageId,
       number: sealed.fragmentNumber,
       total: sealed.totalFragments,
@@ -121,6 +141,7 @@ export class Inbox {
     });
     switch (result.kind) {
       case "whole":
+        this.#discard(key);
         return { firstType: result.nextPayload, octets: result.plaintext };
       case "need-more":
         ikeSa.timers.set("reassembly", now + ikeSa.machine.limits.reassemblyTimeoutMs, () => this.clear());

@@ -74,6 +74,13 @@ export interface Limits {
   readonly replacedTimeoutMs: number;
   /** A replaced inbound SA opens what was late on the way for this long. */
   readonly inboundLingerMs: number;
+  /**
+   * Requests of the peer that we take at a time, once it is authenticated (SET_WINDOW_SIZE): children come up and are replaced
+   * side by side, and each place may cost a kept answer of a few KB and a key exchange.
+   */
+  readonly windowSize: number;
+  /** Requests that we send at a time, however many the peer would take: more never wait together. */
+  readonly peerWindowSizeMax: number;
   /** Requests that wait for the window of one SA. */
   readonly queuedRequestCount: number;
   /** Child SAs that one IKE SA carries. */
@@ -118,6 +125,8 @@ export const DEFAULT_LIMITS: Limits = {
   rekeyRetryMs: 1_000,
   replacedTimeoutMs: 90_000,
   inboundLingerMs: 5_000,
+  windowSize: 4,
+  peerWindowSizeMax: 8,
   queuedRequestCount: 16,
   childSaCount: 16,
 };

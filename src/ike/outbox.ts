@@ -1,16 +1,19 @@
+import { NotifyType } from "../iana/ikev2-parameters.ts";
 import type { Path } from "../platform/address.ts";
 import type { HeaderFields } from "../wire/message.ts";
 import type { Payload } from "../wire/payloads/payload.ts";
 import { formatEnd, peerSilent, retransmitted } from "./events.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import { isKeyed } from "./ike-sa-state.ts";
-import { type PendingRequest, RequestWindow, ResponseWindow } from "./window.ts";
+import { decodeWindowSize, encodeWindowSize, findNotify, notify } from "./payloads.ts";
+import { type OutstandingRequest, type PendingRequest, RequestWindow, ResponseWindow } from "./window.ts";
 
-/** The sending half of an IKE SA: requests one at a time, repeated until they are answered, and answers, kept for repetition. */
+/** The sending half of an IKE SA: requests, each repeated until it is answered, and answers, kept for repetition. */
 export class Outbox {
   readonly requests = new RequestWindow();
   readonly responses = new ResponseWindow();
   readonly #ikeSa: IkeSa;
+  #isWindowAnnounced = false;
 
   constructor(ikeSa: IkeSa) {
     this.#ikeSa = ikeSa;
@@ -26,7 +29,7 @@ export class Outbox {
     return true;
   }
 
-  /** Builds and sends what waits, now that nothing is outstanding. */
+  /** Builds and sends what waits, as far as the window is open. */
   sendNext(now: number): void {
     const { state } = this.#ikeSa;
     if (!isKeyed(state) || this.requests.isExhausted) return;
@@ -36,7 +39,7 @@ export class Outbox {
       const { exchangeType } = next;
       const messageId = this.requests.nextMessageId;
       const header = this.#header({ exchangeType, messageId, isResponse: false });
-      const datagrams = state.protection.seal(header, payloads);
+      const datagrams = state.protection.seal(header, this.#announceWindow(payloads));
       this.transmitRequest({ ...next, messageId, datagrams }, now);
     }
   }
@@ -50,35 +53,44 @@ export class Outbox {
     now: number,
   ): void {
     const { purpose, exchangeType, messageId, datagrams } = request;
-    this.requests.open({ purpose, exchangeType, messageId, datagrams, sentAt: now, transmissions: 1 });
+    this.stopRetransmitting(messageId);
+    const outstanding = { purpose, exchangeType, messageId, datagrams, sentAt: now, transmissions: 1 };
+    this.requests.open(outstanding);
     this.#transmit(datagrams, this.#ikeSa.path);
-    this.#retransmitAfter(1, now);
+    this.#retransmitLater(outstanding, now);
   }
 
   /** The request is answered: it is not repeated any more. */
-  stopRetransmitting(): void {
-    this.#ikeSa.timers.cancel("retransmit");
-    this.requests.close();
+  stopRetransmitting(messageId: number): void {
+    this.#ikeSa.machine.timers.cancel(this.requests.find(messageId)?.timer);
+    this.requests.close(messageId);
   }
 
-  #retransmitAfter(transmissions: number, now: number): void {
-    const at = now + this.#wait(transmissions);
-    this.#ikeSa.timers.set("retransmit", at, (then) => this.#retransmit(then));
+  /** No request waits for its answer any more, and none for its turn. */
+  abandonRequests(): void {
+    for (const { messageId } of this.requests.allOutstanding) this.stopRetransmitting(messageId);
+    this.requests.clear();
   }
 
-  #retransmit(now: number): void {
-    const { outstanding } = this.requests;
+  #retransmitLater(request: OutstandingRequest, now: number): void {
+    request.timer = this.#ikeSa.machine.timers.set({
+      at: now + this.#wait(request.transmissions),
+      reason: "retransmit",
+      fire: (then) => this.#retransmit(request, then),
+    });
+  }
+
+  #retransmit(request: OutstandingRequest, now: number): void {
     const { machine } = this.#ikeSa;
-    if (outstanding === undefined) return;
-    if (outstanding.transmissions >= machine.limits.transmissionCount) {
-      this.#giveUp(outstanding.transmissions, now);
+    if (request.transmissions >= machine.limits.transmissionCount) {
+      this.#giveUp(request.transmissions, now);
       return;
     }
-    outstanding.transmissions++;
-    machine.counters.retransmitted += outstanding.datagrams.length;
-    machine.report(retransmitted(this.#ikeSa, outstanding));
-    this.#transmit(outstanding.datagrams, this.#ikeSa.path);
-    this.#retransmitAfter(outstanding.transmissions, now);
+    request.transmissions++;
+    machine.counters.retransmitted += request.datagrams.length;
+    machine.report(retransmitted(this.#ikeSa, request));
+    this.#transmit(request.datagrams, this.#ikeSa.path);
+    this.#retransmitLater(request, now);
   }
 
   /** Exponential back-off with a ceiling and some chance (RFC 7296 section 2.4). */
@@ -109,7 +121,7 @@ export class Outbox {
     if (!isKeyed(state)) return;
     const { exchangeType, messageId, payloads } = answer;
     const header = this.#header({ exchangeType, messageId, isResponse: true });
-    this.answerWith(messageId, state.protection.seal(header, payloads));
+    this.answerWith(messageId, state.protection.seal(header, this.#announceWindow(payloads)));
   }
 
   answerWith(messageId: number, datagrams: readonly Uint8Array[]): void {
@@ -117,10 +129,35 @@ export class Outbox {
     this.#transmit(datagrams, this.#ikeSa.path);
   }
 
-  /** The last answer once more, to where the request came from again. */
-  answerAgain(path: Path): void {
+  /** An answer once more, to where the request came from again. */
+  answerAgain(messageId: number, path: Path): void {
     this.#ikeSa.machine.counters.answeredAgain++;
-    this.#transmit(this.responses.lastAnswer ?? [], path);
+    this.#transmit(this.responses.answerTo(messageId) ?? [], path);
+  }
+
+  // ---- Window ---------------------------------------------------------------------------------------------
+
+  /**
+   * RFC 7296 section 2.3: says once, in IKE_AUTH, how many requests of the peer we take at a time. A rekeyed IKE SA begins
+   * with one again (section 1.3.2), so there it is said in the first message of ours.
+   */
+  #announceWindow(payloads: readonly Payload[]): readonly Payload[] {
+    const { state, role, machine } = this.#ikeSa;
+    const { windowSize } = machine.limits;
+    const isAuthRequest = state.name === "authenticating" && role === "initiator";
+    const isDue = state.name === "established" || isAuthRequest;
+    if (windowSize <= 1 || this.#isWindowAnnounced || !isDue) return payloads;
+    this.#isWindowAnnounced = true;
+    this.responses.widen(windowSize);
+    return [...payloads, notify(NotifyType.SET_WINDOW_SIZE, encodeWindowSize(windowSize))];
+  }
+
+  /** Takes what the peer says about its own window; the last word counts. */
+  heedWindow(payloads: readonly Payload[]): void {
+    const said = findNotify(payloads, NotifyType.SET_WINDOW_SIZE);
+    const size = said && decodeWindowSize(said.data);
+    if (size === undefined || size === 0) return;
+    this.requests.size = Math.min(size, this.#ikeSa.machine.limits.peerWindowSizeMax);
   }
 
   #header(facts: Pick<HeaderFields, "exchangeType" | "messageId" | "isResponse">): HeaderFields {

@@ -90,3 +90,13 @@ export function deleteChildSas(inboundSpis: readonly number[]): PayloadOf<"delet
 export function deleteIkeSa(): PayloadOf<"delete"> {
   return { kind: "delete", critical: false, protocolId: ProtocolId.IKE, spis: [] };
 }
+
+/** SET_WINDOW_SIZE: a number of 4 octets (RFC 7296 section 3.10.1). */
+export function encodeWindowSize(size: number): Uint8Array {
+  return encodeSpi(size);
+}
+
+/** Undefined for octets that are no window size. */
+export function decodeWindowSize(octets: Uint8Array): number | undefined {
+  return octets.length === 4 ? decodeSpi(octets) : undefined;
+}

@@ -23,8 +23,7 @@ export interface ReassemblyBudget {
 }
 
 /**
- * Puts one message of one direction together (RFC 7383 section 2.6). The window is 1, so there is never a second
- * message to collect; a fragment of another message ID starts over.
+ * Puts one message together (RFC 7383 section 2.6). A fragment of another message ID starts over.
  */
 export class Reassembly {
   readonly #limits: Limits;

@@ -3,6 +3,7 @@ import type { ChildAttempt } from "./child-sa.ts";
 import type { IkeAttempt } from "./exchanges/rekey-ike-sa.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import { RFC_LIMITS } from "./limits.ts";
+import type { TimerHandle } from "./timers.ts";
 
 /** Why a request was sent, and so what its answer means. */
 type RequestPurpose =
@@ -39,17 +40,27 @@ export interface OutstandingRequest {
   readonly sentAt: number;
   /** How often it was transmitted. */
   transmissions: number;
+  /** The next repetition. */
+  timer?: TimerHandle | undefined;
 }
 
-/** Our requests: one at a time, since no peer of ours was ever asked for more (RFC 7296 section 2.3). */
+/** Our requests: as many at a time as the peer takes (RFC 7296 section 2.3), the others in a queue. */
 export class RequestWindow {
+  /** How many requests may be unanswered at once. */
+  size = 1;
   #nextMessageId = 0;
-  #outstanding: OutstandingRequest | undefined;
+  /** By message ID, the oldest first. */
+  readonly #outstanding = new Map<number, OutstandingRequest>();
   readonly #queue: PendingRequest[] = [];
-  #isHeld = false;
+  #holdCount = 0;
 
+  /** The oldest request without an answer. */
   get outstanding(): OutstandingRequest | undefined {
-    return this.#outstanding;
+    return this.allOutstanding[0];
+  }
+
+  get allOutstanding(): readonly OutstandingRequest[] {
+    return [...this.#outstanding.values()];
   }
 
   get queue(): readonly PendingRequest[] {
@@ -66,24 +77,42 @@ export class RequestWindow {
 
   /** Whether an answer has come whose keys are still being computed. */
   get isHeld(): boolean {
-    return this.#isHeld;
+    return this.#holdCount > 0;
   }
 
   hold(): void {
-    this.#isHeld = true;
+    this.#holdCount++;
   }
 
   release(): void {
-    this.#isHeld = false;
+    this.#holdCount--;
+  }
+
+  find(messageId: number): OutstandingRequest | undefined {
+    return this.#outstanding.get(messageId);
   }
 
   enqueue(request: PendingRequest): void {
     this.#queue.push(request);
   }
 
-  /** The next request to send, when none is outstanding. */
+  /** The next request to send, when there is room for it. */
   takeNext(): PendingRequest | undefined {
-    return this.#outstanding === undefined && !this.#isHeld ? this.#queue.shift() : undefined;
+    const [next] = this.#queue;
+    if (next === undefined || this.isHeld || !this.#hasRoomFor(next)) return undefined;
+    return this.#queue.shift();
+  }
+
+  /**
+   * RFC 7296 section 2.3: request X waits for the answers to all up to X less the window. What replaces the IKE SA goes
+   * alone, since nothing may be changed in an SA that is being replaced (section 2.25.2).
+   */
+  #hasRoomFor({ purpose }: PendingRequest): boolean {
+    const { allOutstanding } = this;
+    const [oldest] = allOutstanding;
+    if (oldest === undefined) return true;
+    if (goesAlone(purpose) || allOutstanding.some((request) => goesAlone(request.purpose))) return false;
+    return oldest.messageId + this.size > this.#nextMessageId;
   }
 
   /** Everything that waits, for another IKE SA to send. */
@@ -92,17 +121,17 @@ export class RequestWindow {
   }
 
   open(request: OutstandingRequest): void {
-    this.#outstanding = request;
+    this.#outstanding.set(request.messageId, request);
     this.#nextMessageId = request.messageId + 1;
   }
 
   /** The answer came. */
-  close(): void {
-    this.#outstanding = undefined;
+  close(messageId: number): void {
+    this.#outstanding.delete(messageId);
   }
 
   clear(): void {
-    this.#outstanding = undefined;
+    this.#outstanding.clear();
     this.clearQueue();
   }
 
@@ -111,34 +140,71 @@ export class RequestWindow {
   }
 }
 
-/** The peer's requests: the next one is processed, the last one is answered again with the same octets, no other is heard. */
-export class ResponseWindow {
-  #nextMessageId = 0;
-  #lastAnswer: readonly Uint8Array[] | undefined;
-  #isDeferred = false;
+function goesAlone({ kind }: RequestPurpose): boolean {
+  return kind === "rekey-ike-sa" || kind === "init" || kind === "auth";
+}
 
+/** "deferred": the request is being worked on, and its answer is to come. */
+export type RequestPlace = "next" | "repeated" | "deferred" | "outside";
+
+/**
+ * The peer's requests: those within the window are processed in whatever order they come; what was answered is answered
+ * again with the same octets, for as long as the peer may ask for it; no other is heard.
+ */
+export class ResponseWindow {
+  #size = 1;
+  #nextMessageId = 0;
+  #highestAnswered = -1;
+  /** By message ID; never more than the window is wide. */
+  readonly #answers = new Map<number, readonly Uint8Array[]>();
+  readonly #deferred = new Set<number>();
+
+  /** The lowest message ID that has no answer. */
   get nextMessageId(): number {
     return this.#nextMessageId;
   }
 
-  get lastAnswer(): readonly Uint8Array[] | undefined {
-    return this.#lastAnswer;
+  get hasAnswers(): boolean {
+    return this.#answers.size > 0;
   }
 
-  /** "deferred": the request is being worked on, and its answer is to come. */
-  place(messageId: number): "next" | "repeated" | "deferred" | "outside" {
-    if (messageId === this.#nextMessageId) return this.#isDeferred ? "deferred" : "next";
-    if (messageId === this.#nextMessageId - 1 && this.#lastAnswer !== undefined) return "repeated";
-    return "outside";
+  /** How many answers are kept. */
+  get answerCount(): number {
+    return this.#answers.size;
   }
 
-  defer(): void {
-    this.#isDeferred = true;
+  answerTo(messageId: number): readonly Uint8Array[] | undefined {
+    return this.#answers.get(messageId);
+  }
+
+  place(messageId: number): RequestPlace {
+    if (this.#answers.has(messageId)) return "repeated";
+    if (this.#deferred.has(messageId)) return "deferred";
+    const isWithin = messageId >= this.#nextMessageId && messageId < this.#nextMessageId + this.#size;
+    return isWithin ? "next" : "outside";
+  }
+
+  /**
+   * From now on the peer may send so many requests before it has the answer to the first. That is said in our first protected
+   * message, so all that may have been answered before is IKE_SA_INIT, which nobody who has keys asks for again.
+   */
+  widen(size: number): void {
+    this.#size = size;
+    this.#answers.clear();
+  }
+
+  defer(messageId: number): void {
+    this.#deferred.add(messageId);
   }
 
   answered(messageId: number, datagrams: readonly Uint8Array[]): void {
-    this.#isDeferred = false;
-    this.#nextMessageId = messageId + 1;
-    this.#lastAnswer = datagrams;
+    this.#deferred.delete(messageId);
+    this.#answers.set(messageId, datagrams);
+    this.#highestAnswered = Math.max(this.#highestAnswered, messageId);
+    while (this.#answers.has(this.#nextMessageId)) this.#nextMessageId++;
+    // Whoever sent this one has the answers to all that came a window before it.
+    for (const kept of this.#answers.keys()) {
+      if (kept <= this.#highestAnswered - this.#size) this.#answers.delete(kept);
+    }
   }
 }

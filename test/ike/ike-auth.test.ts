@@ -195,6 +195,7 @@ describe("authentication", () => {
       "security-association",
       "traffic-selectors-initiator",
       "traffic-selectors-responder",
+      "notify", // SET_WINDOW_SIZE
     ]);
     expect(machine.installed.size).toBe(1);
     expect([...machine.installed.values()][0]!.takesTfcPadding).toBe(false);

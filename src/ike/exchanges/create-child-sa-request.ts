@@ -118,7 +118,10 @@ function hindranceOf(
     return notify(NotifyType.TEMPORARY_FAILURE);
   if (rekey === undefined) return undefined;
   if (replaces === undefined) {
-    if (isDeletingChild(ikeSa, decodeSpi(rekey.spi))) return notify(NotifyType.TEMPORARY_FAILURE);
+    // What the peer has made in answer to a request of ours may be known to it alone.
+    const isUnderWay = [...ikeSa.childAttempts].some(({ offer }) => offer !== undefined);
+    if (isUnderWay || isDeletingChild(ikeSa, decodeSpi(rekey.spi)))
+      return notify(NotifyType.TEMPORARY_FAILURE);
     const { protocolId, spi } = rekey;
     return { ...notify(NotifyType.CHILD_SA_NOT_FOUND), protocolId, spi };
   }

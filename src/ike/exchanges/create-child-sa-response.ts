@@ -14,7 +14,7 @@ import {
 import { askToDelete, awaitDeletion, deleteReplaced, removeChildSa } from "../child-sa-deletion.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import { hasNonceLength } from "../nonces.ts";
-import { find, findError, notifyName } from "../payloads.ts";
+import { decodeSpi, find, findError, notifyName } from "../payloads.ts";
 import {
   beginAttempt,
   createChild,
@@ -105,6 +105,12 @@ function finish(
   if (state.name !== "established" || attempt.isUnwanted) {
     forgetAttempt(ikeSa, attempt);
     if (state.name === "established") askToDelete(ikeSa, [inboundSpi], { now });
+    return;
+  }
+
+  if (attempt.deletedSpis.includes(decodeSpi(agreed.proposal.spi))) {
+    // The peer has taken it down again, and that was faster than its answer.
+    forgetAttempt(ikeSa, attempt);
     return;
   }
 

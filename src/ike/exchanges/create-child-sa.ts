@@ -42,6 +42,11 @@ export function rekeyChild(childSa: ChildSa, now: number): void {
   const ikeSa = childSa.owner;
   if (ikeSa.state.name !== "established" || childSa.attempt !== undefined) return;
   if (!isReplaceable(ikeSa, childSa)) return;
+  if (ikeSa.childSas.some(({ successor, isDeleting }) => successor === childSa && !isDeleting)) {
+    // The peer has asked for it, and may not have heard of it before it deletes what it replaces.
+    retryChild(childSa, { at: retryTime(ikeSa, now) });
+    return;
+  }
   childSa.attempt = newAttempt(ikeSa, { policy: childSa.policy, replaces: childSa });
   beginAttempt(ikeSa, childSa.attempt, now);
 }
@@ -71,6 +76,7 @@ function newAttempt(
     offer: undefined,
     rival: undefined,
     isUnwanted: false,
+    deletedSpis: [],
   };
   ikeSa.childAttempts.add(attempt);
   return attempt;

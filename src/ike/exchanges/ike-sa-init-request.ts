@@ -215,7 +215,7 @@ function answerInitAgain(known: IkeSa, { octets, path, now }: InitRequest): void
   const { state } = known;
   if (state.name === "responding") return;
   const isAwaited = state.name === "authenticating" && known.outbox.responses.nextMessageId === 1;
-  if (isAwaited && equal(state.initRequest, octets)) known.outbox.answerAgain(path);
+  if (isAwaited && equal(state.initRequest, octets)) known.outbox.answerAgain(0, path);
   else known.drop("unexpected", "IKE_SA_INIT of an SA that is past it, or another with its nonce", path, now);
 }
 

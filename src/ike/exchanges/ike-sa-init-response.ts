@@ -90,7 +90,7 @@ function obeyInvalidKe(ikeSa: IkeSa, data: Uint8Array, { path, now }: InitRespon
     ikeSa.drop("unexpected", `INVALID_KE_PAYLOAD for group ${group}`, path, now);
     return;
   }
-  ikeSa.outbox.stopRetransmitting();
+  ikeSa.outbox.stopRetransmitting(0);
   ikeSa.ignoreHint();
   ikeSa.state = {
     ...state,
@@ -171,7 +171,7 @@ function processAcceptance(
     return;
   }
 
-  ikeSa.outbox.stopRetransmitting();
+  ikeSa.outbox.stopRetransmitting(0);
   ikeSa.ignoreHint();
   ikeSa.peerSpi = header.responderSpi;
   ikeSa.isBehindNat = nat?.isBehindNat ?? false;

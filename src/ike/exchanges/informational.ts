@@ -21,6 +21,7 @@ export function processInformationalRequest(ikeSa: IkeSa, { payloads, now }: Inf
   if (closing !== undefined) return { payloads: [], closing };
 
   const removed: number[] = [];
+  rememberUnknown(ikeSa, payloads);
   for (const childSa of named(ikeSa, payloads)) {
     // RFC 7296 section 2.25.1: what we are deleting ourselves is not named in the answer.
     if (!childSa.isDeleting) removed.push(childSa.inboundSpi);
@@ -51,10 +52,26 @@ function endOf(payloads: readonly Payload[]): Closing | undefined {
 
 /** Our child SAs whose outbound SPI, the peer's inbound one, is in a Delete payload. */
 function named(ikeSa: IkeSa, payloads: readonly Payload[]) {
+  const spis = deletedSpis(payloads);
+  return ikeSa.heir.childSas.filter(({ outboundSpi }) => spis.has(outboundSpi));
+}
+
+/** What the peer has made for us and deleted again, before we have its answer. */
+function rememberUnknown({ heir }: IkeSa, payloads: readonly Payload[]): void {
+  const asked = [...heir.childAttempts].filter(({ offer }) => offer !== undefined);
+  if (asked.length === 0) return;
+  const unknown = deletedSpis(payloads);
+  for (const { outboundSpi } of heir.childSas) unknown.delete(outboundSpi);
+  for (const attempt of asked) {
+    attempt.deletedSpis = [...attempt.deletedSpis, ...unknown].slice(-heir.machine.limits.childSaCount);
+  }
+}
+
+function deletedSpis(payloads: readonly Payload[]): Set<number> {
   const spis = new Set<number>();
   for (const payload of payloads) {
     if (payload.kind !== "delete" || payload.protocolId !== ProtocolId.ESP) continue;
     for (const spi of payload.spis) spis.add(decodeSpi(spi));
   }
-  return ikeSa.heir.childSas.filter(({ outboundSpi }) => spis.has(outboundSpi));
+  return spis;
 }

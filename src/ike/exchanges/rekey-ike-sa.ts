@@ -355,8 +355,9 @@ function isBusy(ikeSa: IkeSa): boolean {
   const { state, outbox, attempt, predecessor } = ikeSa;
   const { requests } = outbox;
   if (state.name !== "established" || predecessor !== undefined || attempt?.rival !== undefined) return true;
-  const purpose = requests.outstanding?.purpose.kind;
-  const isChangingChildren = purpose === "create-child-sa" || purpose === "delete-child-sas";
+  const isChangingChildren = requests.allOutstanding.some(
+    ({ purpose }) => purpose.kind === "create-child-sa" || purpose.kind === "delete-child-sas",
+  );
   return isChangingChildren || (requests.isHeld && attempt === undefined);
 }
 
