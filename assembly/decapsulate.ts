@@ -30,6 +30,7 @@ import {
   STATUS_SELECTOR_MISMATCH,
   WORKER_DESCRIPTORS_OFFSET,
 } from "./layout";
+import { clampMss } from "./mss";
 import { Descriptor, Job, Sa } from "./records";
 import { inferSequence, replayCheck, replayMark } from "./replay";
 import { countStatus, findInboundSlot, noteUse, saAt, wouldExceedLimits } from "./sad";
@@ -129,6 +130,7 @@ function deliver(descriptor: Descriptor, sa: Sa, inner: usize, length: u32): u32
   const outer = load<u32>(changetype<usize>(descriptor), DESCRIPTOR_TRAFFIC_CLASS_OFFSET);
   const status = decapsulateTrafficClass(sa, inner, outer);
   if (status != STATUS_OK) return status;
+  clampMss(sa, true);
   noteUse(sa, totalLength);
   descriptor.result = <u32>inner;
   descriptor.resultLength = totalLength;

@@ -24,11 +24,19 @@ import {
   WORKER_DESCRIPTORS_OFFSET,
   WORKER_SEND_SLAB_OFFSET,
 } from "./layout";
+import { clampMss } from "./mss";
 import { addPacket, fitsInto, textAt } from "./outbound-packet";
 import { Descriptor, Sa } from "./records";
 import { countStatus, findOutboundSa, nextSequence, noteUse, wouldExceedLimits } from "./sad";
 import { region } from "./scratch";
-import { beginSegments, completeChecksum, isSuperPacket, segmentLength, writeSegment } from "./segment";
+import {
+  beginSegments,
+  completeChecksum,
+  isSuperPacket,
+  needsChecksum,
+  segmentLength,
+  writeSegment,
+} from "./segment";
 import { activeSnapshot, findPolicy } from "./spd";
 import { outerTrafficClass } from "./traffic-class";
 
@@ -80,6 +88,7 @@ function encapsulate(descriptor: Descriptor, snapshot: usize, end: usize): u32 {
   descriptor.sa = policy.sa;
   store<u32>(changetype<usize>(descriptor), outerTrafficClass(sa, inner), DESCRIPTOR_TRAFFIC_CLASS_OFFSET);
 
+  clampMss(sa, header == 0 || !needsChecksum(header));
   if (header == 0) return encapsulatePacket(descriptor, sa, totalLength, WHOLE, end);
   if (isSuperPacket(header)) return encapsulateSegments(descriptor, sa, end);
   if (!completeChecksum(inner, header)) return STATUS_RUNT;

@@ -10,6 +10,9 @@ export let protocol: u32 = 0;
 /** Where the addresses lie, in network order. */
 export let sourceAddress: usize = 0;
 export let destinationAddress: usize = 0;
+/** Where the header of the next layer's protocol begins, and how many octets are there; none in a later fragment. */
+export let upperLayer: usize = 0;
+export let upperLength: u32 = 0;
 /** A port of 0 to 65535, PORT_OPAQUE or PORT_ABSENT. */
 export let sourcePort: u32 = 0;
 export let destinationPort: u32 = 0;
@@ -105,6 +108,8 @@ function isExtensionHeader(next: u32): bool {
 
 /** Reads the ports of the next layer at `header`, of which `length` octets are there. */
 function readPorts(header: usize, length: u32): void {
+  upperLayer = header;
+  upperLength = length;
   sourcePort = PORT_OPAQUE;
   destinationPort = PORT_OPAQUE;
   if (length < 4) return;

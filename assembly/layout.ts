@@ -10,7 +10,7 @@
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 9;
+export const LAYOUT_VERSION = 11;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -105,6 +105,8 @@ export const SA_FLAG_ESN = 2;
 export const SA_FLAG_IMPLICIT_IV = 4;
 /** DSCP goes from the inner header to the outer one, or inbound back (RFC 4301 section 5.1.2). ECN always does. */
 export const SA_FLAG_COPY_DSCP = 8;
+/** TCP SYNs name no larger segments than SA_INNER_MTU lets through. */
+export const SA_FLAG_CLAMP_MSS = 256;
 /** u32: ALGORITHM_*. */
 export const SA_ALGORITHM_OFFSET = 12;
 /** 4 octets: the salt of RFC 4106 section 4, RFC 4543 section 3.2 and RFC 7634 section 2, the nonce of RFC 3686 section 4. */
@@ -144,8 +146,14 @@ export const SA_DUMMIES_OFFSET = 104;
 export const SA_PAD_TO_OFFSET = 112;
 export const SA_DUMMY_LENGTH_OFFSET = 116;
 export const SA_DUMMY_EVERY_OFFSET = 120;
+/** u32, the host, atomic: the longest inner packet that fits the SA's path, and the TUN device. 0 is not known. */
+export const SA_INNER_MTU_OFFSET = 124;
 /** u64 for each STATUS_* at 8 * status: what became of the packets of this SA. */
 export const SA_COUNTERS_OFFSET = 128;
+/** u64 for each EVENT_* at 8 * event: what was done to packets that went on. */
+export const SA_EVENTS_OFFSET = 448;
+export const EVENT_MSS_CLAMPED = 0;
+export const EVENT_COUNT = 1;
 
 /**
  * Inbound, the bitmap ring of the replay window (RFC 6479): a power of two of blocks, one bit for each number. Outbound, where there

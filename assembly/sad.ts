@@ -17,8 +17,10 @@ import {
   SA_AEAD_OFFSET,
   SA_BASE,
   SA_COUNTERS_OFFSET,
+  SA_EVENTS_OFFSET,
   SA_FLAG_ESN,
   SA_FLAG_INBOUND,
+  SA_INNER_MTU_OFFSET,
   SA_SLOT_COUNT,
   SA_SLOT_SIZE,
   SA_SPI_OFFSET,
@@ -75,6 +77,17 @@ export function noteUse(sa: Sa, octets: u32): void {
 export function noteDummy(sa: Sa): void {
   atomic.add<u64>(changetype<usize>(sa) + offsetof<Sa>("dummies"), 1);
   sa.lastDummy = load<f64>(region(), WORKER_CLOCK_OFFSET);
+}
+
+/** The longest inner packet for which the SA has room on its path, or 0. */
+export function innerMtuOf(sa: Sa): u32 {
+  return atomic.load<u32>(changetype<usize>(sa) + SA_INNER_MTU_OFFSET);
+}
+
+/** Counts what was done to a packet of the SA that goes on. */
+export function countEvent(sa: Sa, event: u32): void {
+  const counter = changetype<usize>(sa) + SA_EVENTS_OFFSET + ((<usize>event) << 3);
+  store<u64>(counter, load<u64>(counter) + 1);
 }
 
 /** Counts what became of a packet: at its SA, or at the worker when it has none. */

@@ -52,9 +52,14 @@ export function isSuperPacket(header: usize): bool {
   return load<u8>(header, VNET_KIND_OFFSET) != VNET_NONE;
 }
 
+/** Whether the transport checksum holds the sum of its pseudo-header only. */
+export function needsChecksum(header: usize): bool {
+  return (load<u8>(header, VNET_FLAGS_OFFSET) & VNET_NEEDS_CHECKSUM) != 0;
+}
+
 /** Completes the checksum of the packet parsed last, if the virtio_net_hdr asks for it. False when it makes no sense. */
 export function completeChecksum(inner: usize, header: usize): bool {
-  if ((load<u8>(header, VNET_FLAGS_OFFSET) & VNET_NEEDS_CHECKSUM) == 0) return true;
+  if (!needsChecksum(header)) return true;
   const start = <u32>load<u16>(header, VNET_CHECKSUM_START_OFFSET);
   const field = start + <u32>load<u16>(header, VNET_CHECKSUM_OFFSET_OFFSET);
   if (field + 2 > totalLength) return false;

@@ -34,7 +34,7 @@ const COLOUR_OF_STATE: Readonly<Record<ConnectionStatus["state"], string>> = {
  *     local  a.example.org at 192.0.2.1:4500
  *     IKE    aes256gcm16-prfsha384-x25519, negotiated in 14ms, SPIs 7d24a0fc61be9033 and 02c1d57a9e880f41
  *     lan    10.1.0.0/16 <-> 10.2.0.0/16
- *            aes256gcm16, for 12m 4s, SPIs in c0010001 out c8d20f3a
+ *            aes256gcm16, for 12m 4s, MTU 1400, SPIs in c0010001 out c8d20f3a
  *            in   1,204 packets    1.2 MB  drops: 3 replayed
  *            out  1,377 packets  301.0 kB
  *
@@ -101,7 +101,8 @@ function endpoint({ identity, address, port }: IkeSaStatus["remote"]): string {
 }
 
 function childLines(child: ChildSaStatus, paint: Paint): readonly string[] {
-  const { local, remote, proposal, establishedMs, inboundSpi, outboundSpi, inbound, outbound } = child;
+  const { local, remote, proposal, establishedMs, innerMtu, inboundSpi, outboundSpi } = child;
+  const { inbound, outbound } = child;
   const packets = [inbound.packets, outbound.packets].map((count) => `${formatCount(count)} packets`);
   const octets = [inbound.octets, outbound.octets].map(formatOctets);
   const [packetWidth, octetWidth] = [packets, octets].map((column) =>
@@ -113,7 +114,7 @@ function childLines(child: ChildSaStatus, paint: Paint): readonly string[] {
   });
   return [
     `${local.join(", ")} <-> ${remote.join(", ")}`,
-    `${proposal}, for ${formatDuration(establishedMs)}, ${paint(`SPIs in ${inboundSpi} out ${outboundSpi}`, DIM)}`,
+    `${proposal}, for ${formatDuration(establishedMs)}, MTU ${innerMtu}, ${paint(`SPIs in ${inboundSpi} out ${outboundSpi}`, DIM)}`,
     ...traffic,
   ];
 }

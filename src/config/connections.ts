@@ -95,7 +95,7 @@ interface PolicyParts {
 }
 
 function childPolicy(name: string, entry: ChildEntry, mtu: number): ChildPolicy {
-  const { local, remote, esp, replayWindow, copyDscp, rekey, tfc } = entry;
+  const { local, remote, esp, replayWindow, copyDscp, clampMss, rekey, tfc } = entry;
   return {
     name,
     local,
@@ -103,6 +103,7 @@ function childPolicy(name: string, entry: ChildEntry, mtu: number): ChildPolicy 
     espProposals: numberProposals(esp ?? DEFAULT_ESP_PROPOSALS),
     replayWindowPackets: replayWindow ?? DEFAULT_REPLAY_WINDOW_PACKETS,
     ...(copyDscp !== undefined && { copyDscp }),
+    ...(clampMss !== undefined && { clampsMss: clampMss }),
     ...(rekey !== undefined && { rekey: lifetimeOf(rekey) }),
     ...(tfc !== undefined && { tfc: tfcOf(tfc, mtu) }),
   };

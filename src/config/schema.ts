@@ -74,6 +74,7 @@ const child = mapping({
   esp: v.optional(oneOrMore(text(parseEspProposal))),
   replayWindow: v.optional(integer({ from: 64, to: 8192 })),
   copyDscp: v.optional(oneOf(["out", "in", "yes", "no"])),
+  clampMss: v.optional(v.boolean("expected true or false")),
   rekey: v.optional(rekey),
   tfc: v.optional(tfc),
 });

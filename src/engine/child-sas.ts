@@ -95,6 +95,7 @@ export class ChildSas {
         replayWindowPackets: childPolicy.replayWindowPackets,
         cover: coverOf(childPolicy, childSa),
       }),
+      ...(childPolicy?.clampsMss !== undefined && { clampsMss: childPolicy.clampsMss }),
     });
     const rank = carriesOutbound ? ++this.#highestRank : 0;
     const isWaiting = !carriesOutbound;

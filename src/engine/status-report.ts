@@ -105,14 +105,15 @@ function describeChildSa(childSa: ChildSaView, facts: EngineFacts): ChildSaStatu
     local: childSa.local,
     remote: childSa.remote,
     establishedMs: Math.round(facts.now - childSa.establishedAt),
+    innerMtu: traffic?.innerMtu ?? 0,
     inbound: describeTraffic(traffic?.inbound),
     outbound: describeTraffic(traffic?.outbound),
   };
 }
 
 function describeTraffic(traffic: SaTraffic | undefined): TrafficStatus {
-  const { packets = 0, octets = 0, dummies = 0, drops = {} } = traffic ?? {};
-  return { packets, octets, ...(dummies > 0 && { dummies }), drops };
+  const { packets = 0, octets = 0, dummies = 0, drops = {}, events = {} } = traffic ?? {};
+  return { packets, octets, ...(dummies > 0 && { dummies }), drops, events };
 }
 
 function hexSpi(spi: number): string {

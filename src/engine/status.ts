@@ -45,6 +45,8 @@ export interface ChildSaStatus {
   readonly local: readonly string[];
   readonly remote: readonly string[];
   readonly establishedMs: number;
+  /** The longest inner packet that goes through in one piece. */
+  readonly innerMtu: number;
   readonly inbound: TrafficStatus;
   readonly outbound: TrafficStatus;
 }
@@ -56,6 +58,8 @@ export interface TrafficStatus {
   readonly dummies?: number;
   /** Drops by cause, only those above zero: { replayed: 3 }. */
   readonly drops: Readonly<Record<string, number>>;
+  /** What was done to packets that went on, only what happened at all: { mssClamped: 2 }. */
+  readonly events: Readonly<Record<string, number>>;
 }
 
 export interface IkeStatus {

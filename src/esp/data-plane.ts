@@ -27,12 +27,14 @@ import type { OpenTun } from "../platform/tun/linux-tun.ts";
 import type { MemoryTun } from "../platform/tun/memory-tun.ts";
 import type { OpenUdpSocket } from "../platform/udp/linux-udp-socket.ts";
 import type { MemoryUdpSocket } from "../platform/udp/memory-udp.ts";
+import { readPathMtu } from "../platform/udp/read-path-mtu.ts";
 import type { CopyDscp } from "../policy/connection.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
 import { loadKernel } from "./kernel.ts";
 import { MailDrain } from "./mail-drain.ts";
 import { type IkeDatagram, MailboxReader } from "./mailbox.ts";
+import { PathMtus } from "./path-mtus.ts";
 import { DataPump, type PumpSocket } from "./pump.ts";
 import { immediateQuiescence, type Quiescence, WorkerQuiescence } from "./quiescence.ts";
 import type { PathRecord, TrafficCover } from "./sa-slot.ts";
@@ -76,6 +78,8 @@ export interface ChildSaInstallation {
   readonly replayWindowPackets?: number;
   /** Default "out". */
   readonly copyDscp?: CopyDscp;
+  /** Default true. */
+  readonly clampsMss?: boolean;
   /** Hard limits of each direction. Default none but the sequence number. */
   readonly packetLimit?: number;
   readonly octetLimit?: number;
@@ -174,7 +178,8 @@ export async function startDataPlane(
       quiescence.stop();
     },
   };
-  return createDataPlane({ ...facts, quiescence, driver });
+  const pathMtu = (path: Path): number | undefined => readPathMtu(facts.systemCalls, path);
+  return createDataPlane({ ...facts, quiescence, driver, pathMtu });
 }
 
 /**
@@ -235,17 +240,22 @@ export function startMemoryDataPlane(
     },
   };
   const quiescence = immediateQuiescence(() => kernel.wipeTraces());
-  return createDataPlane({ ...facts, quiescence, driver });
+  const pathMtu = ({ remote }: Path): number | undefined => sockets[0]?.socket.pathMtu(remote.address);
+  return createDataPlane({ ...facts, quiescence, driver, pathMtu });
 }
 
 function createDataPlane({
   memory,
+  tun,
+  pathMtu,
   random,
   sockets,
   quiescence,
   driver,
 }: {
   readonly memory: WebAssembly.Memory;
+  readonly tun: { readonly mtu: number };
+  readonly pathMtu: (path: Path) => number | undefined;
   readonly random: Random;
   readonly sockets: readonly PumpSocket<{ readonly family: 4 | 6; readonly port: number }>[];
   readonly quiescence: Quiescence;
@@ -255,6 +265,7 @@ function createDataPlane({
   const kernel = loadKernel(memory, HOST);
   const sad = new Sad({ memory, kernel, worker: WORKER, random, selectors, quiescence });
   const spd = new Spd({ memory, sad, selectors, quiescence });
+  const paths = new PathMtus({ sad, tunMtu: tun.mtu, read: pathMtu });
   const words = new Uint32Array(memory.buffer);
 
   const recordOf = (path: Path): PathRecord => {
@@ -278,20 +289,28 @@ function createDataPlane({
         sad.install({
           replayWindowPackets: DEFAULT_REPLAY_WINDOW,
           copyDscp: "out",
+          clampsMss: true,
           packetLimit: Number.POSITIVE_INFINITY,
           octetLimit: Number.POSITIVE_INFINITY,
           ...childSa,
           selectors: { local: childSa.local, remote: childSa.remote },
           path: recordOf(childSa.path),
         });
+        paths.set(childSa.inboundSpi, childSa.path);
         // Something may have come for it already.
         driver.wake();
       } finally {
         wipe(childSa.inboundKey, childSa.outboundKey);
       }
     },
-    moveChildSa: ({ inboundSpi, path }) => sad.move(inboundSpi, recordOf(path)),
-    removeChildSa: (inboundSpi) => sad.remove(inboundSpi),
+    moveChildSa: ({ inboundSpi, path }) => {
+      sad.move(inboundSpi, recordOf(path));
+      paths.set(inboundSpi, path);
+    },
+    removeChildSa: (inboundSpi) => {
+      paths.forget(inboundSpi);
+      return sad.remove(inboundSpi);
+    },
     setPolicies: (policies) => {
       spd.replace(policies);
       // A packet may wait for just these, and the worker learns how long it may sleep.

@@ -25,6 +25,8 @@ export interface ReferenceSaFacts extends EspTransforms {
   readonly copyDscp: CopyDscp;
   /** Octets that inner packets are padded to with zeros (RFC 4303 section 2.7). Default none. */
   readonly padTo?: number;
+  /** Octets of inner packet that the path takes, which TCP SYNs are held to; 0 is not known. */
+  readonly innerMtu?: number;
 }
 
 export type ReferencePolicy =
@@ -134,7 +136,7 @@ export function referenceEncapsulate(policies: readonly ReferencePolicy[], packe
   const padding = Uint8Array.from({ length: padLength }, (_, i) => i + 1);
   const nextHeader = inner.family === 4 ? 4 : 41;
   const plaintext = Buffer.concat([
-    packet.subarray(0, inner.length),
+    clampMss(packet.slice(0, inner.length), { inner, innerMtu: sa.facts.innerMtu }),
     filler,
     padding,
     Uint8Array.of(padLength, nextHeader),
@@ -235,7 +237,7 @@ function finish({
   sa.noteUse(inner.length);
   const dscp = copiesDscp(sa, "in") ? trafficClass : trafficClassOf(packet);
   setTrafficClass(packet, (dscp & 0xfc) | ecn);
-  return { status: "ok", packet, sequence };
+  return { status: "ok", packet: clampMss(packet, { inner, innerMtu: sa.facts.innerMtu }), sequence };
 }
 
 /** RFC 6040 figure 4: the ECN that goes on, by that of the inner header and, within a row, of the outer one (00, 01, 10, 11). */
@@ -279,6 +281,8 @@ interface End {
 }
 
 interface InnerPacket {
+  /** What follows the IP headers; nothing in a later fragment. */
+  readonly layer: Uint8Array;
   readonly family: 4 | 6;
   readonly length: number;
   readonly protocol: number;
@@ -296,9 +300,11 @@ function parsePacket(octets: Uint8Array): InnerPacket | undefined {
     if (headerLength < 20 || length < headerLength || length > octets.length) return undefined;
     const isLaterFragment = (view.getUint16(6) & 0x1fff) !== 0;
     const protocol = octets[9]!;
-    const ports = portsOf(protocol, octets.subarray(isLaterFragment ? length : headerLength, length));
+    const layer = octets.subarray(isLaterFragment ? length : headerLength, length);
+    const ports = portsOf(protocol, layer);
     return {
       family: 4,
+      layer,
       length,
       protocol,
       source: { address: octets.subarray(12, 16), port: ports.source },
@@ -313,6 +319,7 @@ function parsePacket(octets: Uint8Array): InnerPacket | undefined {
   const ports = portsOf(layer.protocol, layer.octets);
   return {
     family: 6,
+    layer: layer.octets,
     length,
     protocol: layer.protocol,
     source: { address: octets.subarray(8, 24), port: ports.source },
@@ -345,6 +352,47 @@ function portsOf(protocol: number, layer: Uint8Array): { source: End["port"]; de
   if (protocol === 1 || protocol === 58) return { source: first, destination: "absent" };
   if (protocol === 135) return { source: layer[2]! << 8, destination: "absent" };
   return { source: "opaque", destination: "opaque" };
+}
+
+/** Writes what an MSS option of a SYN may say at most, and the checksum that goes with it. */
+function clampMss(
+  packet: Uint8Array,
+  { inner, innerMtu = 0 }: { readonly inner: InnerPacket; readonly innerMtu: number | undefined },
+): Uint8Array {
+  const limit = innerMtu - (inner.family === 4 ? 40 : 60);
+  if (limit <= 0 || inner.protocol !== 6 || inner.layer.length < 20 || (inner.layer[13]! & 2) === 0)
+    return packet;
+  const start = inner.length - inner.layer.length;
+  const headerLength = Math.min((inner.layer[12]! >> 4) * 4, inner.layer.length);
+  const at = mssPlace(inner.layer.subarray(0, headerLength));
+  const view = new DataView(packet.buffer, packet.byteOffset);
+  if (at === undefined || view.getUint16(start + at) <= limit) return packet;
+  // What the two octets add to the sum of the segment hangs on which half of a word each lies in.
+  const weight = (i: number): number => (i % 2 === 0 ? 256 : 1);
+  const sumOf = (): number => packet[start + at]! * weight(at) + packet[start + at + 1]! * weight(at + 1);
+  const before = sumOf();
+  view.setUint16(start + at, limit);
+  const sum = 0xffff - view.getUint16(start + 16) + 0x1fffe - before + sumOf();
+  view.setUint16(start + 16, 0xffff - (sum % 0xffff || 0xffff));
+  return packet;
+}
+
+/** Where the value of the MSS option is. */
+function mssPlace(header: Uint8Array): number | undefined {
+  let found: number | undefined;
+  for (let at = 20; at < header.length && header[at] !== 0; ) {
+    if (header[at] === 1) {
+      at += 1;
+      continue;
+    }
+    if (at + 2 > header.length) break;
+    const length = header[at + 1]!;
+    // RFC 5925: an authentication option covers the others.
+    if (length < 2 || at + length > header.length || header[at] === 29) return undefined;
+    if (header[at] === 2 && length === 4) found = at + 2;
+    at += length;
+  }
+  return found;
 }
 
 function isSelected(

@@ -12,6 +12,8 @@ import {
   SA_DUMMIES_OFFSET,
   SA_DUMMY_EVERY_OFFSET,
   SA_DUMMY_LENGTH_OFFSET,
+  SA_EVENTS_OFFSET,
+  SA_FLAG_CLAMP_MSS,
   SA_FLAG_COPY_DSCP,
   SA_FLAG_ESN,
   SA_FLAG_IMPLICIT_IV,
@@ -19,6 +21,9 @@ import {
   SA_FLAGS_OFFSET,
   SA_GENERATION_OFFSET,
   SA_HASH_OFFSET,
+  SA_ICV_LENGTH_OFFSET,
+  SA_INNER_MTU_OFFSET,
+  SA_IV_LENGTH_OFFSET,
   SA_LAST_USED_OFFSET,
   SA_OCTET_LIMIT_OFFSET,
   SA_OCTETS_OFFSET,
@@ -35,9 +40,10 @@ import {
   SA_SLOT_SIZE,
   SA_SPI_OFFSET,
   SA_STATE_OFFSET,
+  SA_UNIT_OFFSET,
 } from "../../assembly/layout.ts";
 import type { SelectorRun } from "./selector-table.ts";
-import { type Drops, dropsAt } from "./status.ts";
+import { type Drops, dropsAt, eventsAt, type SaEvents } from "./status.ts";
 import type { EspSuite } from "./suites.ts";
 import { u64At, writeU64 } from "./words.ts";
 
@@ -62,6 +68,7 @@ export interface SaRecord {
   readonly selectors: SelectorRun;
   readonly replayWindowPackets: number;
   readonly copiesDscp: boolean;
+  readonly clampsMss: boolean;
   /** `Infinity` is none. */
   readonly packetLimit: number;
   readonly octetLimit: number;
@@ -85,11 +92,16 @@ export interface SaTraffic {
   /** Dummy packets sent. */
   readonly dummies: number;
   readonly drops: Drops;
+  readonly events: SaEvents;
   /** Moment of the last packet, in milliseconds of the system's monotonic clock; 0 before the first. */
   readonly lastUsedMs: number;
   /** Outbound the last number sent, inbound the highest that was authentic. */
   readonly sequence: number;
 }
+
+const ESP_HEADER_LENGTH = 8;
+/** Pad Length and Next Header. */
+const ESP_TRAILER_LENGTH = 2;
 
 /** One slot of the SAD in the shared memory, as the host sees it. */
 export class SaSlot {
@@ -123,6 +135,23 @@ export class SaSlot {
     this.#words[(this.#address + SA_GENERATION_OFFSET) >>> 2]!++;
   }
 
+  /** The longest inner packet for the SA's path, or 0 when that is not known. */
+  get innerMtu(): number {
+    return Atomics.load(this.#words, (this.#address + SA_INNER_MTU_OFFSET) >>> 2);
+  }
+
+  set innerMtu(mtu: number) {
+    Atomics.store(this.#words, (this.#address + SA_INNER_MTU_OFFSET) >>> 2, mtu);
+  }
+
+  /** The longest inner packet in an ESP packet of `espLength` octets: what header, IV, trailer and ICV leave, in whole units. */
+  innerLengthIn(espLength: number): number {
+    const of = (offset: number): number => this.#octets[this.#address + offset]!;
+    const unit = of(SA_UNIT_OFFSET);
+    const room = espLength - ESP_HEADER_LENGTH - of(SA_IV_LENGTH_OFFSET) - of(SA_ICV_LENGTH_OFFSET);
+    return Math.max(0, room - (room % unit) - ESP_TRAILER_LENGTH);
+  }
+
   /** Names the SPI of a reserved slot, which has no keys yet. */
   announce(spi: number): void {
     Atomics.store(this.#words, (this.#address + SA_SPI_OFFSET) >>> 2, spi);
@@ -139,7 +168,8 @@ export class SaSlot {
       (sa.isInbound ? SA_FLAG_INBOUND : 0) |
         (sa.hasEsn ? SA_FLAG_ESN : 0) |
         (sa.suite.hasImplicitIv ? SA_FLAG_IMPLICIT_IV : 0) |
-        (sa.copiesDscp ? SA_FLAG_COPY_DSCP : 0),
+        (sa.copiesDscp ? SA_FLAG_COPY_DSCP : 0) |
+        (sa.clampsMss ? SA_FLAG_CLAMP_MSS : 0),
     );
     set(SA_ALGORITHM_OFFSET, sa.suite.algorithm);
     this.#octets[this.#address + SA_CIPHER_OFFSET] = sa.suite.cipher;
@@ -175,6 +205,7 @@ export class SaSlot {
       octets: u64At(this.#words, at + SA_OCTETS_OFFSET),
       dummies: u64At(this.#words, at + SA_DUMMIES_OFFSET),
       drops: dropsAt(this.#words, at + SA_COUNTERS_OFFSET),
+      events: eventsAt(this.#words, at + SA_EVENTS_OFFSET),
       lastUsedMs: new DataView(this.#words.buffer).getFloat64(at + SA_LAST_USED_OFFSET, true),
       sequence: u64At(this.#words, at + SA_SEQUENCE_OFFSET),
     };

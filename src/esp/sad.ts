@@ -38,6 +38,7 @@ export interface ChildSaRecord {
   /** 64 to 8192, or 0 for no check, which ESN does not allow (RFC 4303 section 3.4.3). */
   readonly replayWindowPackets: number;
   readonly copyDscp: CopyDscp;
+  readonly clampsMss: boolean;
   /** Hard limits of each direction; `Infinity` is none. */
   readonly packetLimit: number;
   readonly octetLimit: number;
@@ -46,6 +47,8 @@ export interface ChildSaRecord {
 }
 
 export interface ChildSaTraffic {
+  /** The longest inner packet for the path and the TUN device; 0 before anybody has looked. */
+  readonly innerMtu: number;
   readonly inbound: SaTraffic;
   readonly outbound: SaTraffic;
 }
@@ -166,6 +169,18 @@ export class Sad {
     this.#children.get(inboundSpi)?.installed?.path.write(path);
   }
 
+  /**
+   * Says that the path has room for `espLength` octets of ESP, so that inner packets may be as long as fits in, and at most
+   * `longest`. Nothing happens for an SPI that is not installed.
+   */
+  fit(inboundSpi: number, room: { readonly espLength: number; readonly longest: number }): void {
+    const child = this.#children.get(inboundSpi);
+    if (child?.installed === undefined) return;
+    const mtu = Math.min(room.longest, child.outbound.innerLengthIn(room.espLength));
+    child.outbound.innerMtu = mtu;
+    child.inbound.innerMtu = mtu;
+  }
+
   /** Stops both SAs at once; settles when their keys are zeroed and the slots are free again. Nothing happens for an SPI that is not ours. */
   async remove(inboundSpi: number): Promise<void> {
     const child = this.#children.get(inboundSpi);
@@ -188,7 +203,11 @@ export class Sad {
   traffic(inboundSpi: number): ChildSaTraffic | undefined {
     const child = this.#children.get(inboundSpi);
     if (child?.installed === undefined) return undefined;
-    return { inbound: child.inbound.traffic, outbound: child.outbound.traffic };
+    return {
+      innerMtu: child.outbound.innerMtu,
+      inbound: child.inbound.traffic,
+      outbound: child.outbound.traffic,
+    };
   }
 
   /** What a policy needs to name the outbound SA: undefined when it is not installed. */
@@ -240,6 +259,7 @@ export class Sad {
       hasEsn: record.esn,
       salt: keymat.subarray(keyLength, keyEnd),
       replayWindowPackets: record.replayWindowPackets,
+      clampsMss: record.clampsMss,
       copiesDscp: record.copyDscp === "yes" || record.copyDscp === (facts.isInbound ? "in" : "out"),
       packetLimit: record.packetLimit,
       octetLimit: record.octetLimit,

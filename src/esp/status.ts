@@ -1,4 +1,4 @@
-import { STATUS_COUNT, STATUS_OK } from "../../assembly/layout.ts";
+import { EVENT_COUNT, STATUS_COUNT, STATUS_OK } from "../../assembly/layout.ts";
 import { u64At } from "./words.ts";
 
 /** Names of STATUS_*, in their order. */
@@ -24,6 +24,12 @@ const STATUS_NAMES = [
 
 export type StatusName = (typeof STATUS_NAMES)[number];
 
+/** Names of EVENT_*, in their order. */
+const EVENT_NAMES = ["mssClamped"] as const;
+
+/** What was done to packets that went on, only what happened at all. */
+export type SaEvents = Partial<Record<(typeof EVENT_NAMES)[number], number>>;
+
 /** Drops by cause, only those above zero. */
 export type Drops = Partial<Record<StatusName, number>>;
 
@@ -42,4 +48,14 @@ export function dropsAt(words: Uint32Array, address: number): Drops {
     if (count > 0) drops[statusName(status)] = count;
   }
   return drops;
+}
+
+/** Reads an array of u64 counters, one for each event: all that are above zero. */
+export function eventsAt(words: Uint32Array, address: number): SaEvents {
+  const events: SaEvents = {};
+  for (let event = 0; event < EVENT_COUNT; event++) {
+    const count = u64At(words, address + 8 * event);
+    if (count > 0) events[EVENT_NAMES[event]!] = count;
+  }
+  return events;
 }

@@ -37,6 +37,8 @@ export interface ChildPolicy {
   readonly replayWindowPackets: number;
   /** Undefined is "out". */
   readonly copyDscp?: CopyDscp;
+  /** Whether TCP SYNs are kept from naming larger segments than fit into the tunnel. Undefined is true. */
+  readonly clampsMss?: boolean;
   readonly rekey?: ChildLifetime;
   readonly tfc?: TfcPolicy;
 }

@@ -36,8 +36,9 @@ const STATUS: EngineStatus = {
             local: ["10.1.0.0/16", "fd00::/64"],
             remote: ["10.2.0.0/16"],
             establishedMs: 724_000,
-            inbound: { packets: 1204, octets: 1_203_456, drops: { replayed: 3 } },
-            outbound: { packets: 12, octets: 999, drops: {} },
+            innerMtu: 1400,
+            inbound: { packets: 1204, octets: 1_203_456, drops: { replayed: 3 }, events: {} },
+            outbound: { packets: 12, octets: 999, drops: {}, events: {} },
           },
         ],
       },
@@ -68,7 +69,7 @@ office  established for 12m 4s as initiator
   local  a.example.org at 192.0.2.1:4500
   IKE    aes256gcm16-prfsha384-x25519, negotiated in 14ms, SPIs 7d24a0fc61be9033 and 02c1d57a9e880f41
   lan    10.1.0.0/16, fd00::/64 <-> 10.2.0.0/16
-         aes256gcm16, for 12m 4s, SPIs in c0010001 out c8d20f3a
+         aes256gcm16, for 12m 4s, MTU 1400, SPIs in c0010001 out c8d20f3a
          in   1,204 packets  1.2 MB  drops: 3 replayed
          out     12 packets   999 B
 

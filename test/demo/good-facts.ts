@@ -44,13 +44,13 @@ export const GOOD_FACTS: DemoFacts = {
   },
   counters: {
     client: {
-      inbound: { packets: 10, octets: 640, drops: {} },
-      outbound: { packets: 100, octets: 140_000, drops: {} },
+      inbound: { packets: 10, octets: 640, drops: {}, events: {} },
+      outbound: { packets: 100, octets: 140_000, drops: {}, events: {} },
       drops: {},
     },
     gateway: {
-      inbound: { packets: 100, octets: 140_000, drops: {} },
-      outbound: { packets: 10, octets: 640, drops: {} },
+      inbound: { packets: 100, octets: 140_000, drops: {}, events: {} },
+      outbound: { packets: 10, octets: 640, drops: {}, events: {} },
       drops: {},
     },
   },

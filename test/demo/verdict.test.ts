@@ -40,8 +40,8 @@ for (const [what, change, problem] of [
       counters: {
         ...GOOD_FACTS.counters,
         client: {
-          inbound: { packets: 10, octets: 640, drops: { replayed: 1 } },
-          outbound: { packets: 100, octets: 140_000, drops: { replayed: 2 } },
+          inbound: { packets: 10, octets: 640, drops: { replayed: 1 }, events: {} },
+          outbound: { packets: 100, octets: 140_000, drops: { replayed: 2 }, events: {} },
           drops: { noPolicy: 4 },
         },
       },

@@ -25,8 +25,8 @@ describe("two engines over devices in memory", () => {
     expect(await client.nextPacket()).toEqual(back);
 
     const child = client.engine.status().connections[0]!.ikeSa!.children[0]!;
-    expect(child.outbound).toEqual({ packets: 1, octets: there.length, drops: {} });
-    expect(child.inbound).toEqual({ packets: 1, octets: back.length, drops: {} });
+    expect(child.outbound).toEqual({ packets: 1, octets: there.length, drops: {}, events: {} });
+    expect(child.inbound).toEqual({ packets: 1, octets: back.length, drops: {}, events: {} });
   });
 
   test("drop what their selectors cover while there is no SA, and never send it in clear", async () => {

@@ -100,6 +100,7 @@ function mixedChildren(bed: EspBed): Child[] {
       cipher: ALL_CIPHERS[bed.random.below(ALL_CIPHERS.length)]!,
       esn: bed.random.below(2) === 1,
       selectors: selectorSets[i] ?? ANY,
+      innerMtu: [0, 600, 1400][bed.random.below(3)]!,
       copyDscp: (["out", "in", "yes", "no"] as const)[bed.random.below(4)]!,
       replayWindowPackets: [64, 128, 1024, 8192][bed.random.below(4)]!,
       cover: { padTo: [0, 0, 100, 1400][bed.random.below(4)]!, dummyEveryMs: 0, dummyLength: 0 },
@@ -121,6 +122,7 @@ function randomInnerPacket(random: SeededRandom): Uint8Array {
   const protocol = pick([1, 6, 17, 47, 58, 132, 135, 136, 33]);
   const payload = random.octets(random.below(4) === 0 ? random.below(1440) : random.below(64));
   if (payload.length >= 4 && protocol === 1) payload[0] = 8;
+  if (payload.length >= 28 && protocol === 6 && random.below(2) === 0) makeSyn(payload, random);
   if (payload.length >= 4 && random.below(2) === 0) {
     new DataView(payload.buffer).setUint16(2, pick([79, 80, 443, 444]));
   }
@@ -144,6 +146,23 @@ function randomInnerPacket(random: SeededRandom): Uint8Array {
     default:
       return packet;
   }
+}
+
+/** TCP options as some write them: an MSS among others, at an odd place, after a wrong length, or none. */
+function makeSyn(payload: Uint8Array, random: SeededRandom): void {
+  payload[12] = 0x70;
+  payload[13] = 0x02;
+  const mss = [2, 4, random.below(256), random.below(256)];
+  const options = [
+    [...mss, 1, 1, 1, 1],
+    [1, ...mss, 3, 3, 7],
+    [3, 3, 7, ...mss, 0],
+    [4, 2, ...mss, 0, 0],
+    [3, random.below(9), ...mss, 1, 1],
+    [29, 4, 1, 1, ...mss],
+    [1, 1, 1, 0, ...mss],
+  ];
+  payload.set(options[random.below(options.length)]!, 20);
 }
 
 /** An ESP packet for one of the children: mostly good, otherwise bad in a way that somebody out there is. */

@@ -147,6 +147,9 @@ export interface ChildFacts {
   readonly cover?: TrafficCover;
   readonly outboundSpi?: number;
   readonly copyDscp?: CopyDscp;
+  readonly clampsMss?: boolean;
+  /** As of a path; left out, nothing is known of it. */
+  readonly innerMtu?: number;
 }
 
 /** A child SA in the kernel, and the same SAs for the reference. */
@@ -229,6 +232,8 @@ export class EspBed {
       packetLimit: facts.packetLimit ?? Number.POSITIVE_INFINITY,
       octetLimit: facts.octetLimit ?? Number.POSITIVE_INFINITY,
       copyDscp: facts.copyDscp ?? ("out" as const),
+      clampsMss: facts.clampsMss ?? true,
+      innerMtu: facts.innerMtu ?? 0,
     };
     this.#longestPadding = Math.max(this.#longestPadding, facts.cover?.padTo ?? 0);
     const outboundSpi = facts.outboundSpi ?? 256 + this.random.below(2 ** 31);
@@ -242,6 +247,8 @@ export class EspBed {
       cover: facts.cover,
       path: { socket: 0, peer: new Uint8Array(16), control: new Uint8Array(32) },
     });
+    if (facts.innerMtu !== undefined)
+      this.sad.fit(inboundSpi, { espLength: 65_535, longest: facts.innerMtu });
     const ivKeys = { inbound: this.random.octets(16), outbound: this.#drawn };
     const inbound = new ReferenceSa({
       ...common,

@@ -78,6 +78,7 @@ describe("installation", () => {
     path: { socket: 0, peer: new Uint8Array(16), control: new Uint8Array(0) },
     replayWindowPackets: 64,
     copyDscp: "out" as const,
+    clampsMss: true,
     packetLimit: Number.POSITIVE_INFINITY,
     octetLimit: Number.POSITIVE_INFINITY,
   });

@@ -34,6 +34,8 @@ export interface WireDatagram {
  * is lost without a word, as on a real one. Belongs to one thread.
  */
 export class MemoryWire {
+  /** The largest packet that it takes, IP header included. */
+  mtu = 65_535;
   /** Decides what becomes of each datagram: the list of those that arrive, in order. Empty is loss, two is duplication. */
   filter: ((datagram: WireDatagram) => readonly WireDatagram[]) | undefined;
   /** Sees each datagram that is put on the wire, before the filter. */
@@ -171,6 +173,11 @@ export class MemoryUdpSocket implements UdpSocket {
 
   get isReadable(): boolean {
     return this.#waiting.length > 0;
+  }
+
+  /** The largest packet for a way to `address`, IP header included. */
+  pathMtu(_address: string): number {
+    return this.#host.wire.mtu;
   }
 
   accepts({ address, port }: SocketAddress): boolean {
