@@ -42,8 +42,7 @@ export function deleteReplaced(ikeSa: IkeSa, childSa: ChildSa, now: number): voi
 /** A child SA that the peer is to delete; after a while we do it ourselves. */
 export function awaitDeletion(childSa: ChildSa, now: number): void {
   const { machine } = childSa.owner;
-  machine.timers.cancel(childSa.timers.rekey);
-  machine.timers.cancel(childSa.timers.expire);
+  cancelChild(childSa);
   childSa.timers.expire = machine.timers.set({
     at: now + machine.limits.replacedTimeoutMs,
     reason: "expire",

@@ -42,7 +42,13 @@ export interface ChildSa {
   successor: ChildSa | undefined;
   /** We have asked the peer to delete it. Until the answer comes it still opens what arrives. */
   isDeleting: boolean;
-  readonly timers: { rekey?: TimerHandle | undefined; expire?: TimerHandle | undefined };
+  /** Attempts to rekey it that came to nothing. */
+  failedRekeys: number;
+  readonly timers: {
+    rekey?: TimerHandle | undefined;
+    renew?: TimerHandle | undefined;
+    expire?: TimerHandle | undefined;
+  };
 }
 
 /** A CREATE_CHILD_SA exchange of ours that makes a child SA, from the key pair to the keys. */
@@ -326,10 +332,7 @@ export function chooseChild(
 ): AgreedChild | ChildRefusal {
   const { connection, sa, tsi, tsr } = request;
   const { ignoreKeyExchange = false, preferredGroup, replaces } = facts;
-  // A rekeyed child SA stays beside its successor until the peer deletes it, which a bad one never does.
-  const { childSaCount } = ikeSa.machine.limits;
-  const limit = replaces === undefined ? childSaCount : 2 * childSaCount;
-  if (ikeSa.childSas.length >= limit) {
+  if (isCrowded(ikeSa, replaces)) {
     const notifyType = NotifyType.NO_ADDITIONAL_SAS;
     return { child: "", notifyType, message: `this IKE SA has ${ikeSa.childSas.length} child SAs already` };
   }
@@ -376,6 +379,13 @@ export function chooseChild(
   };
 }
 
+/** Whether the IKE SA carries as many child SAs as it may. */
+export function isCrowded(ikeSa: IkeSa, replaces: ChildSa | undefined): boolean {
+  const { childSaCount } = ikeSa.machine.limits;
+  // A rekeyed child SA stays beside its successor until the peer deletes it, which a bad one never does.
+  return ikeSa.childSas.length >= (replaces === undefined ? childSaCount : 2 * childSaCount);
+}
+
 // ---- Both ---------------------------------------------------------------------------------------------------
 
 /** Derives the keys and hands them to the data plane; nothing of them stays here. */
@@ -406,6 +416,7 @@ export function installChild(
     attempt: undefined,
     successor: undefined,
     isDeleting: false,
+    failedRekeys: 0,
     timers: {},
   };
   const encryption = findTransform(proposal, TransformType.ENCR)!;
@@ -422,6 +433,7 @@ export function installChild(
   });
   const { initiatorToResponder, responderToInitiator } = derived;
   ikeSa.childSas.push(childSa);
+  ikeSa.postponed.cancel(policy.name);
   ikeSa.machine.emit({
     kind: "install-child-sa",
     childSa: {

@@ -8,6 +8,7 @@ import { decodeHeader, decodeMessage, encodeMessage, type Header } from "../wire
 import { terminateChild } from "./child-sa-deletion.ts";
 import { CookieJar } from "./cookie.ts";
 import { type Counters, type DropCounter, newCounters } from "./counters.ts";
+import { thinOut } from "./crowding.ts";
 import { datagramDropped, formatEnd } from "./events.ts";
 import { createMissingChildren, expireChild, rekeyChild } from "./exchanges/create-child-sa.ts";
 import { initiate } from "./exchanges/ike-sa-init.ts";
@@ -21,6 +22,7 @@ import { checkLiveness } from "./liveness.ts";
 import type { Drop, Machine, Ports } from "./machine.ts";
 import { notify } from "./payloads.ts";
 import { STANDARD_PORTS } from "./ports.ts";
+import { settleRenewal } from "./renewal.ts";
 import { type Deadline, Timers } from "./timers.ts";
 import { TokenBucket } from "./token-bucket.ts";
 import { settleDuplicates } from "./uniqueness.ts";
@@ -337,6 +339,8 @@ class EndpointMachine implements Machine {
 
   established(ikeSa: IkeSa, now: number): void {
     settleDuplicates({ ikeSa, ikeSas: this.ikeSas, now });
+    settleRenewal(ikeSa, now);
+    if (ikeSa.state.name === "established") thinOut(ikeSa, now);
   }
 
   forget(ikeSa: IkeSa): void {

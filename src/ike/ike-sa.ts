@@ -22,7 +22,9 @@ import type { Machine } from "./machine.ts";
 import { Outbox } from "./outbox.ts";
 import { deleteIkeSa } from "./payloads.ts";
 import { PostponedChildren } from "./postponed-children.ts";
+import { renew } from "./renewal.ts";
 import { NamedTimers } from "./timers.ts";
+import { TokenBucket } from "./token-bucket.ts";
 
 export type Role = "initiator" | "responder";
 
@@ -92,6 +94,13 @@ export class IkeSa {
   /** When the last authentic message came that nobody had sent before. */
   heardAt = 0;
 
+  /** Attempts to rekey it that came to nothing. */
+  failedRekeys = 0;
+  /** The IKE SA that could not be rekeyed, and that this one is to take the place of. */
+  renews: IkeSa | undefined;
+  /** CREATE_CHILD_SA requests of the peer, of this IKE SA and of those that it has replaced. */
+  creations: TokenBucket;
+
   readonly #inbox: Inbox;
   #isUnwanted = false;
 
@@ -105,6 +114,7 @@ export class IkeSa {
     this.createdAt = facts.now;
     this.timers = new NamedTimers(facts.machine.timers);
     this.outbox = new Outbox(this);
+    this.creations = new TokenBucket(facts.machine.limits.peerCreationsPerSecond);
     this.postponed = new PostponedChildren(this);
     this.#inbox = new Inbox(this);
   }
@@ -198,6 +208,9 @@ export class IkeSa {
     this.rekeyAt(lifetime.rekeyAt);
     const closing = { reason: "expired", message: "its lifetime is over, and rekeying it has failed" };
     this.timers.set("expire", lifetime.expireAt, (then) => this.terminate(closing, then));
+    this.timers.set("renew", lifetime.expireAt - this.machine.limits.renewalMarginMs, (then) => {
+      if (this.failedRekeys > 0) renew(this, then);
+    });
   }
 
   rekeyAt(at: number): void {
@@ -241,7 +254,7 @@ export class IkeSa {
         this.#removeChildSas(closing.message);
         this.outbox.requests.clearQueue();
         this.state = { name: "deleting", ...keyed };
-        for (const reason of ["rekey", "expire"] as const) this.timers.cancel(reason);
+        for (const reason of ["rekey", "renew", "expire"] as const) this.timers.cancel(reason);
         this.postponed.clear();
         this.machine.report(ikeSaDeleted(this, closing));
         this.requestDeletion(now);
@@ -356,8 +369,8 @@ export class IkeSa {
     };
     // An IKE_SA_INIT that comes again simply begins anew.
     const hasOnlyInit = this.initKey !== undefined && nextMessageId === 1;
-    if (!hasAnswers || hasOnlyInit) this.#forget();
-    else this.timers.set("linger", now + this.machine.limits.lingerMs, () => this.#forget());
+    if (!hasAnswers || hasOnlyInit) this.forget();
+    else this.timers.set("linger", now + this.machine.limits.lingerMs, () => this.forget());
   }
 
   #reportFailure(closing: Closing, now: number): void {
@@ -375,7 +388,9 @@ export class IkeSa {
     this.halfOpenPlace = undefined;
   }
 
-  #forget(): void {
+  /** Not even the last answers stay. */
+  forget(): void {
+    this.timers.clear();
     this.#leaveHalfOpen();
     this.machine.forget(this);
   }

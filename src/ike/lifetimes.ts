@@ -1,6 +1,7 @@
 import type { ChildSa } from "./child-sa.ts";
 import { expireChild, rekeyChild } from "./exchanges/create-child-sa.ts";
 import type { IkeSa } from "./ike-sa.ts";
+import { renew } from "./renewal.ts";
 
 /** A hard lifetime comes this much behind the soft one, in which a rekeying has to succeed. */
 const HARD_TIME_FACTOR = 1.1;
@@ -12,10 +13,19 @@ export function scheduleChild(childSa: ChildSa, now: number): void {
   cancelChild(childSa);
   if (!Number.isFinite(timeMs)) return;
   retryChild(childSa, { at: now + softTime(childSa.owner, timeMs) });
+  const expireAt =
+    childSa.establishedAt + Math.max(timeMs * HARD_TIME_FACTOR, timeMs + machine.limits.expiryMarginMs);
   childSa.timers.expire = machine.timers.set({
-    at: childSa.establishedAt + Math.max(timeMs * HARD_TIME_FACTOR, timeMs + machine.limits.expiryMarginMs),
+    at: expireAt,
     reason: "expire",
     fire: (then) => expireChild(childSa, then),
+  });
+  childSa.timers.renew = machine.timers.set({
+    at: expireAt - machine.limits.renewalMarginMs,
+    reason: "renew",
+    fire: (then) => {
+      if (childSa.failedRekeys > 0) renew(childSa.owner, then);
+    },
   });
 }
 
@@ -33,6 +43,7 @@ export function retryChild(childSa: ChildSa, { at }: { readonly at: number }): v
 export function cancelChild(childSa: ChildSa): void {
   const { machine } = childSa.owner;
   machine.timers.cancel(childSa.timers.rekey);
+  machine.timers.cancel(childSa.timers.renew);
   machine.timers.cancel(childSa.timers.expire);
 }
 
@@ -47,10 +58,15 @@ export function lifetimeOf(
   return { rekeyAt: now + softTime(ikeSa, timeMs), expireAt: now + hardMs };
 }
 
-/** Some time after an attempt that failed, with some chance so that both sides do not meet again. */
-export function retryTime(ikeSa: IkeSa, now: number): number {
-  const { rekeyRetryMs } = ikeSa.machine.limits;
-  return now + rekeyRetryMs * (1 + fraction(ikeSa));
+/** Some time after an attempt that failed, longer each time, with some chance so that both sides do not meet again. */
+export function retryTime(
+  ikeSa: IkeSa,
+  facts: { readonly now: number; readonly failures: number; readonly mostMs?: number },
+): number {
+  const { rekeyRetryMs, rekeyRetryMaxMs } = ikeSa.machine.limits;
+  const { now, failures, mostMs = rekeyRetryMaxMs } = facts;
+  const waitMs = Math.min(rekeyRetryMs * 2 ** Math.max(0, failures - 1), mostMs);
+  return now + waitMs * (1 + fraction(ikeSa));
 }
 
 function softTime(ikeSa: IkeSa, timeMs: number): number {

@@ -68,8 +68,16 @@ export interface Limits {
   readonly rekeyJitter: number;
   /** A hard lifetime is longer than the soft one by a tenth and at least by this: time enough for a request to be given up. */
   readonly expiryMarginMs: number;
-  /** An attempt that failed comes again after one to two of these (RFC 7296 section 2.25 asks for a wait). */
+  /** An attempt that failed comes again after one to two of these (RFC 7296 section 2.25 asks for a wait), the next after twice that. */
   readonly rekeyRetryMs: number;
+  /** The wait between attempts to rekey grows no further: several more fit between soft and hard lifetime. */
+  readonly rekeyRetryMaxMs: number;
+  /** The same for a child SA that the peer does not make: its configuration may be changed, but not every minute. */
+  readonly createRetryMaxMs: number;
+  /** What could not be rekeyed is set up anew so long before its hard lifetime: time for IKE_SA_INIT and IKE_AUTH on a bad path. */
+  readonly renewalMarginMs: number;
+  /** After that the old IKE SA stays for this long, until both sides send through the new one. */
+  readonly renewedLingerMs: number;
   /** A replaced SA that the peer should delete is deleted by us after this: longer than it repeats its request. */
   readonly replacedTimeoutMs: number;
   /** A replaced inbound SA opens what was late on the way for this long. */
@@ -85,6 +93,15 @@ export interface Limits {
   readonly queuedRequestCount: number;
   /** Child SAs that one IKE SA carries. */
   readonly childSaCount: number;
+  /**
+   * CREATE_CHILD_SA requests in a second that we look into for one peer: all child SAs of an IKE SA may be rekeyed at once, and
+   * the fastest client known rekeys one every two seconds. Each may cost a key exchange.
+   */
+  readonly peerCreationsPerSecond: number;
+  /** IKE SAs of one connection: one, another that crossed it or renews it, and some of a peer that was restarted. */
+  readonly ikeSaCount: number;
+  /** IKE SAs of one connection that are being deleted or only answer what comes again. */
+  readonly ikeSaRemainsCount: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -123,10 +140,17 @@ export const DEFAULT_LIMITS: Limits = {
   rekeyJitter: 0.1,
   expiryMarginMs: 100_000,
   rekeyRetryMs: 1_000,
+  rekeyRetryMaxMs: 30_000,
+  createRetryMaxMs: 300_000,
+  renewalMarginMs: 50_000,
+  renewedLingerMs: 5_000,
   replacedTimeoutMs: 90_000,
   inboundLingerMs: 5_000,
   windowSize: 4,
   peerWindowSizeMax: 8,
   queuedRequestCount: 16,
   childSaCount: 16,
+  peerCreationsPerSecond: 32,
+  ikeSaCount: 4,
+  ikeSaRemainsCount: 16,
 };

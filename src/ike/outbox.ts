@@ -21,9 +21,10 @@ export class Outbox {
 
   // ---- Requests -------------------------------------------------------------------------------------------
 
-  /** Sends a request when the window is open, or queues it. False when too many wait already. */
+  /** Sends a request when the window is open, or queues it. False when too many wait already; what ends an SA always finds a place. */
   request(request: PendingRequest, now: number): boolean {
-    if (this.requests.queue.length >= this.#ikeSa.machine.limits.queuedRequestCount) return false;
+    const isEnd = ENDS.includes(request.purpose.kind);
+    if (!isEnd && this.requests.queue.length >= this.#ikeSa.machine.limits.queuedRequestCount) return false;
     this.requests.enqueue(request);
     this.sendNext(now);
     return true;
@@ -173,3 +174,9 @@ export class Outbox {
     }
   }
 }
+
+const ENDS: readonly PendingRequest["purpose"]["kind"][] = [
+  "delete-ike-sa",
+  "delete-child-sas",
+  "authentication-failed",
+];

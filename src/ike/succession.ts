@@ -28,7 +28,7 @@ export function bequeath(old: IkeSa, heir: IkeSa, now: number): void {
 /** The peer is to delete this IKE SA; should it never do so, it is forgotten. */
 export function awaitRetirement(ikeSa: IkeSa, now: number): void {
   ikeSa.predecessor = undefined;
-  ikeSa.timers.cancel("rekey");
+  for (const reason of ["rekey", "renew"] as const) ikeSa.timers.cancel(reason);
   ikeSa.timers.set("expire", now + ikeSa.machine.limits.replacedTimeoutMs, (then) => {
     if (ikeSa.state.name === "established") ikeSa.state = { ...ikeSa.state, name: "rekeyed" };
     ikeSa.close({ reason: "replaced", message: "it has been replaced" }, then);
@@ -39,7 +39,7 @@ export function awaitRetirement(ikeSa: IkeSa, now: number): void {
 export function retire(ikeSa: IkeSa, now: number): void {
   const { state } = ikeSa;
   if (state.name !== "established" && state.name !== "rekeyed") return;
-  for (const reason of ["liveness", "rekey", "expire"] as const) ikeSa.timers.cancel(reason);
+  for (const reason of ["liveness", "rekey", "renew", "expire"] as const) ikeSa.timers.cancel(reason);
   ikeSa.state = { ...state, name: "deleting" };
   ikeSa.requestDeletion(now);
 }

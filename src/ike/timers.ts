@@ -7,6 +7,8 @@ export type DeadlineReason =
   | "linger"
   /** A soft lifetime is over, or an attempt that failed comes again. */
   | "rekey"
+  /** Rekeying has failed so far, and the hard lifetime is near. */
+  | "renew"
   /** A hard lifetime is over, or the time for the peer to delete what was replaced. */
   | "expire";
 

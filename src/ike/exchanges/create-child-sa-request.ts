@@ -9,6 +9,7 @@ import {
   type ChildRequest,
   type ChildSa,
   chooseChild,
+  isCrowded,
   reportChildRefusal,
 } from "../child-sa.ts";
 import { awaitDeletion, isDeletingChild } from "../child-sa-deletion.ts";
@@ -31,6 +32,7 @@ export function processCreateChildRequest(
   const { payloads, messageId, now } = request;
   // RFC 7296 section 2.25.2: an IKE SA that is closing or replaced makes nothing new.
   if (ikeSa.state.name !== "established") return refusal(NotifyType.TEMPORARY_FAILURE);
+  if (!ikeSa.creations.take(now)) return refusal(NotifyType.TEMPORARY_FAILURE);
   const sa = find(payloads, "security-association");
   const nonce = find(payloads, "nonce");
   if (sa === undefined || nonce === undefined || !hasNonceLength(nonce.nonce)) {
@@ -149,6 +151,8 @@ function accept(
   const { request, agreed, replaces, kePayload, sharedSecret, now } = facts;
   const { state, machine } = ikeSa;
   if (state.name !== "established") return refusal(NotifyType.TEMPORARY_FAILURE);
+  // Others of the same window may have come in while the secret was computed.
+  if (isCrowded(ikeSa, replaces)) return refusal(NotifyType.NO_ADDITIONAL_SAS);
   const nr = machine.random.bytes(NONCE_LENGTH);
   const { proposal, keys } = state;
   const accepted = answerChild(ikeSa, request.wanted, {

@@ -44,7 +44,7 @@ export function rekeyChild(childSa: ChildSa, now: number): void {
   if (!isReplaceable(ikeSa, childSa)) return;
   if (ikeSa.childSas.some(({ successor, isDeleting }) => successor === childSa && !isDeleting)) {
     // The peer has asked for it, and may not have heard of it before it deletes what it replaces.
-    retryChild(childSa, { at: retryTime(ikeSa, now) });
+    retryChild(childSa, { at: retryTime(ikeSa, { now, failures: 0 }) });
     return;
   }
   childSa.attempt = newAttempt(ikeSa, { policy: childSa.policy, replaces: childSa });
@@ -150,9 +150,12 @@ export function failAttempt(ikeSa: IkeSa, attempt: ChildAttempt, now: number): v
   const { replaces, policy, isUnwanted } = attempt;
   forgetAttempt(ikeSa, attempt);
   if (ikeSa.state.name !== "established" || isUnwanted) return;
-  const at = retryTime(ikeSa, now);
-  if (replaces === undefined) ikeSa.postponed.add({ policy, at });
-  else if (isReplaceable(ikeSa, replaces)) retryChild(replaces, { at });
+  if (replaces === undefined) {
+    ikeSa.postponed.add(policy, now);
+  } else if (isReplaceable(ikeSa, replaces)) {
+    const failures = ++replaces.failedRekeys;
+    retryChild(replaces, { at: retryTime(ikeSa, { now, failures }) });
+  }
 }
 
 export function forgetAttempt(ikeSa: IkeSa, attempt: ChildAttempt): void {

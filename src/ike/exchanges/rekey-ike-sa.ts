@@ -10,6 +10,7 @@ import type { Payload, PayloadOf } from "../../wire/payloads/payload.ts";
 import type { Proposal } from "../../wire/payloads/proposal.ts";
 import { type Answer, refusal } from "../answer.ts";
 import { lowestOf } from "../child-sa.ts";
+import { thinOut } from "../crowding.ts";
 import { formatProposals, ikeSaRekeyed } from "../events.ts";
 import type { IkeSa, Role } from "../ike-sa.ts";
 import type { Established, KeyPair } from "../ike-sa-state.ts";
@@ -251,7 +252,7 @@ function fail(ikeSa: IkeSa, now: number): void {
   ikeSa.attempt = undefined;
   if (ikeSa.state.name !== "established") return;
   if (rival !== undefined) inherit(ikeSa, rival, now);
-  else ikeSa.rekeyAt(retryTime(ikeSa, now));
+  else ikeSa.rekeyAt(retryTime(ikeSa, { now, failures: ++ikeSa.failedRekeys }));
 }
 
 // ---- Responder ----------------------------------------------------------------------------------------------
@@ -415,8 +416,10 @@ function derive(
   fresh.isPeerBehindNat = old.isPeerBehindNat;
   fresh.lowestNonce = lowestOf(ni, nr).slice();
   fresh.negotiationMs = old.negotiationMs;
+  fresh.creations = old.creations;
   fresh.forgetHandshake();
   fresh.begin(now);
+  thinOut(fresh, now);
   return fresh;
 }
 

@@ -1,0 +1,36 @@
+import { initiate } from "./exchanges/ike-sa-init.ts";
+import type { IkeSa } from "./ike-sa.ts";
+import { cancelChild } from "./lifetimes.ts";
+
+// RFC 7296 section 2.8: where rekeying fails, the IKE SA is closed with all it carries, and a new one is set up. Here the new
+// one comes first, so that no packet is without an SA; a peer that makes one child SA in IKE_AUTH and no other (section 1.3)
+// is served by this all the time.
+
+/** The hard lifetime of the IKE SA, or of something it carries, is near, and rekeying has failed so far. */
+export function renew(ikeSa: IkeSa, now: number): void {
+  const { machine, state } = ikeSa;
+  const connection = machine.connections.find(({ name }) => name === ikeSa.connection?.name);
+  if (state.name !== "established" || connection?.remote.address === undefined) return;
+  const isComing = machine.ikeSas.some(
+    (other) =>
+      other.connection?.name === connection.name &&
+      ["initiating", "agreeing", "authenticating"].includes(other.state.name),
+  );
+  if (!isComing) initiate(machine, connection, now).renews = ikeSa;
+}
+
+/** `fresh` is established. What it renews goes on for a moment, until both sides send through the new one. */
+export function settleRenewal(fresh: IkeSa, now: number): void {
+  const old = fresh.renews?.heir;
+  fresh.renews = undefined;
+  if (old?.state.name !== "established" || fresh.state.name !== "established") return;
+  if (fresh.childSas.length === 0 && fresh.connection?.isChildless !== true) {
+    // The old one may carry something for a while yet.
+    fresh.terminate({ reason: "replaced", message: "the peer makes no child SA in it" }, now);
+    return;
+  }
+  for (const reason of ["rekey", "renew"] as const) old.timers.cancel(reason);
+  for (const childSa of old.childSas) cancelChild(childSa);
+  const closing = { reason: "replaced", message: "rekeying has failed, and another one was set up" };
+  old.timers.set("expire", now + old.machine.limits.renewedLingerMs, (then) => old.terminate(closing, then));
+}
