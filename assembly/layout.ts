@@ -405,6 +405,8 @@ export const STATUS_MAILBOX_FULL = 14;
 export const STATUS_CE_ON_NOT_ECT = 15;
 /** Outbound: a policy matches that has no SA yet. The packet waits for one, or is dropped. */
 export const STATUS_TRAPPED = 16;
-export const STATUS_COUNT = 17;
+/** Outbound: given up because its flow has too long a queue. */
+export const STATUS_SHED = 17;
+export const STATUS_COUNT = 18;
 
 export const MEMORY_SIZE = 329973760;

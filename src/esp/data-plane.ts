@@ -18,7 +18,7 @@ import {
 import { wipe } from "../bytes/wipe.ts";
 import { PolicyError } from "../errors/index.ts";
 import type { Path } from "../platform/address.ts";
-import { createMonotonicClock } from "../platform/clock.ts";
+import { type Clock, createMonotonicClock } from "../platform/clock.ts";
 import { MemoryPoller } from "../platform/poller/memory-poller.ts";
 import type { Random } from "../platform/random.ts";
 import { encodePacketInfo, encodeSocketAddress, familyOf } from "../platform/socket-address.ts";
@@ -191,9 +191,11 @@ export function startMemoryDataPlane(
     readonly tun: MemoryTun;
     readonly sockets: readonly PumpSocket<MemoryUdpSocket>[];
     readonly schedule?: (run: () => void) => void;
+    /** The system's monotonic clock by default. */
+    readonly clock?: Clock;
   },
 ): DataPlane {
-  const { memory, tun, sockets, schedule = setImmediate } = facts;
+  const { memory, tun, sockets, schedule = setImmediate, clock = createMonotonicClock() } = facts;
   const kernel = loadKernel(memory, WORKER);
   const mail = new MailDrain(new MailboxReader(memory, WORKER), facts.onIkeDatagram);
   const pump = new DataPump({
@@ -202,7 +204,8 @@ export function startMemoryDataPlane(
     worker: WORKER,
     tun,
     sockets,
-    clock: createMonotonicClock(),
+    clock,
+    random: facts.random,
     onRefusal: facts.onRefusal ?? (() => {}),
     onTrap: (call) => queueMicrotask(() => facts.onTrap?.(call)),
     ring: () => {}, // the rounds are followed by a look into the mailbox anyway
@@ -214,10 +217,10 @@ export function startMemoryDataPlane(
   const run = (): void => {
     isScheduled = false;
     if (hasStopped) return;
-    pump.round();
+    const handled = pump.round();
     mail.ring();
     if (hasStopped) return;
-    if (poller.wait(0)) scheduleRound();
+    if (poller.wait(0) || handled > 0) scheduleRound();
     else if (Number.isFinite(pump.restMs)) {
       clearTimeout(rest);
       rest = setTimeout(scheduleRound, Math.ceil(pump.restMs));

@@ -43,9 +43,9 @@ import { decrementU64, incrementU64 } from "./words.ts";
 
 const KEEPALIVE_OCTET = 0xff;
 /** What one round should bring at most: what waits on the outbound side waits no longer than these take to open. */
-const BURST_OCTETS = 262_144;
+const BURST_OCTETS = 65_536;
 /** Messages that are asked for even when each is large. */
-const FEWEST_MESSAGES = 4;
+const FEWEST_MESSAGES = 2;
 
 export class Inbound {
   readonly #octets: Uint8Array;

@@ -1,8 +1,10 @@
 // Outbound, all in one data worker:
-//   1 read a TUN burst                                    this file, into the TUN slab: packets and super-packets; before them,
-//                                                         when the policies have changed, what waited for an SA (trapped-packets.ts)
-//   2 match the SPD  3 cut super-packets  4 number  5 seal    the kernel, into the send slab
-//   6 put datagrams of equal length and traffic class on one SA's path together  7 one transmit for each socket
+//   1 take in what the TUN device has                         packets and super-packets, into the TUN slab (tun-intake.ts)
+//   2 choose a burst of it                                    all, or where more waits than that, flow by flow in fair shares
+//                                                             (outbound-queue.ts); before them, when the policies have changed,
+//                                                             what waited for an SA (trapped-packets.ts)
+//   3 match the SPD  4 cut super-packets  5 number  6 seal    the kernel, into the send slab
+//   7 put datagrams of equal length and traffic class on one SA's path together  8 one transmit for each socket
 
 import {
   CONTROL_BASE,
@@ -32,16 +34,14 @@ import {
   SA_PATHS_OFFSET,
   SA_SLOT_SIZE,
   STATUS_DEVICE_REFUSED,
+  STATUS_SHED,
   STATUS_TRAPPED,
   TALLY_TUN_READ,
   TALLY_UDP_TRANSMIT,
-  TRAILER_ROOM,
-  TUN_SLAB_SIZE,
   WORKER_BASE,
   WORKER_COUNTERS_OFFSET,
   WORKER_DESCRIPTORS_OFFSET,
   WORKER_SIZE,
-  WORKER_TUN_SLAB_OFFSET,
 } from "../../assembly/layout.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Tun } from "../platform/tun/tun.ts";
@@ -52,21 +52,19 @@ import {
   type UdpSocket,
 } from "../platform/udp/udp-socket.ts";
 import type { Kernel } from "./kernel.ts";
+import { BURST_COUNT, OutboundQueue } from "./outbound-queue.ts";
 import { Tally } from "./tally.ts";
 import { type TrapCall, TrappedPackets } from "./trapped-packets.ts";
+import { TunIntake } from "./tun-intake.ts";
 import { decrementU64, incrementU64 } from "./words.ts";
-
-/** Packets of one burst: enough that a system call each for receiving and transmitting weighs little. */
-const BURST_COUNT = 64;
-/** Octets after which a burst ends: what waits on the inbound side waits no longer than these take to seal. */
-const BURST_OCTETS = 262_144;
-/** No IP packet is longer. */
-const PACKET_LIMIT = 65_535;
 
 export class Outbound {
   readonly #words: Uint32Array;
   readonly #kernel: Kernel;
-  readonly #tun: Tun;
+  readonly #intake: TunIntake;
+  readonly #queue: OutboundQueue;
+  /** The packets of the burst at work. */
+  readonly #burst = new Int32Array(BURST_COUNT);
   readonly #headerLength: number;
   readonly #sockets: readonly UdpSocket[];
   readonly #region: number;
@@ -87,8 +85,6 @@ export class Outbound {
     controlLength: 0,
     trafficClass: 0,
   };
-  /** Packets of the burst so far. */
-  #burst = 0;
   /** Datagrams in it, and how many there may be. */
   #count = 0;
   #limit = 0;
@@ -109,13 +105,21 @@ export class Outbound {
     readonly tun: Tun;
     readonly sockets: readonly UdpSocket[];
     readonly clock: Clock;
+    /** Any number that nobody can foresee: flows are told apart by it. */
+    readonly seed: number;
     /** Told of packets that call for an SA, at most once a second for each policy. */
     readonly onTrap: (call: TrapCall) => void;
   }) {
     this.#words = new Uint32Array(facts.memory.buffer);
     this.#kernel = facts.kernel;
-    this.#tun = facts.tun;
     this.#headerLength = facts.tun.offloads.headerLength;
+    this.#intake = new TunIntake(facts);
+    this.#queue = new OutboundQueue({
+      ...facts,
+      intake: this.#intake,
+      headerLength: this.#headerLength,
+      onShed: (count) => this.#countDrops(STATUS_SHED, count),
+    });
     this.#sockets = facts.sockets;
     this.#region = WORKER_BASE + facts.worker * WORKER_SIZE;
     this.#readTally = new Tally(facts.memory, facts.worker, TALLY_TUN_READ);
@@ -126,18 +130,19 @@ export class Outbound {
     this.#queuedOctets = facts.sockets.map(() => 0);
   }
 
-  /** One burst from TUN to sockets. Returns how many packets the TUN device gave. */
+  /** One burst from TUN to sockets. Returns how many packets the TUN device gave or are waiting; 0 means there is nothing to do. */
   round(): number {
-    const count = this.#readBurst();
-    if (count === 0) return 0;
-    this.#kernel.espEncapsulateBatch(0, count);
-    for (let index = 0; index < count; index++) {
-      const descriptor = this.#descriptor(index);
-      const segmentCount = this.#words[descriptor + DESCRIPTOR_SEGMENT_COUNT_OFFSET / 4]!;
-      this.#readTally.add(Math.max(segmentCount, 1), this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4]!);
-    }
-    this.#send(count);
-    return count;
+    const now = this.#clock.now();
+    const trapped = this.#takeTrapped(now);
+    if (trapped > 0) this.#encapsulate(trapped, now);
+    this.#trapped.endBatch();
+    const taken = this.#queue.takeIn(now);
+    // What has just begun to send does not wait until a burst of the others is sealed.
+    const urgent = this.#queue.chooseUrgent(this.#burst, now);
+    if (urgent > 0) this.#encapsulate(urgent, now);
+    const chosen = this.#queue.choose(this.#burst, now);
+    if (chosen > 0) this.#encapsulate(chosen, now);
+    return trapped + taken + urgent + chosen;
   }
 
   /** Dummy packets of SAs that have been silent for too long. Returns how many there were. */
@@ -147,7 +152,7 @@ export class Outbound {
     this.#dummiesVersion = version;
     const count = this.#kernel.espDummyBatch(BURST_COUNT);
     this.#dummiesDueAt = now + this.#kernel.espNextDummy();
-    if (count > 0) this.#send(count);
+    if (count > 0) this.#send(count, now);
     return count;
   }
 
@@ -156,51 +161,54 @@ export class Outbound {
     return this.#dummiesDueAt;
   }
 
+  /** Makes what waited for an SA the burst, when the policies are others than before. Returns how many packets that are. */
+  #takeTrapped(now: number): number {
+    const snapshot = Atomics.load(this.#words, (CONTROL_BASE + CONTROL_SPD_OFFSET) >>> 2);
+    if (snapshot === this.#snapshot) return 0;
+    // Without room, what waits is waiting for one more round.
+    const start = this.#intake.reserve(this.#trapped.octets);
+    if (start === 0) return 0;
+    this.#snapshot = snapshot;
+    let count = 0;
+    this.#trapped.takeOut(start, now, (at, length) => {
+      decrementU64(this.#words, this.#region + WORKER_COUNTERS_OFFSET + 8 * STATUS_TRAPPED);
+      this.#burst[count++] = this.#intake.adopt(at, length);
+      return this.#intake.cursor;
+    });
+    return count;
+  }
+
+  /** Seals and transmits the first `count` packets of the burst. */
+  #encapsulate(count: number, now: number): void {
+    for (let index = 0; index < count; index++) this.#describe(index, this.#burst[index]!);
+    this.#kernel.espEncapsulateBatch(0, count);
+    for (let index = 0; index < count; index++) {
+      const descriptor = this.#descriptor(index);
+      const segmentCount = this.#words[descriptor + DESCRIPTOR_SEGMENT_COUNT_OFFSET / 4]!;
+      this.#readTally.add(Math.max(segmentCount, 1), this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4]!);
+    }
+    this.#send(count, now);
+    for (let index = 0; index < count; index++) this.#intake.release(this.#burst[index]!);
+  }
+
   /** The datagrams of the first descriptors. */
-  #send(count: number): void {
-    for (let index = 0; index < count; index++) this.#addResult(index);
-    this.#trapped.endBatch();
+  #send(count: number, now: number): void {
+    for (let index = 0; index < count; index++) this.#addResult(index, now);
     this.#finishMessage();
     for (let socket = 0; socket < this.#sockets.length; socket++) this.#transmit(socket);
   }
 
-  #readBurst(): number {
-    const start = this.#region + WORKER_TUN_SLAB_OFFSET;
-    const room = PACKET_LIMIT + this.#headerLength;
-    const end = Math.min(start + BURST_OCTETS, start + TUN_SLAB_SIZE - room - TRAILER_ROOM);
-    this.#burst = 0;
-    let at = this.#takeTrapped(start);
-    while (this.#burst < BURST_COUNT && at < end) {
-      const length = this.#tun.read(at, room);
-      if (length <= this.#headerLength) break;
-      at = this.#describe(at, length);
-    }
-    return this.#burst;
-  }
-
-  /** What waited for an SA tries again when the policies are others than before. Returns where the slab is free. */
-  #takeTrapped(start: number): number {
-    const snapshot = Atomics.load(this.#words, (CONTROL_BASE + CONTROL_SPD_OFFSET) >>> 2);
-    const isOld = snapshot === this.#snapshot;
-    this.#snapshot = snapshot;
-    if (isOld || this.#trapped.count === 0) return start;
-    return this.#trapped.takeOut(start, this.#clock.now(), (at, length) => {
-      decrementU64(this.#words, this.#region + WORKER_COUNTERS_OFFSET + 8 * STATUS_TRAPPED);
-      return this.#describe(at, length);
-    });
-  }
-
-  /** Makes `length` octets at `at`, header of the device included, the next packet of the burst. Returns where the one behind it may lie. */
-  #describe(at: number, length: number): number {
-    const descriptor = this.#descriptor(this.#burst++);
+  #describe(index: number, packet: number): void {
+    const at = this.#intake.addressOf(packet);
+    const descriptor = this.#descriptor(index);
     this.#words[descriptor + DESCRIPTOR_SOURCE_OFFSET / 4] = at + this.#headerLength;
-    this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4] = length - this.#headerLength;
+    this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4] =
+      this.#intake.lengthOf(packet) - this.#headerLength;
     this.#words[descriptor + DESCRIPTOR_HEADER_OFFSET / 4] = this.#headerLength === 0 ? 0 : at;
-    return at + ((length + TRAILER_ROOM + 15) & ~15);
   }
 
   /** Adds the datagrams of a packet, which lie behind those of the packet before it, to the message, as far as they fit in. */
-  #addResult(index: number): void {
+  #addResult(index: number, now: number): void {
     const descriptor = this.#descriptor(index);
     const slot = this.#words[descriptor + DESCRIPTOR_SA_OFFSET / 4]!;
     const segmentLength = this.#words[descriptor + DESCRIPTOR_SEGMENT_LENGTH_OFFSET / 4]!;
@@ -209,7 +217,7 @@ export class Outbound {
     let count = this.#words[descriptor + DESCRIPTOR_SEGMENT_COUNT_OFFSET / 4]!;
     const trafficClass = this.#words[descriptor + DESCRIPTOR_TRAFFIC_CLASS_OFFSET / 4]!;
     if (this.#words[descriptor + DESCRIPTOR_STATUS_OFFSET / 4] === STATUS_TRAPPED) {
-      this.#trapped.meet(descriptor, index, this.#clock.now());
+      this.#trapped.meet(descriptor, index, now);
       return;
     }
     const message = this.#message;
@@ -265,7 +273,7 @@ export class Outbound {
         this.#queued[this.#socket]! += this.#count;
         this.#queuedOctets[this.#socket]! += message.length;
       } else {
-        this.#countRefused(this.#count);
+        this.#countDrops(STATUS_DEVICE_REFUSED, this.#count);
       }
     }
     this.#slot = NO_SLOT;
@@ -288,11 +296,11 @@ export class Outbound {
     this.#transmitTally.add(queued, this.#queuedOctets[number]!);
     this.#queued[number] = 0;
     this.#queuedOctets[number] = 0;
-    this.#countRefused(queued - this.#sockets[number]!.transmit());
+    this.#countDrops(STATUS_DEVICE_REFUSED, queued - this.#sockets[number]!.transmit());
   }
 
-  #countRefused(count: number): void {
-    const counter = this.#region + WORKER_COUNTERS_OFFSET + 8 * STATUS_DEVICE_REFUSED;
+  #countDrops(status: number, count: number): void {
+    const counter = this.#region + WORKER_COUNTERS_OFFSET + 8 * status;
     for (let i = 0; i < count; i++) incrementU64(this.#words, counter);
   }
 

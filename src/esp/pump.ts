@@ -7,6 +7,7 @@ import {
   WORKER_SIZE,
 } from "../../assembly/layout.ts";
 import type { Clock } from "../platform/clock.ts";
+import type { Random } from "../platform/random.ts";
 import type { Tun } from "../platform/tun/tun.ts";
 import type { UdpSocket } from "../platform/udp/udp-socket.ts";
 import { Inbound } from "./inbound.ts";
@@ -50,6 +51,7 @@ export class DataPump {
     readonly tun: Tun;
     readonly sockets: readonly PumpSocket<UdpSocket>[];
     readonly clock: Clock;
+    readonly random: Random;
     readonly ring: () => void;
     readonly onRefusal: (what: string) => void;
     readonly onTrap: (call: TrapCall) => void;
@@ -62,7 +64,11 @@ export class DataPump {
     this.#clock = facts.clock;
     this.#ring = facts.ring;
     this.#mailbox = new MailboxWriter(facts.memory, facts.worker);
-    this.#outbound = new Outbound({ ...facts, sockets: facts.sockets.map(({ socket }) => socket) });
+    this.#outbound = new Outbound({
+      ...facts,
+      sockets: facts.sockets.map(({ socket }) => socket),
+      seed: facts.random.bytes(4).reduce((seed, octet) => (seed << 8) | octet, 0),
+    });
     this.#inbound = new Inbound({ ...facts, mailbox: this.#mailbox });
   }
 

@@ -20,6 +20,7 @@ const STATUS_NAMES = [
   "mailboxFull",
   "ceOnNotEct",
   "trapped",
+  "shed",
 ] as const;
 
 export type StatusName = (typeof STATUS_NAMES)[number];

@@ -2,6 +2,7 @@ import {
   DESCRIPTOR_LENGTH_OFFSET,
   DESCRIPTOR_SEQUENCE_OFFSET,
   DESCRIPTOR_SOURCE_OFFSET,
+  TRAILER_ROOM,
 } from "../../assembly/layout.ts";
 
 /** For all traps together, and for one: a few packets of each conversation that waits. */
@@ -64,6 +65,11 @@ export class TrappedPackets {
   /** Packets that wait. */
   get count(): number {
     return this.#count;
+  }
+
+  /** Octets that `takeOut` may need. */
+  get octets(): number {
+    return this.#count * (HELD_LENGTH + TRAILER_ROOM + 16);
   }
 
   /** Puts the packets that are not too old from `at` on into the memory, each handed to `put`, and waits for none any more. Returns where the memory is free. */

@@ -4,6 +4,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { COMMAND_STOP, WORKER_BASE, WORKER_COMMAND_OFFSET, WORKER_SIZE } from "../../assembly/layout.ts";
 import { createMonotonicClock } from "../platform/clock.ts";
 import { LinuxPoller } from "../platform/poller/linux-poller.ts";
+import { systemRandom } from "../platform/random.ts";
 import { createLinuxSystemCalls } from "../platform/system-calls/linux-system-calls.ts";
 import { LinuxTun, type OpenTun } from "../platform/tun/linux-tun.ts";
 import { LinuxUdpSocket, type OpenUdpSocket } from "../platform/udp/linux-udp-socket.ts";
@@ -41,6 +42,7 @@ function run({ memory, worker, tun, sockets, wakeUp }: WorkerFacts): void {
       carriesEsp,
     })),
     clock: createMonotonicClock(),
+    random: systemRandom,
     ring: () => say("mail"),
     onRefusal,
     onTrap: (trapCall) => say({ trapCall }),

@@ -1,0 +1,120 @@
+import { VNET_HEADERS_LENGTH_OFFSET, VNET_SEGMENT_LENGTH_OFFSET } from "../../assembly/layout.ts";
+import { FairQueue, NONE } from "./fair-queue.ts";
+import { flowHash } from "./flow-hash.ts";
+import { INTAKE_CAPACITY, type TunIntake } from "./tun-intake.ts";
+
+/** Packets of one burst: enough that a system call each for receiving and transmitting weighs little. */
+export const BURST_COUNT = 64;
+/** Octets after which a burst ends: what comes meanwhile, from either side, waits no longer than these take to seal. */
+const BURST_OCTETS = 65_536;
+/** Packets taken in before something leaves again. */
+const INTAKE_LIMIT = 256;
+/** Packets given up at most to make room for others. */
+const SHED_LIMIT = 64;
+
+/**
+ * What waits to leave, and in which order. As long as all of it fits into one burst, that is the order of arrival, and nothing else is
+ * done; where more is waiting, flows get fair shares (fair-queue.ts), so that a ping or a voice waits for one burst at most and not for all
+ * that a transfer has sent before.
+ */
+export class OutboundQueue {
+  readonly #intake: TunIntake;
+  readonly #fair: FairQueue;
+  readonly #headerLength: number;
+  readonly #halfWords: Uint16Array;
+  readonly #seed: number;
+  /** What this round has taken in and not sorted by flow, in order of arrival. */
+  readonly #unsorted = new Int32Array(INTAKE_LIMIT);
+  #unsortedCount = 0;
+  #unsortedOctets = 0;
+
+  /** `onShed` is told how many packets were given up, the segments of a super-packet each for itself. */
+  constructor(facts: {
+    readonly memory: WebAssembly.Memory;
+    readonly intake: TunIntake;
+    readonly headerLength: number;
+    readonly seed: number;
+    readonly onShed: (count: number) => void;
+  }) {
+    this.#intake = facts.intake;
+    this.#headerLength = facts.headerLength;
+    this.#halfWords = new Uint16Array(facts.memory.buffer);
+    this.#seed = facts.seed;
+    this.#fair = new FairQueue({
+      capacity: INTAKE_CAPACITY,
+      onShed: (packet) => {
+        facts.onShed(this.#segmentsOf(packet));
+        this.#intake.release(packet);
+      },
+    });
+  }
+
+  /** Reads what the TUN device has. Returns how many packets that were. */
+  takeIn(now: number): number {
+    for (let shed = 0; shed < SHED_LIMIT && !this.#intake.hasRoom; shed++) this.#fair.shedLongest();
+    let count = 0;
+    while (count < INTAKE_LIMIT) {
+      const packet = this.#intake.read();
+      if (packet === -1) break;
+      this.#unsorted[count++] = packet;
+      this.#unsortedOctets += this.#intake.lengthOf(packet);
+    }
+    this.#unsortedCount = count;
+    const fitsInOne = count <= BURST_COUNT && this.#unsortedOctets <= BURST_OCTETS;
+    if (this.#fair.count > 0 || !fitsInOne) this.#sort(now);
+    return count;
+  }
+
+  /** Puts packets of flows that have just begun to send into `burst`, if others wait as well. Returns how many. */
+  chooseUrgent(burst: Int32Array, now: number): number {
+    let count = 0;
+    for (let octets = 0; count < BURST_COUNT && octets < BURST_OCTETS && this.#fair.hasNewFlow; ) {
+      const packet = this.#fair.take(now);
+      if (packet === NONE) break;
+      burst[count++] = packet;
+      octets += this.#intake.lengthOf(packet);
+    }
+    return count;
+  }
+
+  /** Puts the packets of the next burst into `burst`. Returns how many. */
+  choose(burst: Int32Array, now: number): number {
+    if (this.#unsortedCount > 0) return this.#chooseAll(burst);
+    let count = 0;
+    for (let octets = 0; count < BURST_COUNT && octets < BURST_OCTETS; ) {
+      const packet = this.#fair.take(now);
+      if (packet === NONE) break;
+      burst[count++] = packet;
+      octets += this.#intake.lengthOf(packet);
+    }
+    return count;
+  }
+
+  #chooseAll(burst: Int32Array): number {
+    const count = this.#unsortedCount;
+    for (let i = 0; i < count; i++) burst[i] = this.#unsorted[i]!;
+    this.#unsortedCount = 0;
+    this.#unsortedOctets = 0;
+    return count;
+  }
+
+  #sort(now: number): void {
+    for (let i = 0; i < this.#unsortedCount; i++) {
+      const packet = this.#unsorted[i]!;
+      const inner = this.#intake.addressOf(packet) + this.#headerLength;
+      const flow = flowHash(this.#halfWords, inner, this.#seed);
+      this.#fair.add(packet, flow, this.#intake.lengthOf(packet), now);
+    }
+    this.#unsortedCount = 0;
+    this.#unsortedOctets = 0;
+  }
+
+  #segmentsOf(packet: number): number {
+    if (this.#headerLength === 0) return 1;
+    const header = this.#intake.addressOf(packet);
+    const segmentLength = this.#halfWords[(header + VNET_SEGMENT_LENGTH_OFFSET) >>> 1]!;
+    if (segmentLength === 0) return 1;
+    const headers = this.#headerLength + this.#halfWords[(header + VNET_HEADERS_LENGTH_OFFSET) >>> 1]!;
+    return Math.max(1, Math.ceil((this.#intake.lengthOf(packet) - headers) / segmentLength));
+  }
+}
