@@ -1,11 +1,15 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { constants } from "node:os";
 import { resolve } from "node:path";
 import { allContenders, chooseContenders } from "../bench/tunnel/catalogue.ts";
+import type { Contender } from "../bench/tunnel/contender.ts";
 import type { Measure } from "../bench/tunnel/figures.ts";
 import { writeTunnelRecord } from "../bench/tunnel/record.ts";
 import { type Progress, runTunnelBench } from "../bench/tunnel/run.ts";
 import { toMarkdown } from "../bench/tunnel/table.ts";
-import { PolicyError } from "../errors/index.ts";
+import { PlatformError, PolicyError } from "../errors/index.ts";
+import { asSupervisor, namespaceAccess } from "../platform/namespaces.ts";
 import { ExitCode } from "./exit-code.ts";
 import { formatDuration } from "./quantities.ts";
 import type { Terminal } from "./terminal.ts";
@@ -16,7 +20,11 @@ export interface BenchTunnelFlags {
   readonly contenders?: readonly string[];
   readonly measures: readonly Measure[];
   readonly json?: string;
+  readonly wireguardDeb?: string;
 }
+
+/** It ends when we do, however that is. */
+const WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"] as const;
 
 const ENDING_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -34,8 +42,15 @@ export async function runBenchTunnel({
   /** The command line, for the record. */
   readonly words: readonly string[];
 }): Promise<number> {
-  const ikebanaCommand = [process.execPath, resolve(process.argv[1]!)];
-  const contenders = choose(ikebanaCommand, flags.contenders);
+  const contenders = choose(flags);
+  const access = namespaceAccess();
+  if (access === "none") {
+    throw new PlatformError("this machine lets us make neither network nor user namespaces: run it as root", {
+      code: "EPERM",
+    });
+  }
+  if (access === "user-namespace")
+    return runAgain(asSupervisor(access, [...WITH_US, ...thisProgram(), ...words]));
   const controller = new AbortController();
   let exitCode: number = ExitCode.DONE;
   const interrupt = (name: NodeJS.Signals): void => {
@@ -65,9 +80,32 @@ export async function runBenchTunnel({
   }
 }
 
-function choose(ikebanaCommand: readonly string[], names: readonly string[] | undefined) {
+/** Node and our main file. */
+function thisProgram(): readonly string[] {
+  return [process.execPath, resolve(process.argv[1]!)];
+}
+
+/** Runs the same command line as "root" of a user namespace of our own, and lets it answer the signals. */
+async function runAgain([program, ...args]: readonly string[]): Promise<number> {
+  // A terminal's Ctrl-C reaches us alone, and so it gets there once.
+  const child = spawn(program!, args, { stdio: "inherit", detached: true });
+  const pass = (name: NodeJS.Signals): void => void child.kill(name);
+  for (const name of ENDING_SIGNALS) process.on(name, pass);
   try {
-    return chooseContenders(allContenders(ikebanaCommand), names);
+    const [code, signal] = await once(child, "exit");
+    return code ?? 128 + constants.signals[signal as NodeJS.Signals];
+  } finally {
+    for (const name of ENDING_SIGNALS) process.off(name, pass);
+  }
+}
+
+function choose({ contenders: names, wireguardDeb }: BenchTunnelFlags): readonly Contender[] {
+  const all = allContenders({
+    ikebanaCommand: thisProgram(),
+    ...(wireguardDeb !== undefined && { wireguardPackage: resolve(wireguardDeb) }),
+  });
+  try {
+    return chooseContenders(all, names);
   } catch (error) {
     if (error instanceof RangeError) throw new PolicyError(error.message);
     throw error;

@@ -260,6 +260,10 @@ function addBench(
         .argParser(parseMeasures)
         .default(MEASURES, "all"),
     )
+    .option(
+      "--wireguard-deb <file>",
+      "a Debian package with another wireguard-go, for the contender wireguard-go-deb",
+    )
     .option("--json <file>", "also write everything that was measured to a file")
     .addHelpText(
       "after",

@@ -3,6 +3,7 @@ import { bare } from "./contenders/bare.ts";
 import { ikebana } from "./contenders/ikebana.ts";
 import { openvpn } from "./contenders/openvpn.ts";
 import { strongswan } from "./contenders/strongswan.ts";
+import { wireguardGo, wireguardGoOf } from "./contenders/wireguard-go.ts";
 
 /** What a tunnel in user space is commonly given, and what stock clients propose to an IPsec gateway. */
 const SUITES = [
@@ -11,8 +12,16 @@ const SUITES = [
   { proposal: "aes256-sha1", title: "AES-256-CBC, HMAC-SHA1", strongswanCipher: "AES_CBC-256/HMAC_SHA1_96" },
 ] as const;
 
-/** Every contender there is. `ikebanaCommand`: what starts Ikebana on this machine, as words. */
-export function allContenders(ikebanaCommand: readonly string[]): readonly Contender[] {
+/** What contenders need to know of this machine. */
+export interface Means {
+  /** What starts Ikebana, as words. */
+  readonly ikebanaCommand: readonly string[];
+  /** A Debian package with another wireguard-go. */
+  readonly wireguardPackage?: string;
+}
+
+/** Every contender there is. */
+export function allContenders({ ikebanaCommand, wireguardPackage }: Means): readonly Contender[] {
   return [
     bare,
     ...[true, false].flatMap((offloads) =>
@@ -25,6 +34,8 @@ export function allContenders(ikebanaCommand: readonly string[]): readonly Conte
     ...SUITES.map(({ proposal, title, strongswanCipher }) =>
       strongswan({ proposal, title, cipher: strongswanCipher, isDefault: proposal !== "chacha20poly1305" }),
     ),
+    wireguardGo,
+    wireguardGoOf(wireguardPackage),
   ];
 }
 

@@ -26,6 +26,7 @@ export const FIGURES = {
   pingLoadedP50Us: { measure: "ping", label: "ping during TCP, p50", unit: "µs", better: "less" },
   pingLoadedP90Us: { measure: "ping", label: "p90", unit: "µs", better: "less" },
   pingLoadedP99Us: { measure: "ping", label: "p99", unit: "µs", better: "less" },
+  pingLoadedLostPercent: { measure: "ping", label: "lost", unit: "%", better: "less" },
 } as const satisfies Readonly<Record<string, Figure>>;
 
 export type FigureName = keyof typeof FIGURES;

@@ -1,4 +1,4 @@
-import type { FigureName } from "./figures.ts";
+import { FIGURES, type FigureName } from "./figures.ts";
 import { type ContenderRecord, summaryOf, type TunnelRecord } from "./record.ts";
 
 /** What we want to be true of two contenders of one run: ours divided by theirs. */
@@ -36,12 +36,16 @@ export interface Verdict {
   readonly isMet?: boolean;
 }
 
-/** Judges the goals whose contenders were chosen for the run. */
-export function judge({ contenders }: TunnelRecord, goals: readonly Goal[] = GOALS): readonly Verdict[] {
+/** Judges the goals whose contenders and measures were chosen for the run. */
+export function judge(
+  { contenders, settings }: TunnelRecord,
+  goals: readonly Goal[] = GOALS,
+): readonly Verdict[] {
   const named = (name: string): ContenderRecord | undefined => contenders.find((each) => each.name === name);
   return goals.flatMap((goal) => {
     const ours = named(goal.ours);
     const theirs = named(goal.theirs);
+    if (!settings.measures.includes(FIGURES[goal.figure].measure)) return [];
     return ours === undefined || theirs === undefined ? [] : [verdictOn(goal, ours, theirs)];
   });
 }

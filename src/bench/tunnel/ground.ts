@@ -1,8 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, readlinkSync } from "node:fs";
 import { PlatformError } from "../../errors/index.ts";
 import { joinNamespaces, spawnInNewNamespace, withNamespaceOf } from "../../platform/namespaces.ts";
 import { LinuxNetwork } from "../../platform/network/linux-network.ts";
@@ -41,8 +39,11 @@ export interface Host {
     command: readonly string[],
     environment?: Readonly<Record<string, string>>,
   ): RunningProgram;
-  /** Runs a program there to its end. Throws PlatformError when that is not 0, or does not come. */
-  run(command: readonly string[], options?: { readonly timeoutMs?: number }): Promise<CommandResult>;
+  /** Runs a program there to its end. Throws PlatformError when that is none of `codes` (0 only, if left out), or does not come. */
+  run(
+    command: readonly string[],
+    options?: { readonly timeoutMs?: number; readonly codes?: readonly number[] },
+  ): Promise<CommandResult>;
   /** Runs `action` with sockets that it opens inside the host's network. Must not await. */
   inside<T>(action: () => T): T;
 }
@@ -50,7 +51,7 @@ export interface Host {
 export interface Ground {
   readonly client: Host;
   readonly gateway: Host;
-  /** For keys and configurations; only we may look into it. */
+  /** For keys and configurations: in memory, open to both hosts and us, and gone with the client's mounts. */
   readonly directory: string;
   readonly systemCalls: SystemCalls;
   /** Ends every process in the two networks, by their ids; the networks go with them. May be called again. */
@@ -60,11 +61,9 @@ export interface Ground {
 /** Throws PlatformError where namespaces may not be made. */
 export async function layGround(): Promise<Ground> {
   const systemCalls = createLinuxSystemCalls();
-  const directory = mkdtempSync(join(tmpdir(), "ikebana-bench-"));
   const hosts: OpenHost[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(hosts.map((host) => host.close()));
-    rmSync(directory, { recursive: true, force: true });
   };
   try {
     for (const plan of [CLIENT, GATEWAY]) hosts.push(await openHost(systemCalls, plan));
@@ -75,6 +74,8 @@ export async function layGround(): Promise<Ground> {
         withNetwork(systemCalls, (network) => network.addAddress("lo", `${host.plan.inner}/32`)),
       );
     }
+    const directory = `/proc/${client.pid}/root/run/bench`;
+    mkdirSync(directory, { mode: 0o700 });
     return { client, gateway, directory, systemCalls, close };
   } catch (error) {
     await close();
@@ -128,12 +129,12 @@ async function openHost(systemCalls: SystemCalls, plan: SidePlan): Promise<OpenH
     plan,
     pid,
     start,
-    run: async (command, { timeoutMs = 30_000 } = {}) => {
+    run: async (command, { timeoutMs = 30_000, codes = [0] } = {}) => {
       const program = start(command[0]!, command);
       const limit = setTimeout(() => void program.kill(), timeoutMs);
       const result = await program.ended;
       clearTimeout(limit);
-      if (result.code === 0) return result;
+      if (result.code !== null && codes.includes(result.code)) return result;
       const end = result.code === null ? "was ended" : `ended with ${result.code}`;
       throw new PlatformError(`${command.join(" ")} ${end}: ${program.lastWords}`);
     },

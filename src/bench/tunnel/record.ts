@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import type { Machine } from "../machine.ts";
 import { type Summary, summarize } from "../statistics.ts";
 import type { FigureName, Measure, Sample } from "./figures.ts";
+import type { Proof } from "./proof.ts";
 
 /** One run of the tunnel bench. */
 export interface TunnelRecord {
@@ -49,7 +50,7 @@ export interface ContenderFacts {
   readonly cipher: string;
   readonly mtu: number;
   /** On the cable, while pings with a known text went through. */
-  readonly proof: { readonly frames: number; readonly plaintextFrames: number };
+  readonly proof: Proof;
 }
 
 /** Undefined when there is not one sample of the figure. */

@@ -48,6 +48,11 @@ test("a goal whose contenders were not chosen is not mentioned; one that failed 
   expect(toMarkdown(recordOf([ours, failed]))).toContain("not measured");
 });
 
+test("a goal for a measure that was not chosen is not mentioned", () => {
+  const record = recordOf([contender("ikebana-aes256gcm16", []), contender("openvpn-aes256gcm", [])]);
+  expect(judge(record, [goal({ figure: "pingIdleP50Us" })])).toEqual([]);
+});
+
 test("a run that was broken off says so", () => {
   expect(toMarkdown({ ...recordOf([]), isComplete: false })).toContain("Broken off");
   expect(toMarkdown(recordOf([]))).not.toContain("Broken off");

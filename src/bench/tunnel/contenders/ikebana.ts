@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { toHex } from "../../../bytes/hex.ts";
 import type { EngineStatus } from "../../../engine/status.ts";
 import { version } from "../../../engine/version.ts";
+import { PlatformError } from "../../../errors/index.ts";
 import { systemRandom } from "../../../platform/random.ts";
 import type { Contender } from "../contender.ts";
 import { type Ground, type Host, INNER_MTU } from "../ground.ts";
@@ -43,6 +44,8 @@ export function ikebana({
       await waitUntil(
         "a tunnel by Ikebana",
         async () => {
+          if (sides.some(({ daemon }) => daemon.hasEnded))
+            throw new PlatformError(`ikebana ended: ${describe()}`);
           const statuses = await Promise.all(sides.map((side) => side.status()));
           status = statuses[1];
           return statuses.every((each) => childOf(each) !== undefined);

@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { PlatformError } from "../../../errors/index.ts";
 import type { Contender } from "../contender.ts";
 import { type Ground, type Host, INNER_MTU } from "../ground.ts";
 import { findPrograms } from "../program.ts";
@@ -56,7 +57,8 @@ export function openvpn({
       await waitUntil(
         "a tunnel by OpenVPN",
         () => {
-          if (daemons.some((daemon) => daemon.hasEnded)) throw new Error(describe());
+          if (daemons.some((daemon) => daemon.hasEnded))
+            throw new PlatformError(`openvpn ended: ${describe()}`);
           return daemons.every(({ out }) => out.includes("Initialization Sequence Completed"));
         },
         { describe },

@@ -8,12 +8,14 @@ export interface Echoes {
 }
 
 const INTERVAL_S = 0.01;
-/** What waits behind a queue of seconds is lost. */
+/** Exit code of ping. */
+const NOTHING_ANSWERED = 1;
+/** How long it waits for what has not been answered in the end. */
 const PATIENCE_S = 3;
 
 /**
  * A hundred pings in a second. `pattern`: hex of at most 16 octets that each carries again and again. Throws PlatformError without
- * a `ping`, or when not one is answered.
+ * a `ping`.
  */
 export async function pingSeries(
   host: Host,
@@ -25,14 +27,24 @@ export async function pingSeries(
   }: { readonly from: string; readonly to: string; readonly count: number; readonly pattern?: string },
 ): Promise<Echoes> {
   const [program] = findPrograms([{ program: "ping", package: "iputils-ping" }]);
-  const deadlineS = Math.ceil(count * INTERVAL_S) + PATIENCE_S;
   const { out } = await host.run(
     [
-      ...[program!, "-n", "-i", String(INTERVAL_S), "-c", String(count), "-w", String(deadlineS), "-I", from],
+      ...[
+        program!,
+        "-n",
+        "-i",
+        String(INTERVAL_S),
+        "-c",
+        String(count),
+        "-W",
+        String(PATIENCE_S),
+        "-I",
+        from,
+      ],
       ...(pattern === undefined ? [] : ["-p", pattern]),
       to,
     ],
-    { timeoutMs: (deadlineS + 10) * 1000 },
+    { timeoutMs: (count * INTERVAL_S + PATIENCE_S + 10) * 1000, codes: [0, NOTHING_ANSWERED] },
   );
   return readEchoes(out);
 }

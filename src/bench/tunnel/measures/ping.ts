@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { PlatformError } from "../../../errors/index.ts";
 import { quantile } from "../../statistics.ts";
 import type { Sample } from "../figures.ts";
 import { CLIENT, GATEWAY, type Ground } from "../ground.ts";
@@ -19,6 +20,9 @@ export async function measurePing(ground: Ground, load: LoadGenerator, seconds: 
   await sleep(RAMP_UP_S * 1000);
   const loaded = await pingSeries(ground.client, series);
   await transfer;
+  for (const { sent, rttsMs } of [idle, loaded]) {
+    if (rttsMs.length === 0) throw new PlatformError(`of ${sent} pings not one was answered`);
+  }
   const us = (rttsMs: readonly number[], q: number): number => quantile(rttsMs, q) * 1000;
   return {
     pingIdleP50Us: us(idle.rttsMs, 0.5),
@@ -27,5 +31,6 @@ export async function measurePing(ground: Ground, load: LoadGenerator, seconds: 
     pingLoadedP50Us: us(loaded.rttsMs, 0.5),
     pingLoadedP90Us: us(loaded.rttsMs, 0.9),
     pingLoadedP99Us: us(loaded.rttsMs, 0.99),
+    pingLoadedLostPercent: 100 * (1 - loaded.rttsMs.length / loaded.sent),
   };
 }
