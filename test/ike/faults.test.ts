@@ -116,6 +116,26 @@ test("crossing deletes under loss leave nothing on either side", () => {
   }
 });
 
+test("a NAT that gives us another port again and again ends no SA: the peer follows, and both go on rekeying", () => {
+  let moves = 0;
+  for (let seed = 0; seed < 50; seed++) {
+    const { initiator, responder, link } = pair({ seed });
+    link.impair(seed, { loss: 0.05, delayMs: [5, 50], rebinding: 0.3 });
+    initiator.connect();
+    for (let i = 0; i < 10; i++) {
+      link.run({ until: link.now + 10_000 });
+      initiator.rekey(i % 3 === 0 ? "ike" : "children");
+      responder.rekey("children");
+    }
+    moves += responder.eventNames().filter((name) => name === "path-changed").length;
+    link.fate = () => [10];
+    link.run({ until: link.now + 300_000 });
+    expectEstablished(initiator, responder);
+    expectMirrored(initiator, responder);
+  }
+  expect(moves).toBeGreaterThan(200);
+});
+
 /** Connects, checks, disconnects, checks: whatever happens to the messages, it ends established or cleanly closed on both sides, and then clean. */
 function liveAndDie(facts: {
   readonly scenario: Scenario;

@@ -129,7 +129,8 @@ describe.each([
         const side = random.fraction();
         if (side < 0.6) initiator.rekey(what);
         if (side > 0.4) responder.rekey(what);
-        traffic.run({ until: link.now + 5_000 + random.fraction() * 10_000, everyMs: 100 });
+        // Long enough for four losses in a row, after 0.5, 1.5, 3.5 and 7.5 s.
+        traffic.run({ until: link.now + 10_000 + random.fraction() * 10_000, everyMs: 100 });
         const after = ends(pair);
         const isReplaced = what === "ike" ? after.ike !== before.ike : after.child !== before.child;
         if (isReplaced && after.isUp) rekeyed++;

@@ -12,7 +12,7 @@ import {
 import { ScriptedPeer } from "./scripted-peer.ts";
 import { SimulatedMachine } from "./simulated-machine.ts";
 
-export type { Fate } from "./link.ts";
+export type { Fate } from "../faults.ts";
 export { Link } from "./link.ts";
 export * from "./policies.ts";
 export { type RawPayload, raw, ScriptedPeer } from "./scripted-peer.ts";

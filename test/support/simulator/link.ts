@@ -1,6 +1,6 @@
 import type { Path, SocketAddress } from "../../../src/platform/address.ts";
 import { decodeHeader, type Header } from "../../../src/wire/message.ts";
-import { SeededRandom } from "./seeded-random.ts";
+import { type Fate, FaultPlan, type Faults } from "../faults.ts";
 import type { SimulatedMachine } from "./simulated-machine.ts";
 
 /** A datagram on its way. `path` is the receiver's view. */
@@ -11,16 +11,6 @@ export interface InFlight {
   readonly at: number;
   /** How many were transmitted before. */
   readonly index: number;
-}
-
-/** What becomes of a datagram: one delay in milliseconds for each copy that arrives; none when it is lost. */
-export type Fate = readonly number[];
-
-export interface Faults {
-  /** Chances from 0 to 1. */
-  readonly loss: number;
-  readonly duplication: number;
-  readonly delayMs: readonly [number, number];
 }
 
 /**
@@ -34,6 +24,7 @@ export class Link {
   readonly transmitted: InFlight[] = [];
   fate: (datagram: InFlight) => Fate = () => [0];
 
+  #rebindsNow: (from: SimulatedMachine) => boolean = () => false;
   readonly #machines = new Map<string, SimulatedMachine>();
   readonly #outside = new Map<string, SocketAddress>();
   readonly #inside = new Map<string, SocketAddress>();
@@ -42,19 +33,28 @@ export class Link {
     this.#machines.set(machine.address, machine);
   }
 
-  /** Random faults from a seed. */
+  /**
+   * Random faults from a seed, from now on: in each direction the n-th datagram has the n-th fate. A NAT that rebinds stands
+   * in front of the machine that was added first.
+   */
   impair(seed: number, faults: Faults): void {
-    const random = new SeededRandom(seed);
-    const [least, most] = faults.delayMs;
-    const delay = (): number => least + random.fraction() * (most - least);
-    this.fate = () => {
-      if (random.fraction() < faults.loss) return [];
-      return random.fraction() < faults.duplication ? [delay(), delay()] : [delay()];
+    const ways = [...this.#machines.values()].map((machine, direction) => ({
+      machine,
+      plan: new FaultPlan(seed, direction, faults),
+      count: 0,
+    }));
+    this.fate = ({ from }) => {
+      const way = ways.find(({ machine }) => machine === from)!;
+      return way.plan.fateOf(way.count++);
     };
+    const [behindNat] = ways;
+    this.#rebindsNow = (from) => from === behindNat?.machine && behindNat.plan.rebindsBefore(behindNat.count);
   }
 
   /** From now on a NAT shows what comes from `inside` as `outside`. */
   translate(inside: SocketAddress, outside: SocketAddress): void {
+    const before = this.#outside.get(keyOf(inside));
+    if (before !== undefined) this.#inside.delete(keyOf(before));
     this.#outside.set(keyOf(inside), outside);
     this.#inside.set(keyOf(outside), inside);
   }
@@ -62,6 +62,10 @@ export class Link {
   transmit(from: SimulatedMachine, octets: Uint8Array, path: Path): void {
     const isAnyAddress = path.local.address === "0.0.0.0" || path.local.address === "::";
     const source = isAnyAddress ? { ...path.local, address: from.address } : path.local;
+    if (this.#rebindsNow(from)) {
+      const port = (this.#outside.get(keyOf(source))?.port ?? FIRST_NAT_PORT) + 1;
+      this.translate(source, { address: source.address, port });
+    }
     const arriving = {
       local: this.#inside.get(keyOf(path.remote)) ?? path.remote,
       remote: this.#outside.get(keyOf(source)) ?? source,
@@ -164,6 +168,8 @@ export class Link {
     return times.length === 0 ? undefined : Math.min(...times);
   }
 }
+
+const FIRST_NAT_PORT = 20_000;
 
 /** A run that takes more is a loop. */
 const MOST_STEPS = 100_000;
