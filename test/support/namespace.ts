@@ -105,6 +105,12 @@ export async function createHost(): Promise<TestHost> {
   };
 }
 
+export interface JoinedHosts {
+  readonly left: TestHost;
+  readonly right: TestHost;
+  close(): Promise<void>;
+}
+
 /** Two hosts joined by a cable; each has a link "wire0" with its addresses ("192.0.2.1/24"). */
 export async function createJoinedHosts({
   left: leftPrefixes,
@@ -112,7 +118,7 @@ export async function createJoinedHosts({
 }: {
   readonly left: readonly string[];
   readonly right: readonly string[];
-}): Promise<{ readonly left: TestHost; readonly right: TestHost; close(): Promise<void> }> {
+}): Promise<JoinedHosts> {
   const [left, right] = await Promise.all([createHost(), createHost()]);
   const close = async (): Promise<void> => {
     await Promise.all([left.close(), right.close()]);
