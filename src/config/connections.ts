@@ -69,7 +69,7 @@ function policy({
   remoteIdentity,
   presharedKey,
 }: PolicyParts): ConnectionPolicy {
-  const { local, remote, ike, children, start, ikeRekey, liveness, childless } = entry;
+  const { local, remote, ike, children, start, ikeRekey, liveness, childless, encapsulation } = entry;
   return {
     name,
     start: start ?? (remote.address === undefined ? "respond" : "start"),
@@ -80,6 +80,7 @@ function policy({
     children: Object.entries(children).map(([child, parts]) => childPolicy(child, parts, mtu)),
     ...(ikeRekey !== undefined && { ikeRekeyMs: ikeRekey }),
     ...(liveness !== undefined && { liveness: livenessOf(liveness) }),
+    ...(encapsulation !== undefined && { encapsulation }),
     ...(childless !== undefined && { isChildless: childless }),
   };
 }

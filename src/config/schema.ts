@@ -90,6 +90,7 @@ const connection = mapping(
     liveness: v.optional(
       mapping({ interval: v.optional(lifetime), action: v.optional(oneOf(["restart", "trap", "clear"])) }),
     ),
+    encapsulation: v.optional(oneOf(["auto", "udp", "raw"])),
     childless: v.optional(v.boolean("expected true or false")),
   },
   ["user", "password"],

@@ -391,7 +391,7 @@ export class Engine implements EngineControl {
   }
 
   #reportRefusal(what: string): void {
-    const message = `an offload is not used: ${what}`;
+    const message = `not used: ${what}`;
     this.#onEvent({
       name: "offload-refused",
       level: "info",

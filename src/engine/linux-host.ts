@@ -1,8 +1,11 @@
 import { NodeCryptoProvider } from "../crypto/key-exchange/node-crypto-provider.ts";
 import { createSharedMemory, type DataPlane, type PumpSocket, startDataPlane } from "../esp/index.ts";
 import { createMonotonicClock } from "../platform/clock.ts";
+import { SOCKET_BLOCK_COUNT } from "../platform/io-region.ts";
 import { LinuxNetwork } from "../platform/network/linux-network.ts";
 import { systemRandom } from "../platform/random.ts";
+import { openRawEspSocket } from "../platform/raw-esp/open-raw-esp-socket.ts";
+import { familyOf } from "../platform/socket-address.ts";
 import { createLinuxSystemCalls } from "../platform/system-calls/linux-system-calls.ts";
 import type { SystemCalls } from "../platform/system-calls/system-calls.ts";
 import { type OpenTun, openTun } from "../platform/tun/linux-tun.ts";
@@ -40,7 +43,9 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
     network.close();
   };
   try {
-    const sockets = openSockets(systemCalls, config, descriptors);
+    const udp = openSockets(systemCalls, config, descriptors);
+    const raw = openRawSockets(systemCalls, config, { descriptors, room: SOCKET_BLOCK_COUNT - udp.length });
+    const sockets = [...udp, ...raw.sockets];
     const tun: OpenTun = openTun(systemCalls, { ...config.tun, offloads: offloadsOf(config) });
     descriptors.push(tun.descriptor);
     // The kernel's own solicitations would match no policy and look like traffic that was dropped.
@@ -62,11 +67,11 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
       network,
       sender: new LinuxDatagramSender(
         systemCalls,
-        sockets.map(({ socket }) => socket),
+        udp.map(({ socket }) => socket),
       ),
       tunName: tun.name,
       listening: listeningOn(config),
-      refusals: [tun, ...sockets.map(({ socket }) => socket)].flatMap(({ refusals }) => refusals),
+      refusals: [tun, ...udp.map(({ socket }) => socket), raw].flatMap(({ refusals }) => refusals),
       close: async () => {
         await dataPlane.stop();
         closeAll();
@@ -93,6 +98,29 @@ function openSockets(
       return { socket, carriesEsp };
     }),
   );
+}
+
+/** What ESP without UDP goes through, one for each family: a machine that refuses them still has ESP in UDP. */
+function openRawSockets(
+  systemCalls: SystemCalls,
+  { connections, listen }: EngineConfig,
+  { descriptors, room }: { readonly descriptors: number[]; readonly room: number },
+): { readonly sockets: PumpSocket<OpenUdpSocket>[]; readonly refusals: string[] } {
+  const sockets: PumpSocket<OpenUdpSocket>[] = [];
+  const refusals: string[] = [];
+  if (connections.every(({ encapsulation }) => encapsulation === "udp")) return { sockets, refusals };
+  for (const family of new Set(listen.addresses.map(familyOf))) {
+    try {
+      if (sockets.length === room)
+        throw new RangeError(`raw ESP over IPv${family}: too many listen addresses`);
+      const socket = openRawEspSocket(systemCalls, { family });
+      descriptors.push(socket.descriptor);
+      sockets.push({ socket, carriesEsp: false, isRaw: true });
+    } catch (error) {
+      refusals.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  return { sockets, refusals };
 }
 
 function offloadsOf({ offloads = "auto" }: EngineConfig): "auto" | "off" {

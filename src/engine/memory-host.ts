@@ -3,6 +3,7 @@ import { createSharedMemory, startMemoryDataPlane } from "../esp/index.ts";
 import { createMonotonicClock } from "../platform/clock.ts";
 import { MemoryNetwork } from "../platform/network/memory-network.ts";
 import { systemRandom } from "../platform/random.ts";
+import { RAW_ESP_PORT } from "../platform/raw-esp/open-raw-esp-socket.ts";
 import { MemoryTun } from "../platform/tun/memory-tun.ts";
 import type { MemoryHost as WireHost } from "../platform/udp/memory-udp.ts";
 import type { EngineConfig } from "./engine-config.ts";
@@ -31,6 +32,7 @@ export function createMemoryHost(host: WireHost): MemoryMachine {
     const sockets = socketsOf(config, host.addresses).map(({ family, port }) => ({
       socket: host.openUdpSocket(memory, { family, port, worker: 1 }),
       carriesEsp: port === config.listen.natTraversalPort,
+      isRaw: port === RAW_ESP_PORT,
     }));
     const dataPlane = startMemoryDataPlane({
       memory,
@@ -81,5 +83,7 @@ function socketsOf(
   return families.flatMap((family) => [
     { family, port: listen.port },
     { family, port: listen.natTraversalPort },
+    // On the wire in memory, a port of its own is what another IP protocol is elsewhere.
+    { family, port: RAW_ESP_PORT },
   ]);
 }

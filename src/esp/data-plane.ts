@@ -21,6 +21,7 @@ import type { Path } from "../platform/address.ts";
 import { type Clock, createMonotonicClock } from "../platform/clock.ts";
 import { MemoryPoller } from "../platform/poller/memory-poller.ts";
 import type { Random } from "../platform/random.ts";
+import { RAW_ESP_PORT } from "../platform/raw-esp/open-raw-esp-socket.ts";
 import { encodePacketInfo, encodeSocketAddress, familyOf } from "../platform/socket-address.ts";
 import type { SystemCalls } from "../platform/system-calls/system-calls.ts";
 import type { OpenTun } from "../platform/tun/linux-tun.ts";
@@ -35,7 +36,8 @@ import { loadKernel } from "./kernel.ts";
 import { MailDrain } from "./mail-drain.ts";
 import { type IkeDatagram, MailboxReader } from "./mailbox.ts";
 import { PathMtus } from "./path-mtus.ts";
-import { DataPump, type PumpSocket } from "./pump.ts";
+import { DataPump } from "./pump.ts";
+import type { PumpSocket } from "./pump-socket.ts";
 import { immediateQuiescence, type Quiescence, WorkerQuiescence } from "./quiescence.ts";
 import type { PathRecord, TrafficCover } from "./sa-slot.ts";
 import { type ChildSaTraffic, Sad } from "./sad.ts";
@@ -47,7 +49,7 @@ import type { TrapCall } from "./trapped-packets.ts";
 import { WorkerThread } from "./worker-thread.ts";
 
 export type { IkeDatagram } from "./mailbox.ts";
-export type { PumpSocket } from "./pump.ts";
+export type { PumpSocket } from "./pump-socket.ts";
 export type { SaTraffic, TrafficCover } from "./sa-slot.ts";
 export type { ChildSaTraffic } from "./sad.ts";
 export type { DataPolicy } from "./spd.ts";
@@ -72,7 +74,7 @@ export interface ChildSaInstallation {
   readonly outboundKey: Uint8Array;
   readonly local: readonly TrafficSelector[];
   readonly remote: readonly TrafficSelector[];
-  /** `local.port` is the port of a socket that carries ESP. */
+  /** `local.port` is the port of a UDP socket that carries ESP; any other port means ESP straight on IP. */
   readonly path: Path;
   /** 64 to 8192, or 0 for no check. Default 1024. */
   readonly replayWindowPackets?: number;
@@ -273,15 +275,21 @@ function createDataPlane({
 
   const recordOf = (path: Path): PathRecord => {
     const family = familyOf(path.remote.address);
-    const socket = sockets.findIndex(
-      (each) => each.carriesEsp && each.socket.family === family && each.socket.port === path.local.port,
-    );
-    if (socket < 0) {
-      throw new PolicyError(`no IPv${family} socket for ESP is open on UDP port ${path.local.port}`, {
-        code: "NO_SOCKET",
-      });
+    const control = encodePacketInfo(path.local.address);
+    const ofFamily = (isFit: (each: (typeof sockets)[number]) => boolean): number =>
+      sockets.findIndex((each) => each.socket.family === family && isFit(each));
+    const socket = ofFamily(({ carriesEsp, socket: { port } }) => carriesEsp && port === path.local.port);
+    if (socket >= 0) return { socket, peer: encodeSocketAddress(path.remote), control };
+    // Without NAT traversal IKE stays where it began, and ESP has no ports.
+    const raw = ofFamily(({ isRaw = false }) => isRaw);
+    if (raw >= 0) {
+      const peer = encodeSocketAddress({ address: path.remote.address, port: RAW_ESP_PORT });
+      return { socket: raw, peer, control };
     }
-    return { socket, peer: encodeSocketAddress(path.remote), control: encodePacketInfo(path.local.address) };
+    throw new PolicyError(
+      `no IPv${family} socket for ESP is open on UDP port ${path.local.port}, and none for raw ESP`,
+      { code: "NO_SOCKET" },
+    );
   };
 
   return {

@@ -38,6 +38,7 @@ import { NON_ESP_MARKER_LENGTH } from "../wire/udp-encapsulation.ts";
 import { HeldPackets } from "./held-packets.ts";
 import type { Kernel } from "./kernel.ts";
 import type { MailboxWriter } from "./mailbox.ts";
+import type { PumpSocket } from "./pump-socket.ts";
 import { Tally } from "./tally.ts";
 import { decrementU64, incrementU64 } from "./words.ts";
 
@@ -101,7 +102,7 @@ export class Inbound {
   }
 
   /** One batch from a socket to the TUN device and the mailbox. Returns how many datagrams there were. */
-  round(socket: UdpSocket, carriesEsp: boolean): number {
+  round({ socket, carriesEsp, isRaw = false }: PumpSocket<UdpSocket>): number {
     const received = socket.receive(this.#limit);
     if (received === 0) return 0;
     let datagrams = 0;
@@ -115,7 +116,8 @@ export class Inbound {
       // An empty datagram is one too.
       do {
         const here = Math.min(segmentLength, length - offset);
-        if (carriesEsp) this.#sort(socket, message, at + offset, here);
+        if (isRaw) this.#add(at + offset, here);
+        else if (carriesEsp) this.#sort(socket, message, at + offset, here);
         else this.#deliverIke(socket, message, at + offset, here);
         offset += segmentLength;
         datagrams++;

@@ -14,14 +14,8 @@ import { Inbound } from "./inbound.ts";
 import type { Kernel } from "./kernel.ts";
 import { MailboxWriter } from "./mailbox.ts";
 import { Outbound } from "./outbound.ts";
+import type { PumpSocket } from "./pump-socket.ts";
 import type { TrapCall } from "./trapped-packets.ts";
-
-/** A socket of the pump. */
-export interface PumpSocket<Socket> {
-  readonly socket: Socket;
-  /** True for a port of NAT traversal: ESP, and IKE behind the non-ESP marker. False: IKE and nothing else. */
-  readonly carriesEsp: boolean;
-}
 
 /**
  * Moves packets between a TUN device and UDP sockets, a round at a time. The same class serves a worker thread, which sleeps
@@ -79,8 +73,7 @@ export class DataPump {
     const mailBefore = this.#inbound.mailCount;
     let handled = this.#inbound.releaseHeld() + this.#outbound.round() + this.#outbound.sendDummies(now);
     for (let i = 0; i < this.#sockets.length; i++) {
-      const { socket, carriesEsp } = this.#sockets[i]!;
-      handled += this.#inbound.round(socket, carriesEsp);
+      handled += this.#inbound.round(this.#sockets[i]!);
     }
     if (this.#inbound.mailCount !== mailBefore && this.#mailbox.shouldRing()) this.#ring();
     return handled;

@@ -5,11 +5,13 @@ import { COMMAND_STOP, WORKER_BASE, WORKER_COMMAND_OFFSET, WORKER_SIZE } from ".
 import { createMonotonicClock } from "../platform/clock.ts";
 import { LinuxPoller } from "../platform/poller/linux-poller.ts";
 import { systemRandom } from "../platform/random.ts";
+import { LinuxRawEspSocket } from "../platform/raw-esp/linux-raw-esp-socket.ts";
 import { createLinuxSystemCalls } from "../platform/system-calls/linux-system-calls.ts";
 import { LinuxTun, type OpenTun } from "../platform/tun/linux-tun.ts";
 import { LinuxUdpSocket, type OpenUdpSocket } from "../platform/udp/linux-udp-socket.ts";
 import { loadKernel } from "./kernel.ts";
-import { DataPump, type PumpSocket } from "./pump.ts";
+import { DataPump } from "./pump.ts";
+import type { PumpSocket } from "./pump-socket.ts";
 import type { TrapCall } from "./trapped-packets.ts";
 
 /** What the thread is given. */
@@ -37,10 +39,11 @@ function run({ memory, worker, tun, sockets, wakeUp }: WorkerFacts): void {
     kernel,
     worker,
     tun: new LinuxTun(systemCalls, tun, worker),
-    sockets: sockets.map(({ socket, carriesEsp }, index) => ({
-      socket: new LinuxUdpSocket(systemCalls, { ...socket, worker, index, onRefusal }),
-      carriesEsp,
-    })),
+    sockets: sockets.map(({ socket, ...use }, index) => {
+      const facts = { ...socket, worker, index, onRefusal };
+      const Socket = use.isRaw === true ? LinuxRawEspSocket : LinuxUdpSocket;
+      return { socket: new Socket(systemCalls, facts), ...use };
+    }),
     clock: createMonotonicClock(),
     random: systemRandom,
     ring: () => say("mail"),

@@ -5,6 +5,7 @@ import { Writer } from "../bytes/writer.ts";
 import { NotifyType } from "../iana/ikev2-parameters.ts";
 import type { Path, SocketAddress } from "../platform/address.ts";
 import type { Random } from "../platform/random.ts";
+import type { ConnectionPolicy } from "../policy/connection.ts";
 import type { Payload } from "../wire/payloads/payload.ts";
 import { findNotifies } from "./payloads.ts";
 
@@ -24,10 +25,17 @@ export function natDetectionHash(facts: {
 
 /**
  * What we send as NAT_DETECTION_SOURCE_IP. It matches no address, so the peer takes us to be behind a NAT: both sides
- * float to port 4500 and put ESP into UDP, which is the only way we carry it.
+ * float to port 4500 and put ESP into UDP, which carries more in a system call than raw ESP does, and passes more firewalls.
  */
 export function forcedNatDetectionSource(random: Random): Uint8Array {
   return random.bytes(SHA1_LENGTH);
+}
+
+/** What connections have in common that a peer may turn out to be. */
+export function encapsulationOf(connections: readonly ConnectionPolicy[]): "auto" | "udp" | "raw" {
+  const all = new Set(connections.map(({ encapsulation = "auto" }) => encapsulation));
+  const [only = "auto"] = all;
+  return all.size > 1 ? "auto" : only;
 }
 
 interface Nat {

@@ -21,6 +21,11 @@ export interface ConnectionPolicy {
   /** In order of preference; each may hold several transforms of a type, also in order of preference. */
   readonly ikeProposals: readonly Proposal[];
   readonly children: readonly ChildPolicy[];
+  /**
+   * "auto" (the default): ESP in UDP with a peer that does NAT traversal, which we always call for, and raw ESP with one that does not.
+   * "udp": no other. "raw": we do no NAT traversal.
+   */
+  readonly encapsulation?: "auto" | "udp" | "raw";
   /** How soon a silent peer is asked for life, and what becomes of the connection when it gives none. */
   readonly liveness?: LivenessPolicy;
   /** The IKE SA first, with no child SA in IKE_AUTH, where the peer can do that (RFC 6023). */

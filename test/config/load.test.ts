@@ -124,6 +124,7 @@ describe("the example of the design", () => {
       ikeRekeyMs: Number.POSITIVE_INFINITY,
       liveness: { intervalMs: 20_000, action: "clear" },
       isChildless: true,
+      encapsulation: "raw",
     });
     expect(config.connections[0]?.ikeRekeyMs).toBeUndefined();
   });
@@ -162,6 +163,7 @@ const EVERYTHING = `
     ikeRekey: never
     liveness: { interval: 20s, action: clear }
     childless: true
+    encapsulation: raw
 listen: { addresses: [192.0.2.1, "2001:db8::1"], port: 1500, natTraversalPort: 14500 }
 mtu: 1380
 tun: vpn7

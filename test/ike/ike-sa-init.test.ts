@@ -329,8 +329,43 @@ describe("NAT traversal", () => {
     expect(initiator.eventNames()).not.toContain("path-changed");
   });
 
-  test("a peer without NAT traversal is refused with the reason", () => {
-    const { responder, link } = pair({ seed: 4 });
+  test.each([
+    ["raw", "auto"],
+    ["auto", "raw"],
+    ["raw", "raw"],
+  ] as const)("where a side does none, IKE stays on port 500 and ESP has no port: %s, %s", (ours, theirs) => {
+    const { initiator, responder, link } = establishedPair({
+      seed: 5,
+      initiator: { encapsulation: ours },
+      responder: { encapsulation: theirs },
+    });
+    expectEstablished(initiator, responder);
+    expect(link.transmitted.map(({ path }) => [path.local.port, path.remote.port])).toEqual(
+      Array(4).fill([500, 500]),
+    );
+    for (const machine of [initiator, responder]) {
+      const { path } = [...machine.installed.values()][0]!;
+      expect([path.local.port, path.remote.port]).toEqual([500, 500]);
+    }
+    const answer = decodeMessage(link.transmitted[1]!.octets).payloads;
+    expect(findNotify(answer, NotifyType.NAT_DETECTION_SOURCE_IP)).toBeUndefined();
+  });
+
+  test("an initiator that is for ESP in UDP only takes no answer without NAT traversal", () => {
+    const { initiator, responder, link } = pair({
+      seed: 6,
+      initiator: { encapsulation: "udp" },
+      responder: { encapsulation: "raw" },
+    });
+    initiator.connect();
+    link.deliverAll();
+    expect(initiator.installed.size + responder.installed.size).toBe(0);
+    link.advanceBy(600_000);
+    expect(initiator.event("ike-sa-failed")!.message).toContain("NAT traversal");
+  });
+
+  test("a peer without NAT traversal is refused with the reason, where ESP in UDP is all that is allowed", () => {
+    const { responder, link } = pair({ seed: 4, common: { encapsulation: "udp" } });
     const peer = new ScriptedPeer({ role: "initiator", policy: initiatorPolicy(), seed: 4 });
     peer.port = 500;
     peer.send(responder, peer.init({ payloads: peer.initPayloads().slice(0, 3) }));

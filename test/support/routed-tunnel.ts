@@ -36,6 +36,8 @@ export async function withRoutedTunnel(
   options: {
     readonly family?: 4 | 6;
     readonly child?: string;
+    /** Of the connection, left and right. */
+    readonly connection?: readonly [string, string];
     readonly top?: string;
     readonly prepare?: (hosts: {
       readonly left: TestHost;
@@ -45,13 +47,14 @@ export async function withRoutedTunnel(
   },
   action: (tunnel: RoutedTunnel) => Promise<void>,
 ): Promise<void> {
-  const { family = 4, child = "", top = "", prepare } = options;
+  const { family = 4, child = "", connection = ["", ""], top = "", prepare } = options;
   const [left, router, right] = await Promise.all([createHost(), createHost(), createHost()]);
   const daemons: IkebanaDaemon[] = [];
   try {
     join({ left, router, right });
     prepare?.({ left, router, right });
-    const configure = (place: 0 | 1): string => configuration(place, { family, child, top });
+    const configure = (place: 0 | 1): string =>
+      configuration(place, { family, child, connection: connection[place], top });
     // The responder first.
     daemons.push(await startIkebana(right, configure(1)));
     daemons.push(await startIkebana(left, configure(0)));
@@ -108,7 +111,17 @@ export function command(host: TestHost, program: string, args: readonly string[]
 
 function configuration(
   place: 0 | 1,
-  { family, child, top }: { readonly family: 4 | 6; readonly child: string; readonly top: string },
+  {
+    family,
+    child,
+    connection,
+    top,
+  }: {
+    readonly family: 4 | 6;
+    readonly child: string;
+    readonly connection: string;
+    readonly top: string;
+  },
 ): string {
   const addresses = [OUTSIDE[family].left, OUTSIDE[family].right];
   const other = 1 - place;
@@ -122,6 +135,7 @@ connections:
     local: { address: "${addresses[place]}", id: "host${place}.example.org", psk: "a secret of the test" }
     remote: { address: "${addresses[other]}", id: "host${other}.example.org" }
     start: ${place === 0 ? "start" : "respond"}
+    ${connection}
     children:
       lan:
         local: ${networks(place)}

@@ -14,7 +14,7 @@ import type { IkeSa } from "../ike-sa.ts";
 import type { IkeEvent } from "../io.ts";
 import { agree, authenticate, reasonOf } from "../key-agreement.ts";
 import type { Machine } from "../machine.ts";
-import { detectNat, forcedNatDetectionSource, natDetectionHash } from "../nat-detection.ts";
+import { detectNat, encapsulationOf, forcedNatDetectionSource, natDetectionHash } from "../nat-detection.ts";
 import { hasNonceLength, NONCE_LENGTH } from "../nonces.ts";
 import { find, findNotify, findUnknownCritical, notify, unsupportedCriticalPayload } from "../payloads.ts";
 import { addressesOf } from "../ports.ts";
@@ -98,8 +98,9 @@ export function processInitRequest(machine: Machine, received: InitRequest): voi
     return;
   }
   const hashes = { initiatorSpi: header.initiatorSpi, responderSpi: 0n, path };
-  const nat = detectNat(payloads, hashes);
-  if (nat === undefined && path.local.port !== machine.ports.natTraversal) {
+  const encapsulation = encapsulationOf(findCandidates(machine.connections, addressesOf(path)));
+  const nat = encapsulation === "raw" ? undefined : detectNat(payloads, hashes);
+  if (nat === undefined && encapsulation === "udp" && path.local.port !== machine.ports.natTraversal) {
     const facts = { from: path.remote, reason: "NO_PROPOSAL_CHOSEN", message: NO_NAT_TRAVERSAL };
     machine.reportUnverified(refused({ connection: undefined, ...facts }), now);
     refuse(machine, received, notify(NotifyType.NO_PROPOSAL_CHOSEN));

@@ -165,8 +165,10 @@ function processAcceptance(
     ikeSa.drop("unexpected", "IKE_SA_INIT response that contradicts itself or our request", path, now);
     return;
   }
-  const nat = detectNat(payloads, { initiatorSpi: ikeSa.localSpi, responderSpi: header.responderSpi, path });
-  if (nat === undefined && ikeSa.path.local.port !== machine.ports.natTraversal) {
+  const { encapsulation = "auto" } = ikeSa.connection ?? {};
+  const spis = { initiatorSpi: ikeSa.localSpi, responderSpi: header.responderSpi };
+  const nat = encapsulation === "raw" ? undefined : detectNat(payloads, { ...spis, path });
+  if (nat === undefined && encapsulation === "udp" && ikeSa.path.local.port !== machine.ports.natTraversal) {
     rememberHint(ikeSa, { reason: "protocol-error", message: NO_NAT_TRAVERSAL }, now);
     return;
   }
@@ -179,7 +181,9 @@ function processAcceptance(
   ikeSa.supportsFragmentation = findNotify(payloads, NotifyType.IKEV2_FRAGMENTATION_SUPPORTED) !== undefined;
   ikeSa.supportsChildless = findNotify(payloads, NotifyType.CHILDLESS_IKEV2_SUPPORTED) !== undefined;
   // Where the answer arrived is our address; the peer's is what we were told, since this message proves nothing.
-  ikeSa.path = floatedPath({ local: path.local, remote: ikeSa.path.remote }, machine.ports);
+  const asked = { local: path.local, remote: ikeSa.path.remote };
+  // Without NAT traversal IKE stays on its port, which says that ESP goes straight over IP (RFC 7296 section 2.23).
+  ikeSa.path = nat === undefined ? asked : floatedPath(asked, machine.ports);
   ikeSa.state = { name: "agreeing" };
   const init: InitResult = {
     proposal,

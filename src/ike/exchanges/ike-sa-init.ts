@@ -88,13 +88,16 @@ function buildInitRequest(ikeSa: IkeSa, state: Initiating): readonly Payload[] {
     responderSpi: 0n,
     end: ikeSa.path.remote,
   });
+  const natDetection = [
+    notify(NotifyType.NAT_DETECTION_SOURCE_IP, natDetectionSource),
+    notify(NotifyType.NAT_DETECTION_DESTINATION_IP, destination),
+  ];
   return [
     ...(cookie === undefined ? [] : [notify(NotifyType.COOKIE, cookie)]),
     { kind: "security-association", critical: false, proposals: offered(ikeSa) },
     { kind: "key-exchange", critical: false, group, data: keyPair?.publicValue ?? new Uint8Array(0) },
     { kind: "nonce", critical: false, nonce: ni },
-    notify(NotifyType.NAT_DETECTION_SOURCE_IP, natDetectionSource),
-    notify(NotifyType.NAT_DETECTION_DESTINATION_IP, destination),
+    ...(ikeSa.connection?.encapsulation === "raw" ? [] : natDetection),
     notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED),
   ];
 }
@@ -108,4 +111,4 @@ export function isNonceFit(nonce: Uint8Array, proposal: Proposal): boolean {
   return hasNonceLength(nonce) && 2 * nonce.length >= prfKeyLength(suiteOf(proposal).prfId);
 }
 
-export const NO_NAT_TRAVERSAL = "the peer does no NAT traversal, and we carry ESP in UDP only";
+export const NO_NAT_TRAVERSAL = "the peer does no NAT traversal, and the connection is for ESP in UDP only";

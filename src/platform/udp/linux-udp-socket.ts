@@ -170,7 +170,7 @@ export class LinuxUdpSocket implements UdpSocket {
   }
 
   receivedAt(index: number): number {
-    return this.#slots + index * RECEIVE_SLOT_SIZE;
+    return this.#slotAt(index);
   }
 
   receivedLength(index: number): number {
@@ -380,6 +380,10 @@ export class LinuxUdpSocket implements UdpSocket {
   }
 
   /** Index of the header's first word. */
+  #slotAt(index: number): number {
+    return this.#slots + index * RECEIVE_SLOT_SIZE;
+  }
+
   #receiveHeader(index: number): number {
     return (this.#block + RECEIVE_HEADERS_OFFSET + index * MMSGHDR_SIZE) >>> 2;
   }
@@ -387,7 +391,7 @@ export class LinuxUdpSocket implements UdpSocket {
   #prepareReceive(): void {
     for (let i = 0; i < RECEIVE_SLOT_COUNT; i++) {
       const vector = this.#block + RECEIVE_VECTORS_OFFSET + i * IOVEC_SIZE;
-      this.#pointers.write((vector + IOV_BASE_OFFSET) >>> 2, this.receivedAt(i));
+      this.#pointers.write((vector + IOV_BASE_OFFSET) >>> 2, this.#slotAt(i));
       this.#words[(vector + IOV_LEN_OFFSET) >>> 2] = RECEIVE_SLOT_SIZE;
       const header = this.#receiveHeader(i);
       this.#pointers.write(header + MSG_NAME_OFFSET / 4, this.#block + RECEIVE_NAMES_OFFSET + i * NAME_SIZE);

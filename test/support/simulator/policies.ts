@@ -20,6 +20,7 @@ export interface PolicyOptions {
   readonly remoteAddress?: string | undefined;
   readonly children?: readonly ChildPolicy[];
   readonly isChildless?: boolean;
+  readonly encapsulation?: "auto" | "udp" | "raw";
   readonly liveness?: ConnectionPolicy["liveness"];
 }
 
@@ -63,6 +64,7 @@ function policy(options: PolicyOptions): ConnectionPolicy {
     presharedKey: new TextEncoder().encode(psk),
     ikeProposals: ike.map(parseIkeProposal),
     children: options.children ?? [childPolicy(options)],
+    ...(options.encapsulation !== undefined && { encapsulation: options.encapsulation }),
     ...(options.isChildless !== undefined && { isChildless: options.isChildless }),
     ...(options.liveness !== undefined && { liveness: options.liveness }),
   };

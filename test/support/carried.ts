@@ -1,0 +1,35 @@
+import { fileURLToPath } from "node:url";
+import { HostProcess, runOn } from "./host-process.ts";
+import type { TestHost } from "./namespace.ts";
+import { until } from "./waiting.ts";
+
+const TCP_END = fileURLToPath(new URL("../system/fixtures/tcp-end.mjs", import.meta.url));
+
+/** One way between two hosts, by addresses inside. */
+export interface Way {
+  readonly from: TestHost;
+  readonly to: TestHost;
+  readonly source: string;
+  readonly destination: string;
+}
+
+/** Sends octets by TCP in pieces of random sizes. What was sent and what arrived, in the words of either end: equal when all is well. */
+export async function carryStream(
+  { from, to, source, destination }: Way,
+  octets: number,
+): Promise<{ readonly sent: string; readonly arrived: string }> {
+  const node = process.execPath;
+  const sink = new HostProcess(to, [node, TCP_END, "sink", destination, "9000"]);
+  await until("the sink listens", () => sink.error.includes("listening"));
+  const words = ["source", source, destination, "9000", String(octets)];
+  const { out } = await runOn(from, [node, TCP_END, ...words], { timeoutMs: 120_000 });
+  await sink.ended;
+  return { sent: out, arrived: sink.out };
+}
+
+/** How many of ten pings are answered, each of `length` octets of payload. */
+export async function answeredPings({ from, source, destination }: Way, length = 56): Promise<number> {
+  const words = ["-c", "10", "-i", "0.02", "-w", "5", "-s", String(length), "-I", source, destination];
+  const { out } = await runOn(from, ["ping", ...words]);
+  return Number(/(\d+) received/.exec(out)?.[1] ?? Number.NaN);
+}
