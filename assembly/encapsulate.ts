@@ -37,7 +37,7 @@ import {
   segmentLength,
   writeSegment,
 } from "./segment";
-import { activeSnapshot, findPolicy } from "./spd";
+import { activeRoots, findPolicy } from "./spd";
 import { outerTrafficClass } from "./traffic-class";
 
 /** No segment, but the packet as it is. */
@@ -49,7 +49,7 @@ const WHOLE: i32 = -1;
  */
 export function espEncapsulateBatch(first: u32, count: u32): void {
   if (<u64>first + <u64>count > <u64>DESCRIPTOR_COUNT) return;
-  const snapshot = activeSnapshot();
+  const roots = activeRoots();
   let cursor = region() + WORKER_SEND_SLAB_OFFSET;
   const end = cursor + SEND_SLAB_SIZE;
   let at = region() + WORKER_DESCRIPTORS_OFFSET + first * DESCRIPTOR_SIZE;
@@ -63,7 +63,7 @@ export function espEncapsulateBatch(first: u32, count: u32): void {
     descriptor.job = 0;
     descriptor.segmentLength = 0;
     descriptor.segmentCount = 0;
-    descriptor.status = encapsulate(descriptor, snapshot, end);
+    descriptor.status = encapsulate(descriptor, roots, end);
     if (descriptor.resultLength == 0) descriptor.result = 0;
     countStatus(descriptor.sa, descriptor.status);
     cursor += descriptor.resultLength;
@@ -71,12 +71,12 @@ export function espEncapsulateBatch(first: u32, count: u32): void {
   sealJobs();
 }
 
-function encapsulate(descriptor: Descriptor, snapshot: usize, end: usize): u32 {
+function encapsulate(descriptor: Descriptor, roots: usize, end: usize): u32 {
   const inner: usize = descriptor.source;
   const header: usize = descriptor.header;
   if (!parseInnerPacket(inner, descriptor.length)) return STATUS_RUNT;
 
-  const policy = findPolicy(snapshot);
+  const policy = findPolicy(roots);
   if (!policy) return STATUS_NO_POLICY;
   if (policy.action == POLICY_TRAP) {
     descriptor.sequence = policy.sa;

@@ -4,13 +4,13 @@
 // _BASE is an address, _OFFSET a place inside a record, _SIZE octets, _COUNT how many.
 // All words are little-endian; addresses of packets and peers are in network order where marked "net".
 //
-//   0            64 KB       68 KB        6 MB          12 MB           178 MB
-//   | constants  | control   | SPD x 2    | selectors   | SA slots      | workers, each with tables for busy keys
+//   0            64 KB       128 KB       6 MB          12 MB           178 MB
+//   | constants  | control   | SPD        | selectors   | SA slots      | workers, each with tables for busy keys
 //
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 11;
+export const LAYOUT_VERSION = 12;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -20,27 +20,48 @@ export const TABLES_END = 65536;
 export const CONTROL_BASE = 65536;
 /** u32, the host once: LAYOUT_VERSION. */
 export const CONTROL_VERSION_OFFSET = 0;
-/** u32, the host, atomic: which of the two SPD snapshots (0 or 1) the workers read. */
+/** u32, the host, atomic: address of the roots of the SPD, or 0. */
 export const CONTROL_SPD_OFFSET = 64;
 /** u32, the host, atomic: raised when keys are removed; each worker then zeroes what its kernels left behind. */
 export const CONTROL_WIPE_OFFSET = 128;
+/** u32, the host, atomic: raised behind each change of the SPD. */
+export const CONTROL_SPD_CHANGES_OFFSET = 192;
 export const CONTROL_SIZE = 4096;
 
-// ---- SPD: two snapshots; the host fills the idle one, flips, waits until every worker has passed ---------------
+// ---- SPD: a tree by remote address, whose nodes bear trees by local address, whose nodes bear lists of policies --------
+//
+// The host alone writes. It fills what nobody can reach yet and hangs it in by one atomic store; what it takes out it fills
+// anew only when every worker has passed. So a reader follows any pointer at any moment.
+//
+//   roots -> node -> node (remote prefixes) -> node (local prefixes) -> policy -> policy
 
-export const SPD_BASE = 69632;
-export const SPD_POLICY_COUNT = 2048;
-/** Snapshot: u32 count, padded to a line, then policies in order of precedence (first match wins). */
-export const SPD_COUNT_OFFSET = 0;
-export const SPD_POLICIES_OFFSET = 64;
-export const SPD_SNAPSHOT_SIZE = 65600;
-/** Policy: a run of the selector table, an action, and the outbound SA: its slot and the generation it must still have; u32 each.
- * A trap has its number in the place of the slot. */
-export const POLICY_SELECTOR_FIRST_OFFSET = 0;
-export const POLICY_SELECTOR_COUNT_OFFSET = 4;
-export const POLICY_ACTION_OFFSET = 8;
-export const POLICY_SA_OFFSET = 12;
-export const POLICY_GENERATION_OFFSET = 16;
+export const SPD_NODE_BASE = 131072;
+export const SPD_NODE_COUNT = 131072;
+/** A prefix: the bits of an address from the first on as a number, u64 high and u64 low, and how many of them count, u32. */
+export const NODE_KEY_OFFSET = 0;
+export const NODE_LENGTH_OFFSET = 16;
+/** u32, atomic: address of a tree or of a policy, or 0. */
+export const NODE_PAYLOAD_OFFSET = 20;
+/** u32 each, atomic: longer prefixes, those whose next bit is 0 and those whose next bit is 1; 0 is none. */
+export const NODE_CHILDREN_OFFSET = 24;
+export const NODE_SIZE = 32;
+/** A node's place may hold roots instead, u32 each, atomic: the trees of IPv4 and IPv6. */
+export const ROOTS_IPV4_OFFSET = 0;
+export const ROOTS_IPV6_OFFSET = 4;
+
+export const POLICY_BASE = 4325376;
+export const POLICY_COUNT = 65536;
+/** u32, atomic: address of the next policy of the list, or 0. */
+export const POLICY_NEXT_OFFSET = 0;
+/** u32: address of its selector. */
+export const POLICY_SELECTOR_OFFSET = 4;
+/** u64: of all that match a packet, the lowest decides. Lists are in this order. */
+export const POLICY_PRECEDENCE_OFFSET = 8;
+/** u32 each: an action, and the outbound SA: its slot and the generation it must still have. A trap has its number in the
+ * place of the slot. */
+export const POLICY_ACTION_OFFSET = 16;
+export const POLICY_SA_OFFSET = 20;
+export const POLICY_GENERATION_OFFSET = 24;
 export const POLICY_SIZE = 32;
 export const POLICY_DISCARD = 0;
 export const POLICY_PROTECT = 1;
@@ -69,7 +90,7 @@ export const SELECTOR_SIZE = 96;
 
 // ---- Dummies: outbound SAs that send dummy packets while they have nothing else to send (RFC 4303 section 2.6) --------
 
-export const DUMMIES_BASE = 987264;
+export const DUMMIES_BASE = 69632;
 /** u32, the host, atomic: how many slots are listed. */
 export const DUMMIES_COUNT_OFFSET = 0;
 /** u32, the host, atomic: raised whenever the list changes. */

@@ -32,11 +32,16 @@ import {
   JOB_TAG_ALONG_OFFSET,
   JOB_TAG_OFFSET,
   JOB_VERDICT_OFFSET,
+  NODE_CHILDREN_OFFSET,
+  NODE_KEY_OFFSET,
+  NODE_LENGTH_OFFSET,
+  NODE_PAYLOAD_OFFSET,
   POLICY_ACTION_OFFSET,
   POLICY_GENERATION_OFFSET,
+  POLICY_NEXT_OFFSET,
+  POLICY_PRECEDENCE_OFFSET,
   POLICY_SA_OFFSET,
-  POLICY_SELECTOR_COUNT_OFFSET,
-  POLICY_SELECTOR_FIRST_OFFSET,
+  POLICY_SELECTOR_OFFSET,
   POLICY_SIZE,
   SA_ALGORITHM_OFFSET,
   SA_CIPHER_OFFSET,
@@ -135,20 +140,37 @@ if (
   ERROR("Sa and layout.ts disagree");
 }
 
+/** A prefix in the SPD; its two children follow at their own offset. */
+@unmanaged
+export class Node {
+  keyHigh: u64;
+  keyLow: u64;
+  length: u32;
+  payload: u32;
+}
+if (
+  offsetof<Node>("keyHigh") != NODE_KEY_OFFSET ||
+  offsetof<Node>("length") != NODE_LENGTH_OFFSET ||
+  offsetof<Node>("payload") != NODE_PAYLOAD_OFFSET ||
+  offsetof<Node>() != NODE_CHILDREN_OFFSET
+) {
+  ERROR("Node and layout.ts disagree");
+}
+
 @unmanaged
 export class Policy {
-  selectorFirst: u32;
-  selectorCount: u32;
+  next: u32;
+  selector: u32;
+  precedence: u64;
   action: u32;
   sa: u32;
   generation: u32;
-  reserved0: u32;
-  reserved1: u32;
-  reserved2: u32;
+  reserved: u32;
 }
 if (
-  offsetof<Policy>("selectorFirst") != POLICY_SELECTOR_FIRST_OFFSET ||
-  offsetof<Policy>("selectorCount") != POLICY_SELECTOR_COUNT_OFFSET ||
+  offsetof<Policy>("next") != POLICY_NEXT_OFFSET ||
+  offsetof<Policy>("selector") != POLICY_SELECTOR_OFFSET ||
+  offsetof<Policy>("precedence") != POLICY_PRECEDENCE_OFFSET ||
   offsetof<Policy>("action") != POLICY_ACTION_OFFSET ||
   offsetof<Policy>("sa") != POLICY_SA_OFFSET ||
   offsetof<Policy>("generation") != POLICY_GENERATION_OFFSET ||

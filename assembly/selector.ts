@@ -23,23 +23,29 @@ import { Selector } from "./records";
 
 /** Whether the packet parsed last lies in one of `count` selectors from `first` on. */
 export function matchesSelectors(first: u32, count: u32, inbound: bool): bool {
+  if (<u64>first + <u64>count > <u64>SELECTOR_COUNT) return false;
+  let at: usize = SELECTOR_BASE + first * SELECTOR_SIZE;
+  for (let i: u32 = 0; i < count; i++, at += SELECTOR_SIZE) {
+    if (matchesSelector(at, inbound)) return true;
+  }
+  return false;
+}
+
+/** Whether it lies in the selector at an address. */
+export function matchesSelector(at: usize, inbound: bool): bool {
   const local = inbound ? destinationAddress : sourceAddress;
   const remote = inbound ? sourceAddress : destinationAddress;
   const localPort = inbound ? destinationPort : sourcePort;
   const remotePort = inbound ? sourcePort : destinationPort;
-  if (<u64>first + <u64>count > <u64>SELECTOR_COUNT) return false;
-  let at: usize = SELECTOR_BASE + first * SELECTOR_SIZE;
-  for (let i: u32 = 0; i < count; i++, at += SELECTOR_SIZE) {
-    const selector = changetype<Selector>(at);
-    if (selector.family != family) continue;
-    if (selector.protocol != 0 && selector.protocol != protocol) continue;
-    if (!isBetween(local, at + SELECTOR_LOCAL_START_OFFSET, at + SELECTOR_LOCAL_END_OFFSET)) continue;
-    if (!isBetween(remote, at + SELECTOR_REMOTE_START_OFFSET, at + SELECTOR_REMOTE_END_OFFSET)) continue;
-    if (!portMatches(localPort, selector.localPortStart, selector.localPortEnd)) continue;
-    if (!portMatches(remotePort, selector.remotePortStart, selector.remotePortEnd)) continue;
-    return true;
-  }
-  return false;
+  const selector = changetype<Selector>(at);
+  return (
+    selector.family == family &&
+    (selector.protocol == 0 || selector.protocol == protocol) &&
+    isBetween(local, at + SELECTOR_LOCAL_START_OFFSET, at + SELECTOR_LOCAL_END_OFFSET) &&
+    isBetween(remote, at + SELECTOR_REMOTE_START_OFFSET, at + SELECTOR_REMOTE_END_OFFSET) &&
+    portMatches(localPort, selector.localPortStart, selector.localPortEnd) &&
+    portMatches(remotePort, selector.remotePortStart, selector.remotePortEnd)
+  );
 }
 
 function isBetween(address: usize, start: usize, end: usize): bool {

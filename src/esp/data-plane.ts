@@ -107,6 +107,15 @@ export interface DataPlane {
   removeChildSa(inboundSpi: number): Promise<void>;
   /** Replaces the outbound policies, in order: the first that matches a packet decides; what matches none is dropped as `noPolicy`. */
   setPolicies(policies: readonly DataPolicy[]): void;
+  /** The same with precedences, each a whole number of its own: of the policies that match a packet, the lowest decides. */
+  setPoliciesByPrecedence(policies: Iterable<readonly [precedence: number, policy: DataPolicy]>): void;
+  /**
+   * Adds one outbound policy, or puts it in the place of the one with this precedence; takes as long among many as among few. Throws
+   * PolicyError when there is no room, and changes nothing.
+   */
+  setPolicy(precedence: number, policy: DataPolicy): void;
+  /** Takes one outbound policy out. Nothing happens for a precedence that none has. */
+  removePolicy(precedence: number): void;
   /** Counters of an installed child SA. */
   traffic(inboundSpi: number): ChildSaTraffic | undefined;
   /** Drops of packets that belong to no SA, by cause. */
@@ -322,11 +331,20 @@ function createDataPlane({
       paths.forget(inboundSpi);
       return sad.remove(inboundSpi);
     },
+    // A packet may wait for just these, and the worker learns how long it may sleep.
     setPolicies: (policies) => {
       spd.replace(policies);
-      // A packet may wait for just these, and the worker learns how long it may sleep.
       driver.wake();
     },
+    setPoliciesByPrecedence: (policies) => {
+      spd.replaceAll(policies);
+      driver.wake();
+    },
+    setPolicy: (precedence, policy) => {
+      spd.set(precedence, policy);
+      driver.wake();
+    },
+    removePolicy: (precedence) => spd.remove(precedence),
     traffic: (inboundSpi) => sad.traffic(inboundSpi),
     get drops() {
       return dropsAt(words, WORKER_BASE + WORKER * WORKER_SIZE + WORKER_COUNTERS_OFFSET);

@@ -8,7 +8,7 @@
 
 import {
   CONTROL_BASE,
-  CONTROL_SPD_OFFSET,
+  CONTROL_SPD_CHANGES_OFFSET,
   DESCRIPTOR_HEADER_OFFSET,
   DESCRIPTOR_LENGTH_OFFSET,
   DESCRIPTOR_RESULT_LENGTH_OFFSET,
@@ -72,8 +72,8 @@ export class Outbound {
   readonly #transmitTally: Tally;
   readonly #clock: Clock;
   readonly #trapped: TrappedPackets;
-  /** The SPD snapshot that the last batch saw, or the one before it. */
-  #snapshot = 0;
+  /** Changes of the SPD that the last batch saw, or the one before it. */
+  #changes = 0;
   /** What is being put together; used for every message: nothing here is made per packet. */
   readonly #message: QueuedMessage = {
     address: 0,
@@ -163,12 +163,12 @@ export class Outbound {
 
   /** Makes what waited for an SA the burst, when the policies are others than before. Returns how many packets that are. */
   #takeTrapped(now: number): number {
-    const snapshot = Atomics.load(this.#words, (CONTROL_BASE + CONTROL_SPD_OFFSET) >>> 2);
-    if (snapshot === this.#snapshot) return 0;
+    const changes = Atomics.load(this.#words, (CONTROL_BASE + CONTROL_SPD_CHANGES_OFFSET) >>> 2);
+    if (changes === this.#changes) return 0;
     // Without room, what waits is waiting for one more round.
     const start = this.#intake.reserve(this.#trapped.octets);
     if (start === 0) return 0;
-    this.#snapshot = snapshot;
+    this.#changes = changes;
     let count = 0;
     this.#trapped.takeOut(start, now, (at, length) => {
       decrementU64(this.#words, this.#region + WORKER_COUNTERS_OFFSET + 8 * STATUS_TRAPPED);

@@ -13,6 +13,7 @@ import {
   SELECTOR_REMOTE_START_OFFSET,
   SELECTOR_SIZE,
 } from "../../assembly/layout.ts";
+import type { AddressRange } from "../bytes/ip-address.ts";
 import { PolicyError } from "../errors/index.ts";
 import { TrafficSelectorType } from "../iana/ikev2-parameters.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
@@ -27,6 +28,14 @@ export interface SelectorSet {
 export interface SelectorRun {
   readonly first: number;
   readonly count: number;
+}
+
+/** A selector of the table. */
+export interface PlacedSelector {
+  readonly address: number;
+  readonly family: 4 | 6;
+  readonly local: AddressRange;
+  readonly remote: AddressRange;
 }
 
 interface Pair {
@@ -77,6 +86,21 @@ export class SelectorTable {
     this.#runs.set(first, { order, users: 1 });
     this.#inUse += 1 << order;
     return { first, count };
+  }
+
+  /** What is at a place that is in use: its address in the shared memory, and the address ranges it holds. */
+  at(place: number): PlacedSelector {
+    const address = SELECTOR_BASE + place * SELECTOR_SIZE;
+    const family = this.#words[(address + SELECTOR_FAMILY_OFFSET) >>> 2] === 4 ? 4 : 6;
+    const length = family === 4 ? 4 : 16;
+    const read = (offset: number): Uint8Array =>
+      this.#octets.slice(address + offset, address + offset + length);
+    return {
+      address,
+      family,
+      local: { start: read(SELECTOR_LOCAL_START_OFFSET), end: read(SELECTOR_LOCAL_END_OFFSET) },
+      remote: { start: read(SELECTOR_REMOTE_START_OFFSET), end: read(SELECTOR_REMOTE_END_OFFSET) },
+    };
   }
 
   /** Adds a user to a run. */
