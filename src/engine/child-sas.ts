@@ -1,8 +1,9 @@
-import type { DataPlane, DataPolicy, TrafficCover } from "../esp/index.ts";
+import type { DataPlane, TrafficCover } from "../esp/index.ts";
 import type { NegotiatedChildSa } from "../ike/io.ts";
 import type { Path } from "../platform/address.ts";
 import type { Random } from "../platform/random.ts";
 import type { ChildPolicy, ConnectionPolicy } from "../policy/connection.ts";
+import { OutboundPolicies } from "./outbound-policies.ts";
 import { Traps } from "./traps.ts";
 
 /** How often we look whether the peer sends through a new child SA already, and otherwise how much SAs have carried. */
@@ -20,10 +21,8 @@ const DEFAULT_PACKETS = 2 ** 31;
 interface InstalledSa {
   readonly connection: string;
   readonly child: string;
-  /** Of several SAs of a child, the highest carries what goes out. */
-  rank: number;
-  /** It replaces another one, and the peer has not sent anything through it. */
-  isWaiting: boolean;
+  /** The selectors as text. */
+  readonly selectors: string;
   /** What either direction may carry before the SA is replaced, and before it ends. */
   readonly soft: Volume;
   readonly hard: Volume;
@@ -50,9 +49,12 @@ export class ChildSas {
   readonly #random: Random;
   readonly #onUsedUp: (inboundSpi: number, limit: "soft" | "hard") => void;
   readonly #traps = new Traps();
-  #connections: readonly ConnectionPolicy[] = [];
-  #trapped: ReadonlySet<string> = new Set();
+  readonly #policies: OutboundPolicies;
+  /** SAs that replace others, and whose peer has not sent anything through them. */
+  readonly #waiting = new Set<number>();
+  #connections: ReadonlyMap<string, ConnectionPolicy> = new Map();
   #highestRank = 0;
+  #probe: NodeJS.Timeout | undefined;
   #watch: NodeJS.Timeout | undefined;
 
   /** `onUsedUp` is told of an SA that has carried as much as it should, again and again until it is replaced. */
@@ -64,13 +66,13 @@ export class ChildSas {
     this.#dataPlane = facts.dataPlane;
     this.#random = facts.random;
     this.#onUsedUp = facts.onUsedUp;
+    this.#policies = new OutboundPolicies({ dataPlane: facts.dataPlane, traps: this.#traps });
   }
 
   /** `trapped`: connections that come up by the first packet that wants them. */
   protect(connections: readonly ConnectionPolicy[], trapped: ReadonlySet<string> = new Set()): void {
-    this.#connections = connections;
-    this.#trapped = trapped;
-    this.#publish();
+    this.#connections = new Map(connections.map((connection) => [connection.name, connection]));
+    this.#policies.configure(connections, trapped);
   }
 
   /** Which child a trap is for. */
@@ -80,8 +82,7 @@ export class ChildSas {
 
   install(childSa: NegotiatedChildSa): void {
     const { connection, child, inboundSpi, carriesOutbound } = childSa;
-    const policy = this.#connections.find(({ name }) => name === connection);
-    const childPolicy = policy?.children.find(({ name }) => name === child);
+    const childPolicy = this.#connections.get(connection)?.children.find(({ name }) => name === child);
     const { octets = DEFAULT_OCTETS, packets = DEFAULT_PACKETS } = childPolicy?.rekey ?? {};
     const hard = { octets: octets * HARD_FACTOR, packets: packets * HARD_FACTOR };
     const share = 1 - (JITTER * this.#random.bytes(1)[0]!) / 256;
@@ -97,52 +98,48 @@ export class ChildSas {
       }),
       ...(childPolicy?.clampsMss !== undefined && { clampsMss: childPolicy.clampsMss }),
     });
-    const rank = carriesOutbound ? ++this.#highestRank : 0;
-    const isWaiting = !carriesOutbound;
-    this.#installed.set(inboundSpi, { connection, child, rank, isWaiting, soft, hard });
-    this.#publish();
-    if (isWaiting) clearTimeout(this.#watch);
-    if (isWaiting || this.#watch === undefined) this.#watchLater();
+    const sa = { connection, child, selectors: selectorsOf(childSa), soft, hard };
+    this.#installed.set(inboundSpi, sa);
+    if (!carriesOutbound) this.#waiting.add(inboundSpi);
+    this.#policies.put(inboundSpi, { ...sa, rank: carriesOutbound ? ++this.#highestRank : 0 });
+    if (!carriesOutbound) this.#probe ??= setTimeout(() => this.#lookAtWaiting(), PROBE_MS);
+    this.#watch ??= setTimeout(() => this.#look(), WATCH_MS);
   }
 
   /** From now on this SA carries what goes out. */
   use(inboundSpi: number): void {
     const sa = this.#installed.get(inboundSpi);
     if (sa === undefined) return;
-    sa.rank = ++this.#highestRank;
-    sa.isWaiting = false;
-    this.#publish();
+    this.#policies.put(inboundSpi, { ...sa, rank: ++this.#highestRank });
+    this.#waiting.delete(inboundSpi);
   }
 
-  #watchLater(): void {
-    const isWaiting = [...this.#installed.values()].some((sa) => sa.isWaiting);
-    this.#watch = setTimeout(() => this.#look(), isWaiting ? PROBE_MS : WATCH_MS);
+  /** When the policies find no room at the moment, the next look tries again. */
+  #lookAtWaiting(): void {
+    this.#probe = undefined;
+    for (const inboundSpi of [...this.#waiting]) {
+      if ((this.#dataPlane.carried(inboundSpi)?.inbound.packets ?? 0) === 0) continue;
+      try {
+        this.use(inboundSpi);
+      } catch {
+        // It waits on.
+      }
+    }
+    if (this.#waiting.size > 0) this.#probe = setTimeout(() => this.#lookAtWaiting(), PROBE_MS);
   }
 
   #look(): void {
     this.#watch = undefined;
     for (const [inboundSpi, sa] of [...this.#installed]) {
-      const traffic = this.#dataPlane.traffic(inboundSpi);
-      if (traffic === undefined) continue;
-      if (sa.isWaiting && traffic.inbound.packets > 0) this.#tryToUse(inboundSpi, sa);
-      const directions = [traffic.inbound, traffic.outbound];
+      const carried = this.#dataPlane.carried(inboundSpi);
+      if (carried === undefined) continue;
+      const directions = [carried.inbound, carried.outbound];
       const isBeyond = ({ octets, packets }: Volume): boolean =>
-        directions.some(
-          (direction) => direction.octets >= octets || direction.packets + direction.dummies >= packets,
-        );
+        directions.some((direction) => direction.octets >= octets || direction.packets >= packets);
       if (isBeyond(sa.hard)) this.#onUsedUp(inboundSpi, "hard");
       else if (isBeyond(sa.soft)) this.#onUsedUp(inboundSpi, "soft");
     }
-    if (this.#installed.size > 0) this.#watchLater();
-  }
-
-  /** When the policies find no room at the moment, the next look tries again. */
-  #tryToUse(inboundSpi: number, sa: InstalledSa): void {
-    try {
-      this.use(inboundSpi);
-    } catch {
-      sa.isWaiting = true;
-    }
+    if (this.#installed.size > 0) this.#watch = setTimeout(() => this.#look(), WATCH_MS);
   }
 
   move(inboundSpi: number, path: Path): void {
@@ -152,8 +149,9 @@ export class ChildSas {
   /** Nothing goes out through the SA from now on; what is late still comes in for `lingerMs`. */
   remove(inboundSpi: number, lingerMs = 0): void {
     this.#installed.delete(inboundSpi);
+    this.#waiting.delete(inboundSpi);
     try {
-      this.#publish();
+      this.#policies.remove(inboundSpi);
     } finally {
       // Policies that do not fit are no reason to go on opening what arrives.
       if (lingerMs === 0) this.#end(inboundSpi);
@@ -176,34 +174,9 @@ export class ChildSas {
   async removeAll(): Promise<void> {
     for (const inboundSpi of [...this.#installed.keys()]) this.remove(inboundSpi);
     for (const inboundSpi of [...this.#lingering.keys()]) this.#end(inboundSpi);
+    clearTimeout(this.#probe);
     clearTimeout(this.#watch);
     await Promise.all(this.#removals);
-  }
-
-  #publish(): void {
-    const policies: DataPolicy[] = [];
-    for (const { name, children } of this.#connections) {
-      for (const child of children) {
-        const installed = [...this.#installed].filter(
-          ([, sa]) => sa.connection === name && sa.child === child.name,
-        );
-        installed.sort(([, a], [, b]) => b.rank - a.rank);
-        for (const [index, [inboundSpi]] of installed.entries()) {
-          policies.push({ action: "protect", inboundSpi, isReplaced: index > 0 });
-        }
-      }
-    }
-    for (const { name: connection, children } of this.#connections) {
-      for (const { name: child, local, remote } of children) {
-        const selectors = { local, remote };
-        policies.push(
-          this.#trapped.has(connection)
-            ? { action: "trap", trap: this.#traps.numberOf({ connection, child }), selectors }
-            : { action: "discard", selectors },
-        );
-      }
-    }
-    this.#dataPlane.setPolicies(policies);
   }
 }
 
@@ -212,4 +185,16 @@ function coverOf({ tfc }: ChildPolicy, { takesTfcPadding }: NegotiatedChildSa): 
   if (tfc === undefined) return undefined;
   const { padTo, dummyEveryMs, dummyLength } = tfc;
   return { padTo: takesTfcPadding ? padTo : 0, dummyEveryMs, dummyLength };
+}
+
+function selectorsOf({ local, remote }: NegotiatedChildSa): string {
+  return [local, remote]
+    .map((side) =>
+      side
+        .map(({ protocol, startPort, endPort, startAddress, endAddress }) =>
+          [protocol, startPort, endPort, startAddress, endAddress].join(),
+        )
+        .join(" "),
+    )
+    .join(" to ");
 }

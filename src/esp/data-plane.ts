@@ -40,7 +40,7 @@ import { DataPump } from "./pump.ts";
 import type { PumpSocket } from "./pump-socket.ts";
 import { immediateQuiescence, type Quiescence, WorkerQuiescence } from "./quiescence.ts";
 import type { PathRecord, TrafficCover } from "./sa-slot.ts";
-import { type ChildSaTraffic, Sad } from "./sad.ts";
+import { type ChildSaTraffic, type ChildSaVolume, Sad } from "./sad.ts";
 import { SelectorTable } from "./selector-table.ts";
 import { type DataPolicy, Spd } from "./spd.ts";
 import { type Drops, dropsAt } from "./status.ts";
@@ -51,7 +51,7 @@ import { WorkerThread } from "./worker-thread.ts";
 export type { IkeDatagram } from "./mailbox.ts";
 export type { PumpSocket } from "./pump-socket.ts";
 export type { SaTraffic, TrafficCover } from "./sa-slot.ts";
-export type { ChildSaTraffic } from "./sad.ts";
+export type { ChildSaTraffic, ChildSaVolume } from "./sad.ts";
 export type { DataPolicy } from "./spd.ts";
 export type { TallyView, TrafficTallies } from "./tally.ts";
 export type { TrapCall } from "./trapped-packets.ts";
@@ -118,6 +118,8 @@ export interface DataPlane {
   removePolicy(precedence: number): void;
   /** Counters of an installed child SA. */
   traffic(inboundSpi: number): ChildSaTraffic | undefined;
+  /** What an installed child SA has carried, without its drops: cheap enough to ask for thousands of SAs. */
+  carried(inboundSpi: number): ChildSaVolume | undefined;
   /** Drops of packets that belong to no SA, by cause. */
   readonly drops: Drops;
   /** What the worker's system calls moved, IKE included. */
@@ -346,6 +348,7 @@ function createDataPlane({
     },
     removePolicy: (precedence) => spd.remove(precedence),
     traffic: (inboundSpi) => sad.traffic(inboundSpi),
+    carried: (inboundSpi) => sad.carried(inboundSpi),
     get drops() {
       return dropsAt(words, WORKER_BASE + WORKER * WORKER_SIZE + WORKER_COUNTERS_OFFSET);
     },

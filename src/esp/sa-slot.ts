@@ -84,11 +84,14 @@ export interface TrafficCover {
   readonly dummyLength: number;
 }
 
-/** What an SA carried in one direction. */
-export interface SaTraffic {
-  /** Inner packets and their octets, sealed or delivered. */
+/** Inner packets and their octets, sealed or delivered. */
+export interface SaVolume {
   readonly packets: number;
   readonly octets: number;
+}
+
+/** What an SA carried in one direction. */
+export interface SaTraffic extends SaVolume {
   /** Dummy packets sent. */
   readonly dummies: number;
   readonly drops: Drops;
@@ -196,6 +199,13 @@ export class SaSlot {
     this.#octets.set(peer, path + PATH_PEER_OFFSET);
     this.#octets.set(control, path + PATH_CONTROL_OFFSET);
     Atomics.store(this.#words, flag, idle);
+  }
+
+  get volume(): SaVolume {
+    return {
+      packets: u64At(this.#words, this.#address + SA_PACKETS_OFFSET),
+      octets: u64At(this.#words, this.#address + SA_OCTETS_OFFSET),
+    };
   }
 
   get traffic(): SaTraffic {

@@ -17,7 +17,14 @@ import type { CopyDscp } from "../policy/connection.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
 import type { Kernel } from "./kernel.ts";
 import { DoubleBuffer, type Quiescence } from "./quiescence.ts";
-import { type PathRecord, type SaRecord, SaSlot, type SaTraffic, type TrafficCover } from "./sa-slot.ts";
+import {
+  type PathRecord,
+  type SaRecord,
+  SaSlot,
+  type SaTraffic,
+  type SaVolume,
+  type TrafficCover,
+} from "./sa-slot.ts";
 import type { SelectorRun, SelectorSet, SelectorTable } from "./selector-table.ts";
 import { type EspSuite, espSuite } from "./suites.ts";
 
@@ -51,6 +58,12 @@ export interface ChildSaTraffic {
   readonly innerMtu: number;
   readonly inbound: SaTraffic;
   readonly outbound: SaTraffic;
+}
+
+/** Inner packets and their octets. */
+export interface ChildSaVolume {
+  readonly inbound: SaVolume;
+  readonly outbound: SaVolume;
 }
 
 interface ChildSaSlots {
@@ -208,6 +221,12 @@ export class Sad {
       inbound: child.inbound.traffic,
       outbound: child.outbound.traffic,
     };
+  }
+
+  carried(inboundSpi: number): ChildSaVolume | undefined {
+    const child = this.#children.get(inboundSpi);
+    if (child?.installed === undefined) return undefined;
+    return { inbound: child.inbound.volume, outbound: child.outbound.volume };
   }
 
   /** What a policy needs to name the outbound SA: undefined when it is not installed. */
