@@ -13,4 +13,9 @@ const startEngine: StartEngine = async ({ config, onEvent }) => {
 };
 const runDemo: RunDemo = async (options) => (await import("../demo/run.ts")).runDemo(options);
 
-process.exit(await runProgram(process.argv.slice(2), { terminal: processTerminal(), startEngine, runDemo }));
+const code = await runProgram(process.argv.slice(2), { terminal: processTerminal(), startEngine, runDemo });
+// What a slow reader has not taken yet would be lost.
+for (const stream of [process.stdout, process.stderr]) {
+  await new Promise<void>((resolve) => stream.write("", () => resolve()));
+}
+process.exit(code);
