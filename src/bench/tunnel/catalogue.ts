@@ -29,6 +29,13 @@ export function allContenders({ ikebanaCommand, wireguardPackage }: Means): read
         ikebana({ proposal, title, offloads, command: ikebanaCommand, isDefault: offloads }),
       ),
     ),
+    ikebana({
+      ...SUITES[0],
+      offloads: true,
+      command: ikebanaCommand,
+      isDefault: false,
+      idleSas: 10_000,
+    }),
     openvpn({ cipher: "AES-256-GCM", title: "AES-256-GCM", isDefault: true }),
     openvpn({ cipher: "CHACHA20-POLY1305", title: "ChaCha20-Poly1305", isDefault: true }),
     ...SUITES.map(({ proposal, title, strongswanCipher }) =>

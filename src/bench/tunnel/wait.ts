@@ -10,10 +10,11 @@ export async function waitUntil(
   isSo: () => boolean | Promise<boolean>,
   {
     timeoutMs = 20_000,
+    intervalMs = 20,
     describe = () => "",
-  }: { readonly timeoutMs?: number; readonly describe?: () => string } = {},
+  }: { readonly timeoutMs?: number; readonly intervalMs?: number; readonly describe?: () => string } = {},
 ): Promise<void> {
-  for (const end = performance.now() + timeoutMs; !(await isSo()); await sleep(20)) {
+  for (const end = performance.now() + timeoutMs; !(await isSo()); await sleep(intervalMs)) {
     if (performance.now() < end) continue;
     const state = describe();
     throw new PlatformError(`${what}: not within ${timeoutMs / 1000} s${state === "" ? "" : `\n${state}`}`, {

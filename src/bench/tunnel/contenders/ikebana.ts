@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { toHex } from "../../../bytes/hex.ts";
-import type { EngineStatus } from "../../../engine/status.ts";
+import type { ChildSaStatus, EngineStatus } from "../../../engine/status.ts";
 import { version } from "../../../engine/version.ts";
 import { PlatformError } from "../../../errors/index.ts";
 import { systemRandom } from "../../../platform/random.ts";
@@ -12,6 +12,12 @@ import { waitUntil } from "../wait.ts";
 
 const LINK = "ikebana0";
 
+const START_MS = 20_000;
+/** One exchange, on a slow machine. */
+const CHILD_MS = 20;
+/** To ask for the status of thousands of SAs is work for both sides. */
+const MANY_MS = 2000;
+
 /** Ikebana as users run it: `ikebana up` with a configuration file on either side. */
 export function ikebana({
   proposal,
@@ -19,6 +25,7 @@ export function ikebana({
   offloads,
   command,
   isDefault,
+  idleSas = 0,
 }: {
   /** Of the child SA: "aes256gcm16". */
   readonly proposal: string;
@@ -27,17 +34,19 @@ export function ikebana({
   /** What starts the program: node and its main file. */
   readonly command: readonly string[];
   readonly isDefault: boolean;
+  /** Child SAs that carry nothing, beside the one that does. */
+  readonly idleSas?: number;
 }): Contender {
   return {
-    name: `ikebana-${proposal}${offloads ? "" : "-nooffload"}`,
-    title: `Ikebana, ${title}${offloads ? "" : ", no offloads"}`,
+    name: `ikebana-${proposal}${offloads ? "" : "-nooffload"}${idleSas === 0 ? "" : `-${idleSas}idle`}`,
+    title: `Ikebana, ${title}${offloads ? "" : ", no offloads"}${idleSas === 0 ? "" : `, ${idleSas} idle SAs`}`,
     encrypts: true,
     cipher: proposal,
     isDefault,
     async start(ground) {
       const psk = toHex(systemRandom.bytes(32));
       const sides = [ground.gateway, ground.client].map((host) =>
-        startSide(ground, host, { psk, proposal, offloads, command }),
+        startSide(ground, host, { psk, proposal, offloads, command, idleSas }),
       );
       const describe = (): string => sides.map(({ daemon }) => daemon.lastWords).join("\n");
       let status: EngineStatus | undefined;
@@ -48,13 +57,13 @@ export function ikebana({
             throw new PlatformError(`ikebana ended: ${describe()}`);
           const statuses = await Promise.all(sides.map((side) => side.status()));
           status = statuses[1];
-          return statuses.every((each) => childOf(each) !== undefined);
+          return statuses.every((each) => childrenOf(each).length === 1 + idleSas);
         },
-        { describe },
+        { describe, timeoutMs: START_MS + idleSas * CHILD_MS, intervalMs: idleSas === 0 ? 20 : MANY_MS },
       );
       return {
         version: `Ikebana ${version()} on Node ${process.versions.node}`,
-        cipher: childOf(status)!.proposal,
+        cipher: childrenOf(status).find(({ name }) => name === "lan")!.proposal,
         link: LINK,
         daemons: sides.map(({ daemon }) => daemon.pid!),
       };
@@ -76,6 +85,7 @@ function startSide(
     readonly proposal: string;
     readonly offloads: boolean;
     readonly command: readonly string[];
+    readonly idleSas: number;
   },
 ): Side {
   const isClient = host === ground.client;
@@ -99,8 +109,8 @@ function startSide(
   };
 }
 
-function childOf(status: EngineStatus | undefined) {
-  return status?.connections[0]?.ikeSa?.children[0];
+function childrenOf(status: EngineStatus | undefined): readonly ChildSaStatus[] {
+  return status?.connections.flatMap(({ ikeSa }) => ikeSa?.children ?? []) ?? [];
 }
 
 function configurationOf({
@@ -110,31 +120,62 @@ function configurationOf({
   psk,
   proposal,
   offloads,
+  idleSas,
   directory,
   socket,
 }: {
-  readonly name: string;
+  readonly name: Role;
   readonly host: Host;
   readonly peer: Host;
   readonly psk: string;
   readonly proposal: string;
   readonly offloads: boolean;
+  readonly idleSas: number;
   readonly directory: string;
   readonly socket: string;
 }): string {
-  const other = name === "client" ? "gateway" : "client";
-  return `connections:
-  bench:
-    local: { address: ${host.plan.outer}, id: ${name}.example, psk: { hex: "${psk}" } }
-    remote: { address: ${peer.plan.outer}, id: ${other}.example }
+  const connection = (suffix: string, children: readonly string[]): string => `  bench${suffix}:
+    local: { address: ${host.plan.outer}, id: ${name}${suffix}.example, psk: { hex: "${psk}" } }
+    remote: { address: ${peer.plan.outer}, id: ${otherThan(name)}${suffix}.example }
     start: ${name === "client" ? "start" : "respond"}
     ike: [aes256gcm16-prfsha384-x25519]
     children:
-      lan: { local: [${host.plan.network}], remote: [${peer.plan.network}], esp: [${proposal}] }
-mtu: ${INNER_MTU}
+${children.join("\n")}
+`;
+  const lan = `      lan: { local: [${host.plan.network}], remote: [${peer.plan.network}], esp: [${proposal}] }`;
+  const idle = Array.from({ length: Math.ceil(idleSas / CHILDREN_PER_IKE_SA) }, (_, group) => {
+    const first = group * CHILDREN_PER_IKE_SA;
+    const length = Math.min(CHILDREN_PER_IKE_SA, idleSas - first);
+    const children = Array.from({ length }, (_, index) => idleChild(first + index, name, proposal));
+    return connection(`-idle${group}`, children);
+  });
+  return `connections:
+${connection("", [lan])}${idle.join("")}mtu: ${INNER_MTU}
 tun: ${LINK}
 offloads: ${offloads ? "auto" : "off"}
 socket: ${socket}
 state: ${join(directory, `${name}-state`)}
 `;
 }
+
+type Role = "client" | "gateway";
+
+function otherThan(role: Role): Role {
+  return role === "client" ? "gateway" : "client";
+}
+
+/** Between two addresses that nobody else has. */
+function idleChild(index: number, role: Role, proposal: string): string {
+  const address = (of: Role): string =>
+    `10.${of === "client" ? IDLE_CLIENTS : IDLE_GATEWAYS}.${index >>> 8}.${index & 0xff}`;
+  const local = address(role);
+  const remote = address(otherThan(role));
+  return `      idle${index}: { local: [${local}/32], remote: [${remote}/32], esp: [${proposal}] }`;
+}
+
+/** Gateways allow no more. */
+const CHILDREN_PER_IKE_SA = 16;
+
+/** Second octets of their addresses. */
+const IDLE_CLIENTS = 79;
+const IDLE_GATEWAYS = 80;
