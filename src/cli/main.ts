@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import type { StartEngine } from "./daemon.ts";
 import { type RunDemo, runProgram } from "./program.ts";
+import { keepHeapSmall } from "./small-heap.ts";
 import { processTerminal } from "./terminal.ts";
 
 // The engine brings the kernel, system calls and key exchanges along: only who runs one waits for them.
@@ -9,7 +10,7 @@ const startEngine: StartEngine = async ({ config, onEvent }) => {
     import("../engine/engine.ts"),
     import("../engine/linux-host.ts"),
   ]);
-  return Engine.start({ config, host: createLinuxHost(), onEvent });
+  return Engine.start({ config, host: createLinuxHost({ onThreadStart: keepHeapSmall }), onEvent });
 };
 const runDemo: RunDemo = async (options) => (await import("../demo/run.ts")).runDemo(options);
 

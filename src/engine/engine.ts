@@ -3,6 +3,7 @@ import { PolicyError } from "../errors/index.ts";
 import type { TrapCall } from "../esp/index.ts";
 import { IkeEndpoint } from "../ike/endpoint.ts";
 import type { IkeEvent, NegotiatedChildSa } from "../ike/io.ts";
+import { TokenBucket } from "../ike/token-bucket.ts";
 import type { Path } from "../platform/address.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import { selectorsOfPacket } from "../policy/packet-selectors.ts";
@@ -26,6 +27,9 @@ const ENDS: readonly IkeEvent["name"][] = [
   "child-sa-deleted",
 ];
 
+/** Datagrams that did not leave and are told of in a second. */
+const FAILURES_PER_SECOND = 5;
+
 /** How long a stop waits for the peers to confirm that the SAs are gone. */
 const FAREWELL_MS = 2_000;
 
@@ -47,6 +51,7 @@ export class Engine implements EngineControl {
   /** Those that come up by the first packet that wants them. */
   #trapped: ReadonlySet<string> = new Set();
   readonly #startedAt: number;
+  readonly #failures = new TokenBucket(FAILURES_PER_SECOND);
   #config: EngineConfig;
   #isStopping = false;
 
@@ -406,7 +411,9 @@ export class Engine implements EngineControl {
     const datagram = needsMarker ? encodeNonEspMarker(octets) : octets;
     const failure = this.#open.sender.send({ octets: datagram, from: path.local, to: path.remote });
     if (failure === undefined) return;
-    // The request stays outstanding and is sent again: a path that fails now may work then.
+    // The request stays outstanding and is sent again: a path that fails now may work then. Whoever forges addresses that we have no
+    // way to fills no log.
+    if (!this.#failures.take(this.#host.clock.now())) return;
     this.#onEvent({
       name: "datagram-dropped",
       level: "warning",

@@ -21,14 +21,25 @@ import type { Host, IkeListener, OpenHost } from "./host.ts";
  */
 const SUPER_PACKET_QUEUE = 256;
 
-/** The Linux machine and the network namespace that this process runs in. */
-export function createLinuxHost(): Host {
-  const crypto = new NodeCryptoProvider();
+/**
+ * The Linux machine and the network namespace that this process runs in. `onThreadStart` is called behind the start of each
+ * thread of ours.
+ */
+export function createLinuxHost({
+  onThreadStart = () => {},
+}: {
+  readonly onThreadStart?: () => void;
+} = {}): Host {
+  const crypto = new NodeCryptoProvider({ onThreadStart });
   return {
     clock: createMonotonicClock(),
     random: systemRandom,
     crypto,
-    open: (config, listener) => openLinuxHost(config, listener),
+    open: async (config, listener) => {
+      const open = await openLinuxHost(config, listener);
+      onThreadStart();
+      return open;
+    },
     close: () => crypto.close(),
   };
 }

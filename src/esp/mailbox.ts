@@ -24,6 +24,8 @@ export interface IkeDatagram {
 interface RecordFields {
   readonly view: DataView;
   readonly octets: Uint8Array;
+  /** The same octets, to read addresses from. */
+  readonly text: Buffer;
   readonly words: Int32Array;
   readonly base: number;
   readonly records: number;
@@ -117,7 +119,7 @@ export class MailboxReader {
 
   /** Takes the oldest datagram out, or undefined when there is none. The octets are a copy. */
   take(): IkeDatagram | undefined {
-    const { words, base, view, octets, records } = this.#fields;
+    const { words, base, view, octets, text, records } = this.#fields;
     const tail = Atomics.load(words, (base + MAILBOX_TAIL_OFFSET) >>> 2);
     let head = Atomics.load(words, (base + MAILBOX_HEAD_OFFSET) >>> 2);
     if (head === tail) return undefined;
@@ -138,11 +140,11 @@ export class MailboxReader {
       octets: octets.slice(body, body + length),
       path: {
         remote: {
-          address: readText(octets, remoteText, localText),
+          address: text.toString("latin1", remoteText, localText),
           port: view.getUint16(record + REMOTE_PORT_OFFSET, true),
         },
         local: {
-          address: readText(octets, localText, body),
+          address: text.toString("latin1", localText, body),
           port: view.getUint16(record + LOCAL_PORT_OFFSET, true),
         },
       },
@@ -161,6 +163,7 @@ function fieldsOf(memory: WebAssembly.Memory, worker: number): RecordFields {
   return {
     view: new DataView(memory.buffer),
     octets: new Uint8Array(memory.buffer),
+    text: Buffer.from(memory.buffer),
     words: new Int32Array(memory.buffer),
     base,
     records: base + MAILBOX_RECORDS_OFFSET,
@@ -169,8 +172,4 @@ function fieldsOf(memory: WebAssembly.Memory, worker: number): RecordFields {
 
 function writeText(octets: Uint8Array, at: number, text: string): void {
   for (let i = 0; i < text.length; i++) octets[at + i] = text.charCodeAt(i);
-}
-
-function readText(octets: Uint8Array, from: number, to: number): string {
-  return String.fromCharCode(...octets.slice(from, to));
 }

@@ -192,11 +192,13 @@ class EndpointMachine implements Machine {
       return;
     }
 
+    if (isFirst) {
+      processInitRequest(this, { octets, header, path, now });
+      return;
+    }
     // The caller may use its buffer again; what we decode is ours.
     const own = octets.slice();
-    const message = decodeMessage(own);
-    if (isFirst) processInitRequest(this, { octets: own, message, path, now });
-    else ikeSa?.receive({ octets: own, message, path, now });
+    ikeSa?.receive({ octets: own, message: decodeMessage(own), path, now });
   }
 
   /** RFC 7296 section 2.5: a request of a higher version is told which one we speak. */
@@ -304,7 +306,9 @@ class EndpointMachine implements Machine {
   }
 
   dropFrom(counter: DropCounter, reason: string, path: Path, now: number): void {
-    this.drop({ counter, reason, from: formatEnd(path.remote) }, now);
+    this.counters[counter]++;
+    if (this.#dropEvents.take(now))
+      this.report(datagramDropped({ counter, reason, from: formatEnd(path.remote) }));
   }
 
   mayTransmitError(now: number): boolean {

@@ -2,7 +2,7 @@
 export class TokenBucket {
   readonly #perSecond: number;
   #tokens: number;
-  #at = Number.NEGATIVE_INFINITY;
+  #at: number | undefined;
 
   constructor(perSecond: number) {
     this.#perSecond = perSecond;
@@ -10,7 +10,7 @@ export class TokenBucket {
   }
 
   take(now: number): boolean {
-    const elapsed = Math.max(0, now - this.#at);
+    const elapsed = Math.max(0, now - (this.#at ?? now));
     this.#at = now;
     this.#tokens = Math.min(this.#perSecond, this.#tokens + (elapsed * this.#perSecond) / 1000);
     if (this.#tokens < 1) return false;

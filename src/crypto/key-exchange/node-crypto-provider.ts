@@ -21,8 +21,15 @@ const DEFAULT_QUEUE_LIMIT = 128;
 export class NodeCryptoProvider implements CryptoProvider {
   readonly #pool: WorkerPool;
 
-  constructor(options: { readonly workerCount?: number; readonly queueLimit?: number } = {}) {
+  constructor(
+    options: {
+      readonly workerCount?: number;
+      readonly queueLimit?: number;
+      readonly onThreadStart?: () => void;
+    } = {},
+  ) {
     this.#pool = new WorkerPool({
+      onThreadStart: options.onThreadStart ?? (() => {}),
       size: options.workerCount ?? DEFAULT_WORKER_COUNT,
       queueLimit: options.queueLimit ?? DEFAULT_QUEUE_LIMIT,
     });

@@ -17,9 +17,15 @@ export class WorkerPool {
   readonly #queue: Waiting[] = [];
   readonly #idle: Worker[] = [];
   readonly #busy = new Map<Worker, Waiting>();
+  readonly #onThreadStart: () => void;
   #closed = false;
 
-  constructor(options: { readonly size: number; readonly queueLimit: number }) {
+  constructor(options: {
+    readonly size: number;
+    readonly queueLimit: number;
+    readonly onThreadStart: () => void;
+  }) {
+    this.#onThreadStart = options.onThreadStart;
     this.#size = options.size;
     this.#queueLimit = options.queueLimit;
   }
@@ -76,6 +82,7 @@ export class WorkerPool {
 
   #start(): Worker {
     const worker = new Worker(workerUrl(), { execArgv: [] });
+    worker.once("online", this.#onThreadStart);
     worker.on("message", (answer: GroupAnswer) => {
       const waiting = this.#busy.get(worker);
       if (waiting === undefined) return; // closed meanwhile

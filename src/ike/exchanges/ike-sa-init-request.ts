@@ -6,11 +6,12 @@ import type { ConnectionPolicy } from "../../policy/connection.ts";
 import { findCandidates } from "../../policy/pad.ts";
 import { selectProposal } from "../../policy/select-proposal.ts";
 import { findTransform } from "../../policy/transforms.ts";
-import { encodeMessage, type Message } from "../../wire/message.ts";
+import { decodeMessage, encodeMessage, type Header, type Message } from "../../wire/message.ts";
 import type { Payload } from "../../wire/payloads/payload.ts";
 import type { Proposal } from "../../wire/payloads/proposal.ts";
 import { formatProposals, ikeSaNegotiated, refused } from "../events.ts";
 import type { IkeSa } from "../ike-sa.ts";
+import { glanceAtInit } from "../init-glance.ts";
 import type { IkeEvent } from "../io.ts";
 import { agree, authenticate, reasonOf } from "../key-agreement.ts";
 import type { Machine } from "../machine.ts";
@@ -30,48 +31,45 @@ interface InitRequest {
   readonly now: number;
 }
 
+/** A first request that nobody has decoded. */
+export interface RawInitRequest {
+  readonly octets: Uint8Array;
+  readonly header: Header;
+  readonly path: Path;
+  readonly now: number;
+}
+
 /**
- * Decides on a first request. Until the last step nothing is kept, and the checks go from cheap to dear.
+ * Decides on a first request. Until the last step nothing is kept, and the checks go from cheap to dear: whoever has to show a
+ * cookie and does not costs a walk over the payload headers and a hash. The datagram stays the caller's.
  */
-export function processInitRequest(machine: Machine, received: InitRequest): void {
-  const { message, path, now } = received;
-  const { header, payloads } = message;
-  const sa = find(payloads, "security-association");
-  const ke = find(payloads, "key-exchange");
-  const nonce = find(payloads, "nonce");
-  const isSound = header.initiatorSpi !== 0n && header.messageId === 0 && header.isInitiator;
-  if (
-    !isSound ||
-    sa === undefined ||
-    ke === undefined ||
-    nonce === undefined ||
-    !hasNonceLength(nonce.nonce)
-  ) {
-    machine.dropFrom(
-      "unexpected",
-      "IKE_SA_INIT request without SA, KE or Nonce, or with a wrong header",
-      path,
-      now,
-    );
+export function processInitRequest(machine: Machine, received: RawInitRequest): void {
+  const { octets, header, path, now } = received;
+  const { initiatorSpi } = header;
+  if (initiatorSpi === 0n || header.messageId !== 0 || !header.isInitiator) {
+    machine.dropFrom("unexpected", "IKE_SA_INIT request with a wrong header", path, now);
+    return;
+  }
+  const glance = header.length === octets.length ? glanceAtInit(octets) : "a wrong length";
+  if (typeof glance === "string") {
+    machine.dropFrom("malformed", glance, path, now);
+    return;
+  }
+  const { ni, cookie } = glance;
+  if (!hasNonceLength(ni)) {
+    machine.dropFrom("unexpected", `IKE_SA_INIT request with ${ni.length} octets of Ni`, path, now);
     return;
   }
 
   // RFC 7296 section 2.1: what tells a repetition from a new peer behind the same NAT is Ni.
-  const initKey = initKeyOf(header.initiatorSpi, nonce.nonce, path);
+  const initKey = initKeyOf(initiatorSpi, ni, path);
   const known = machine.findByInit(initKey);
   if (known !== undefined) {
     answerInitAgain(known, received);
     return;
   }
-  const critical = findUnknownCritical(payloads);
-  if (critical !== undefined) {
-    refuse(machine, received, unsupportedCriticalPayload(critical));
-    return;
-  }
-
-  const cookie = findNotify(payloads, NotifyType.COOKIE);
-  const binding = { initiatorSpi: header.initiatorSpi, ni: nonce.nonce, address: path.remote.address };
-  const isRoutable = cookie !== undefined && machine.cookies.isOurs(cookie.data, binding, now);
+  const binding = { initiatorSpi, ni, address: path.remote.address };
+  const isRoutable = cookie !== undefined && machine.cookies.isOurs(cookie, binding, now);
   if (cookie !== undefined && !isRoutable) machine.counters.cookiesWrong++;
   const admission = machine.halfOpen.admission(path.remote.address, isRoutable, now);
   if (admission === "demand-cookie") {
@@ -81,6 +79,30 @@ export function processInitRequest(machine: Machine, received: InitRequest): voi
   }
   if (admission === "refuse") {
     machine.dropFrom("halfOpenRefused", "too many half-open SAs", path, now);
+    return;
+  }
+  // The caller may use its buffer again; what we decode is ours.
+  const own = octets.slice();
+  consider(machine, { octets: own, message: decodeMessage(own), path, now, initKey, isRoutable });
+}
+
+/** What an admitted request asks for, and whether that is allowed. */
+function consider(
+  machine: Machine,
+  received: InitRequest & { readonly initKey: string; readonly isRoutable: boolean },
+): void {
+  const { message, path, now, initKey, isRoutable } = received;
+  const { header, payloads } = message;
+  const sa = find(payloads, "security-association");
+  const ke = find(payloads, "key-exchange");
+  const nonce = find(payloads, "nonce");
+  if (sa === undefined || ke === undefined || nonce === undefined) {
+    machine.dropFrom("unexpected", "IKE_SA_INIT request without SA, KE or Nonce", path, now);
+    return;
+  }
+  const critical = findUnknownCritical(payloads);
+  if (critical !== undefined) {
+    refuse(machine, received, unsupportedCriticalPayload(critical));
     return;
   }
 
@@ -212,7 +234,7 @@ function buildInitResponse(
  * A repeated request gets the same octets for as long as IKE_AUTH has not come; behind that nobody waits for them. It has to be
  * the same request (RFC 7296 section 2.1): a shorter one with the same nonce would make an amplifier of us.
  */
-function answerInitAgain(known: IkeSa, { octets, path, now }: InitRequest): void {
+function answerInitAgain(known: IkeSa, { octets, path, now }: RawInitRequest): void {
   const { state } = known;
   if (state.name === "responding") return;
   const isAwaited = state.name === "authenticating" && known.outbox.responses.nextMessageId === 1;
@@ -265,17 +287,21 @@ function noProposalChosen(facts: {
 
 /** Sends an error, unless too many were sent just now. Returns whether it did. */
 function refuse(machine: Machine, received: InitRequest, error: Payload): boolean {
-  const { path, now } = received;
+  const { message, path, now } = received;
   const isAllowed = machine.mayTransmitError(now);
-  if (isAllowed) reply(machine, received, [error]);
+  if (isAllowed) reply(machine, { header: message.header, path }, [error]);
   else machine.dropFrom("errorSuppressed", "more errors than we answer in a second", path, now);
   return isAllowed;
 }
 
 /** Answers without keeping anything: the responder's SPI stays zero. */
-function reply(machine: Machine, { message, path }: InitRequest, payloads: readonly Payload[]): void {
+function reply(
+  machine: Machine,
+  { header, path }: { readonly header: Header; readonly path: Path },
+  payloads: readonly Payload[],
+): void {
   const octets = encodeMessage({
-    initiatorSpi: message.header.initiatorSpi,
+    initiatorSpi: header.initiatorSpi,
     responderSpi: 0n,
     exchangeType: ExchangeType.IKE_SA_INIT,
     isInitiator: false,

@@ -3,6 +3,7 @@ import { DATAGRAM_BLOCK, ioBlock } from "../io-region.ts";
 import { encodePacketInfo, encodeSocketAddress, familyOf } from "../socket-address.ts";
 import { MSG_DONTWAIT } from "../system-calls/constants.ts";
 import { Errno, errnoName } from "../system-calls/errno.ts";
+import { PointerWriter } from "../system-calls/pointer.ts";
 import {
   IOV_BASE_OFFSET,
   IOV_LEN_OFFSET,
@@ -22,19 +23,25 @@ const HOST = 0;
 const VECTOR_OFFSET = MMSGHDR_SIZE;
 const NAME_OFFSET = VECTOR_OFFSET + 64;
 const CONTROL_OFFSET = NAME_OFFSET + 64;
+/** More addresses than a machine has at a time, as a rule. */
+const CONTROL_COUNT = 64;
 
 /** Sends IKE datagrams from the main thread, on the descriptors that the data workers receive from. */
 export class LinuxDatagramSender implements DatagramSender {
   readonly #systemCalls: SystemCalls;
   readonly #sockets: readonly BoundUdpSocket[];
   readonly #octets: Uint8Array;
-  readonly #view: DataView;
+  readonly #words: Uint32Array;
+  readonly #pointers: PointerWriter;
+  /** Packet info of the addresses that we send from: those of our own links. */
+  readonly #controls = new Map<string, Uint8Array>();
 
   constructor(systemCalls: SystemCalls, sockets: readonly BoundUdpSocket[]) {
     this.#systemCalls = systemCalls;
     this.#sockets = sockets;
     this.#octets = new Uint8Array(systemCalls.memory.buffer);
-    this.#view = new DataView(systemCalls.memory.buffer);
+    this.#words = new Uint32Array(systemCalls.memory.buffer);
+    this.#pointers = new PointerWriter(systemCalls);
   }
 
   /** Undefined when the kernel took the datagram, otherwise why not: "ENETUNREACH". */
@@ -65,23 +72,30 @@ export class LinuxDatagramSender implements DatagramSender {
     const block = ioBlock(HOST, 0);
     const datagram = ioBlock(HOST, DATAGRAM_BLOCK);
     const name = encodeSocketAddress(to);
-    const control = encodePacketInfo(from.address);
+    const control = this.#controlOf(from.address);
     this.#octets.set(octets, datagram);
     this.#octets.set(name, block + NAME_OFFSET);
     this.#octets.set(control, block + CONTROL_OFFSET);
 
-    this.#pointer(block + VECTOR_OFFSET + IOV_BASE_OFFSET, datagram);
-    this.#view.setUint32(block + VECTOR_OFFSET + IOV_LEN_OFFSET, octets.length, true);
-    this.#pointer(block + MSG_NAME_OFFSET, block + NAME_OFFSET);
-    this.#view.setUint32(block + MSG_NAMELEN_OFFSET, name.length, true);
-    this.#pointer(block + MSG_IOV_OFFSET, block + VECTOR_OFFSET);
-    this.#view.setUint32(block + MSG_IOVLEN_OFFSET, 1, true);
-    this.#pointer(block + MSG_CONTROL_OFFSET, block + CONTROL_OFFSET);
-    this.#view.setUint32(block + MSG_CONTROLLEN_OFFSET, control.length, true);
+    const vector = (block + VECTOR_OFFSET) >>> 2;
+    this.#pointers.write(vector + IOV_BASE_OFFSET / 4, datagram);
+    this.#words[vector + IOV_LEN_OFFSET / 4] = octets.length;
+    const header = block >>> 2;
+    this.#pointers.write(header + MSG_NAME_OFFSET / 4, block + NAME_OFFSET);
+    this.#words[header + MSG_NAMELEN_OFFSET / 4] = name.length;
+    this.#pointers.write(header + MSG_IOV_OFFSET / 4, block + VECTOR_OFFSET);
+    this.#words[header + MSG_IOVLEN_OFFSET / 4] = 1;
+    this.#pointers.write(header + MSG_CONTROL_OFFSET / 4, block + CONTROL_OFFSET);
+    this.#words[header + MSG_CONTROLLEN_OFFSET / 4] = control.length;
     return block;
   }
 
-  #pointer(at: number, address: number): void {
-    this.#view.setBigUint64(at, BigInt(this.#systemCalls.base + address), true);
+  #controlOf(address: string): Uint8Array {
+    const known = this.#controls.get(address);
+    if (known !== undefined) return known;
+    const control = encodePacketInfo(address);
+    if (this.#controls.size === CONTROL_COUNT) this.#controls.clear();
+    this.#controls.set(address, control);
+    return control;
   }
 }
