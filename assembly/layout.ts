@@ -5,12 +5,12 @@
 // All words are little-endian; addresses of packets and peers are in network order where marked "net".
 //
 //   0            64 KB       128 KB       6 MB          12 MB           178 MB
-//   | constants  | control   | SPD        | selectors   | SA slots      | workers, each with tables for busy keys
+//   | constants  | control   | SPD        | selectors   | SA slots      | workers, each with tables for busy keys; IKE SPIs
 //
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 12;
+export const LAYOUT_VERSION = 13;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -410,7 +410,7 @@ export const STATUS_REPLAYED = 6;
 export const STATUS_TOO_OLD = 7;
 /** Inbound: the ICV does not match. */
 export const STATUS_INTEGRITY_FAILED = 8;
-/** Inbound: authentic, but the padding or next header makes no sense. */
+/** Inbound: authentic, but the padding or next header makes no sense; or an IKE datagram whose header makes none. */
 export const STATUS_MALFORMED = 9;
 /** Inbound: authentic, but the inner packet is outside the SA's selectors. */
 export const STATUS_SELECTOR_MISMATCH = 10;
@@ -420,7 +420,7 @@ export const STATUS_DUMMY = 11;
 export const STATUS_TOO_LONG = 12;
 /** The socket or the TUN device did not take it. */
 export const STATUS_DEVICE_REFUSED = 13;
-/** An IKE datagram that found the mailbox full. */
+/** An IKE datagram that found the mailbox full, or came on top of all that strangers may send. */
 export const STATUS_MAILBOX_FULL = 14;
 /** Inbound: marked as congestion on the way, and its sender knows no ECN: only its loss can tell (RFC 6040 section 4.2). */
 export const STATUS_CE_ON_NOT_ECT = 15;
@@ -430,4 +430,10 @@ export const STATUS_TRAPPED = 16;
 export const STATUS_SHED = 17;
 export const STATUS_COUNT = 18;
 
-export const MEMORY_SIZE = 329973760;
+// ---- IKE SPIs: which may be ours ----------------------------------------------------------------------------
+
+/** u8 each, the host, atomic: how many of our IKE SPIs end with the number of this place. 255 is that or more. */
+export const IKE_SPI_BASE = 329973760;
+export const IKE_SPI_COUNT = 262144;
+
+export const MEMORY_SIZE = 330235904;

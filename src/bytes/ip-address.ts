@@ -39,17 +39,29 @@ export function parsePrefix(text: string): AddressRange | undefined {
   return { start, end };
 }
 
+/** Read digit by digit: it happens for every datagram that we answer. */
 function parseIpv4(text: string): Uint8Array | undefined {
-  const parts = text.split(".", 5);
-  if (parts.length !== 4) return undefined;
   const octets = new Uint8Array(4);
-  for (let i = 0; i < 4; i++) {
-    const octet = parseDecimal(parts[i]!, 255);
-    if (octet === undefined) return undefined;
-    octets[i] = octet;
+  let [index, value, digits] = [0, 0, 0];
+  for (let at = 0; at <= text.length; at++) {
+    const code = at < text.length ? text.charCodeAt(at) : DOT;
+    if (code === DOT) {
+      if (digits === 0 || index === 4) return undefined;
+      octets[index++] = value;
+      value = digits = 0;
+      continue;
+    }
+    const digit = code - ZERO;
+    const isLeadingZero = digits > 0 && value === 0;
+    value = 10 * value + digit;
+    digits++;
+    if (digit < 0 || digit > 9 || isLeadingZero || value > 255) return undefined;
   }
-  return octets;
+  return index === 4 ? octets : undefined;
 }
+
+const DOT = 0x2e;
+const ZERO = 0x30;
 
 /** A number from 0 to `maximum` without sign or leading zeros. */
 function parseDecimal(text: string, maximum: number): number | undefined {

@@ -110,6 +110,7 @@ export class Engine implements EngineControl {
       random: host.random,
       ports: { ike: config.listen.port, natTraversal: config.listen.natTraversalPort },
       allocateSpi: () => open.dataPlane.allocateSpi(),
+      onIkeSpi: (spi, isInUse) => open.dataPlane.noteIkeSpi(spi, isInUse),
     });
     this.#driver = new IkeDriver({
       endpoint: this.#endpoint,

@@ -32,6 +32,7 @@ import { readPathMtu } from "../platform/udp/read-path-mtu.ts";
 import type { CopyDscp } from "../policy/connection.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
+import { IkeSpiFilter } from "./ike-spi-filter.ts";
 import { loadKernel } from "./kernel.ts";
 import { MailDrain } from "./mail-drain.ts";
 import { type IkeDatagram, MailboxReader } from "./mailbox.ts";
@@ -116,6 +117,8 @@ export interface DataPlane {
   setPolicy(precedence: number, policy: DataPolicy): void;
   /** Takes one outbound policy out. Nothing happens for a precedence that none has. */
   removePolicy(precedence: number): void;
+  /** An IKE SPI of ours begins or ends: datagrams for it go before those of strangers. */
+  noteIkeSpi(spi: bigint, isInUse: boolean): void;
   /** Counters of an installed child SA. */
   traffic(inboundSpi: number): ChildSaTraffic | undefined;
   /** What an installed child SA has carried, without its drops: cheap enough to ask for thousands of SAs. */
@@ -134,7 +137,10 @@ interface CommonFacts {
   /** From `createSharedMemory`, and not used by another data plane before. */
   readonly memory: WebAssembly.Memory;
   readonly random: Random;
-  /** Called with each IKE datagram, in order, marker stripped; never from within another call into the data plane. */
+  /**
+   * Called with each IKE datagram, in order, marker stripped; never from within another call into the data plane. The octets are
+   * good during the call.
+   */
   readonly onIkeDatagram: (datagram: IkeDatagram) => void;
   /** Told, in a sentence, when the kernel does not do an offload that it promised; packets go the plain way from then on. */
   readonly onRefusal?: (what: string) => void;
@@ -283,6 +289,7 @@ function createDataPlane({
   const spd = new Spd({ memory, sad, selectors, quiescence });
   const paths = new PathMtus({ sad, tunMtu: tun.mtu, read: pathMtu });
   const words = new Uint32Array(memory.buffer);
+  const ikeSpis = new IkeSpiFilter(memory);
 
   const recordOf = (path: Path): PathRecord => {
     const family = familyOf(path.remote.address);
@@ -347,6 +354,7 @@ function createDataPlane({
       driver.wake();
     },
     removePolicy: (precedence) => spd.remove(precedence),
+    noteIkeSpi: (spi, isInUse) => ikeSpis.note(spi, isInUse),
     traffic: (inboundSpi) => sad.traffic(inboundSpi),
     carried: (inboundSpi) => sad.carried(inboundSpi),
     get drops() {

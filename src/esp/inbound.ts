@@ -1,6 +1,7 @@
 // Inbound, all in one data worker, socket by socket:
 //   1 receive a batch into the receive slots    the platform; a message may be several datagrams of one sender
-//   2 tell ESP from IKE and keepalives          this file (RFC 3948 section 2); IKE goes to the mailbox
+//   2 tell ESP from IKE and keepalives          this file (RFC 3948 section 2); IKE goes to the mailbox,
+//                                               strangers within bounds (mail-triage.ts)
 //   3 look the SPI up  4 check the window  5 open in place  6 check what was inside  7 coalesce by flow    the kernel
 //   8 write to the TUN device
 
@@ -20,6 +21,7 @@ import {
   SA_SLOT_SIZE,
   STATUS_DEVICE_REFUSED,
   STATUS_MAILBOX_FULL,
+  STATUS_MALFORMED,
   STATUS_NO_SA,
   STATUS_RUNT,
   TALLY_TUN_WRITE,
@@ -37,6 +39,7 @@ import type { UdpSocket } from "../platform/udp/udp-socket.ts";
 import { NON_ESP_MARKER_LENGTH } from "../wire/udp-encapsulation.ts";
 import { HeldPackets } from "./held-packets.ts";
 import type { Kernel } from "./kernel.ts";
+import { MAIL_BEYOND, MAIL_NONSENSE, MAIL_STRANGER, MailTriage } from "./mail-triage.ts";
 import type { MailboxWriter } from "./mailbox.ts";
 import type { PumpSocket } from "./pump-socket.ts";
 import { Tally } from "./tally.ts";
@@ -54,6 +57,7 @@ export class Inbound {
   readonly #kernel: Kernel;
   readonly #tun: Tun;
   readonly #mailbox: MailboxWriter;
+  readonly #triage: MailTriage;
   readonly #region: number;
   readonly #receiveTally: Tally;
   readonly #writeTally: Tally;
@@ -86,6 +90,7 @@ export class Inbound {
     this.#kernel = facts.kernel;
     this.#tun = facts.tun;
     this.#mailbox = facts.mailbox;
+    this.#triage = new MailTriage(facts.memory);
     this.#region = WORKER_BASE + facts.worker * WORKER_SIZE;
     this.#receiveTally = new Tally(facts.memory, facts.worker, TALLY_UDP_RECEIVE);
     this.#writeTally = new Tally(facts.memory, facts.worker, TALLY_TUN_WRITE);
@@ -105,6 +110,7 @@ export class Inbound {
   round({ socket, carriesEsp, isRaw = false }: PumpSocket<UdpSocket>): number {
     const received = socket.receive(this.#limit);
     if (received === 0) return 0;
+    this.#triage.refill(this.#clock.now());
     let datagrams = 0;
     let octets = 0;
     for (let message = 0; message < received; message++) {
@@ -149,9 +155,15 @@ export class Inbound {
   }
 
   #deliverIke(socket: UdpSocket, message: number, address: number, length: number): void {
+    const kind = this.#triage.sort(address, length);
+    if (kind === MAIL_NONSENSE || kind === MAIL_BEYOND) {
+      this.#countAtWorker(kind === MAIL_NONSENSE ? STATUS_MALFORMED : STATUS_MAILBOX_FULL);
+      return;
+    }
     const isTaken = this.#mailbox.put({
       address,
       length,
+      isStranger: kind === MAIL_STRANGER,
       local: socket.receivedTo(message),
       remote: socket.receivedFrom(message),
     });

@@ -11,7 +11,7 @@ import {
 } from "../../assembly/layout.ts";
 import type { Path, SocketAddress } from "../platform/address.ts";
 
-/** An IKE message as it arrived, without the non-ESP marker. */
+/** An IKE message as it arrived, without the non-ESP marker. The octets are good until the next one is taken. */
 export interface IkeDatagram {
   readonly octets: Uint8Array;
   readonly path: Path;
@@ -39,6 +39,7 @@ const LOCAL_ADDRESS_LENGTH_OFFSET = 11;
 /** "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255%1234567890" and some. */
 const ADDRESS_LIMIT = 64;
 const DATAGRAM_LIMIT = 65_535;
+const ROOM = 2048;
 
 /** The worker's end. */
 export class MailboxWriter {
@@ -48,12 +49,16 @@ export class MailboxWriter {
     this.#fields = fieldsOf(memory, worker);
   }
 
-  /** Puts a datagram in, whose octets lie in the shared memory. False when there is no room. */
+  /**
+   * Puts a datagram in, whose octets lie in the shared memory. False when there is no room: strangers fill half of it at most, so that
+   * whoever has an IKE SA with us finds some.
+   */
   put(datagram: {
     readonly address: number;
     readonly length: number;
     readonly local: SocketAddress;
     readonly remote: SocketAddress;
+    readonly isStranger: boolean;
   }): boolean {
     const { address, length, local, remote } = datagram;
     const addresses = remote.address.length + local.address.length;
@@ -61,7 +66,7 @@ export class MailboxWriter {
     if (length > DATAGRAM_LIMIT || Math.max(remote.address.length, local.address.length) > ADDRESS_LIMIT) {
       return false;
     }
-    const at = this.#claim(size);
+    const at = this.#claim(size, datagram.isStranger);
     if (at === undefined) return false;
 
     const { view, octets, records } = this.#fields;
@@ -86,10 +91,12 @@ export class MailboxWriter {
   }
 
   /** Where a record of `size` octets may go, or undefined when there is no room. */
-  #claim(size: number): number | undefined {
+  #claim(size: number, isStranger: boolean): number | undefined {
     const { words, base, view, records } = this.#fields;
     const tail = Atomics.load(words, (base + MAILBOX_TAIL_OFFSET) >>> 2);
     const head = Atomics.load(words, (base + MAILBOX_HEAD_OFFSET) >>> 2);
+    const used = tail >= head ? tail - head : MAILBOX_RECORDS_SIZE - head + tail;
+    if (isStranger && used + size > MAILBOX_RECORDS_SIZE / 2) return undefined;
     if (tail < head) return tail + size < head ? tail : undefined;
     const end = tail + size;
     if (end < MAILBOX_RECORDS_SIZE || (end === MAILBOX_RECORDS_SIZE && head > 0)) return tail;
@@ -107,6 +114,8 @@ export class MailboxWriter {
 /** The host's end. */
 export class MailboxReader {
   readonly #fields: RecordFields;
+  /** For datagrams of an ordinary length: a flood of them leaves no garbage. */
+  readonly #room = new Uint8Array(ROOM);
 
   constructor(memory: WebAssembly.Memory, worker: number) {
     this.#fields = fieldsOf(memory, worker);
@@ -117,9 +126,9 @@ export class MailboxReader {
     Atomics.store(this.#fields.words, (this.#fields.base + MAILBOX_BELL_OFFSET) >>> 2, 0);
   }
 
-  /** Takes the oldest datagram out, or undefined when there is none. The octets are a copy. */
+  /** Takes the oldest datagram out, or undefined when there is none. The octets are a copy that the next call overwrites. */
   take(): IkeDatagram | undefined {
-    const { words, base, view, octets, text, records } = this.#fields;
+    const { words, base, view, text, records } = this.#fields;
     const tail = Atomics.load(words, (base + MAILBOX_TAIL_OFFSET) >>> 2);
     let head = Atomics.load(words, (base + MAILBOX_HEAD_OFFSET) >>> 2);
     if (head === tail) return undefined;
@@ -137,7 +146,7 @@ export class MailboxReader {
     const localText = remoteText + view.getUint8(record + REMOTE_ADDRESS_LENGTH_OFFSET);
     const body = localText + view.getUint8(record + LOCAL_ADDRESS_LENGTH_OFFSET);
     const datagram: IkeDatagram = {
-      octets: octets.slice(body, body + length),
+      octets: this.#copy(body, length),
       path: {
         remote: {
           address: text.toString("latin1", remoteText, localText),
@@ -151,6 +160,13 @@ export class MailboxReader {
     };
     this.#moveHead((head + size) % MAILBOX_RECORDS_SIZE);
     return datagram;
+  }
+
+  #copy(at: number, length: number): Uint8Array {
+    if (length > this.#room.length) return this.#fields.octets.slice(at, at + length);
+    const copy = this.#room.subarray(0, length);
+    copy.set(this.#fields.octets.subarray(at, at + length));
+    return copy;
   }
 
   #moveHead(head: number): void {

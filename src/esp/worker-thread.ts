@@ -9,6 +9,9 @@ import type { WorkerFacts, WorkerMessage } from "./worker.ts";
 /** A worker that was told to stop leaves poll() at once; one that does not answer is ended. */
 const STOP_LIMIT_MS = 2000;
 
+/** The thread keeps nothing of what it allocates, which is an address here and there. More is only what a flood would fill. */
+const YOUNG_GENERATION_MB = 3;
+
 /** The host's side of a data worker's thread. */
 export class WorkerThread {
   readonly #worker: Worker;
@@ -29,7 +32,10 @@ export class WorkerThread {
   }): Promise<WorkerThread> {
     const wakeUp = new LinuxWakeUp(start.systemCalls);
     const workerData: WorkerFacts = { ...start.facts, wakeUp: wakeUp.descriptor };
-    const worker = new Worker(workerUrl(), { workerData });
+    const worker = new Worker(workerUrl(), {
+      workerData,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    });
     const thread = new WorkerThread(worker, wakeUp);
     return new Promise((resolve, reject) => {
       let isReady = false;

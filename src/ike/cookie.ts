@@ -72,10 +72,10 @@ function cookieOf(secret: Secret, { initiatorSpi, ni, address }: CookieBinding):
   let at = 9 + ni.length;
   at += input.write(address, at, ADDRESS_LIMIT, "latin1");
   input.set(secret.octets, at);
-  const digest = hash("sha256", input.subarray(0, at + SECRET_LENGTH), "buffer");
+  const digest = hash("sha256", input.subarray(0, at + SECRET_LENGTH), "binary");
   input.fill(0, at, at + SECRET_LENGTH);
   const cookie = new Uint8Array(COOKIE_LENGTH);
   cookie[0] = secret.version;
-  cookie.set(digest.subarray(0, COOKIE_LENGTH - 1), 1);
+  for (let i = 1; i < COOKIE_LENGTH; i++) cookie[i] = digest.charCodeAt(i - 1);
   return cookie;
 }

@@ -41,7 +41,7 @@ export class IkeEndpoint {
 
   /**
    * `allocateSpi` takes a free inbound ESP SPI from the data plane; what is not used comes back as "release-spi". `ports`
-   * are our own UDP ports where they are not 500 and 4500.
+   * are our own UDP ports where they are not 500 and 4500. `onIkeSpi` is told which SPIs of IKE SAs are ours from now on, or no more.
    */
   constructor(facts: {
     readonly connections: readonly ConnectionPolicy[];
@@ -49,6 +49,7 @@ export class IkeEndpoint {
     readonly allocateSpi: () => number | undefined;
     readonly limits?: Partial<Limits>;
     readonly ports?: Ports;
+    readonly onIkeSpi?: (localSpi: bigint, isInUse: boolean) => void;
   }) {
     this.#machine = new EndpointMachine(facts);
   }
@@ -130,6 +131,7 @@ class EndpointMachine implements Machine {
   connections: readonly ConnectionPolicy[];
 
   readonly #allocateSpi: () => number | undefined;
+  readonly #onIkeSpi: (localSpi: bigint, isInUse: boolean) => void;
   readonly #bySpi = new Map<bigint, IkeSa>();
   readonly #byInit = new Map<string, IkeSa>();
   readonly #jobs = new Map<number, (result: ComputeResult, now: number) => void>();
@@ -144,6 +146,7 @@ class EndpointMachine implements Machine {
     this.ports = facts.ports ?? STANDARD_PORTS;
     this.limits = { ...DEFAULT_LIMITS, ...facts.limits };
     this.#allocateSpi = facts.allocateSpi;
+    this.#onIkeSpi = facts.onIkeSpi ?? (() => {});
     this.halfOpen = new HalfOpenTable(this.limits);
     this.cookies = new CookieJar({ random: facts.random, lifetimeMs: this.limits.cookieSecretLifetimeMs });
     this.#dropEvents = new TokenBucket(this.limits.dropEventsPerSecond);
@@ -329,6 +332,7 @@ class EndpointMachine implements Machine {
     const { localSpi = this.newIkeSpi() } = facts;
     const ikeSa = new IkeSa({ ...facts, machine: this, localSpi });
     this.#bySpi.set(localSpi, ikeSa);
+    this.#onIkeSpi(localSpi, true);
     return ikeSa;
   }
 
@@ -348,7 +352,7 @@ class EndpointMachine implements Machine {
   }
 
   forget(ikeSa: IkeSa): void {
-    this.#bySpi.delete(ikeSa.localSpi);
+    if (this.#bySpi.delete(ikeSa.localSpi)) this.#onIkeSpi(ikeSa.localSpi, false);
     if (ikeSa.initKey !== undefined) this.#byInit.delete(ikeSa.initKey);
   }
 

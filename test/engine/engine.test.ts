@@ -3,6 +3,7 @@ import { ExchangeType } from "../../src/iana/ikev2-parameters.ts";
 import { selectorsFromPrefixes } from "../../src/policy/traffic-selectors.ts";
 import { NON_ESP_MARKER_LENGTH } from "../../src/wire/udp-encapsulation.ts";
 import { configOf, type MemoryPeer, pairOfEngines } from "../support/engines.ts";
+import { ikeShaped } from "../support/ike-shaped.ts";
 import { innerPacket } from "../support/inner-packets.ts";
 
 let peers: readonly MemoryPeer[] = [];
@@ -129,15 +130,16 @@ describe("two engines over devices in memory", () => {
     await client.engine.up("site");
     const { received } = gateway.engine.status().ike;
     const stranger = wire.host(["192.0.2.9"]);
-    for (const octets of [new Uint8Array(20), Uint8Array.from({ length: 28 }, () => 0x20)]) {
+    const header = ikeShaped(new Uint8Array(28).fill(0x20));
+    for (const octets of [new Uint8Array(20), new Uint8Array(28).fill(0x20), header]) {
       const from = { address: "192.0.2.9", port: 500 };
       stranger.send({ octets, from, to: { address: "192.0.2.2", port: 500 } });
     }
     await gateway.settle();
-    expect(gateway.engine.status().ike).toMatchObject({
-      received: received + 2,
-      drops: { malformed: 1, unknownSpi: 1 },
-    });
+    const { ike, dataPlane } = gateway.engine.status();
+    expect(ike).toMatchObject({ received: received + 1, drops: { unknownSpi: 1 } });
+    // The data worker keeps what has no IKE header to itself.
+    expect(dataPlane.drops).toMatchObject({ malformed: 2 });
     expect(await client.engine.liveness("site")).toMatchObject({ kind: "alive" });
   });
 

@@ -15,7 +15,7 @@ const FLOOD = `
     const local = { address: "192.0.2.2", port: 500 };
     const remote = { address: "192.0.2.1", port: 500 };
     parentPort.postMessage("begun");
-    for (;;) writer.put({ address: 0, length: 28, local, remote });
+    for (;;) writer.put({ address: 0, length: 28, local, remote, isStranger: false });
   });
 `;
 

@@ -13,9 +13,10 @@ class Post {
   readonly writer = new MailboxWriter(this.memory, WORKER);
   readonly reader = new MailboxReader(this.memory, WORKER);
 
-  put({ octets, path }: IkeDatagram): boolean {
-    this.octets.set(octets, REGION + WORKER_SEND_SLAB_OFFSET);
-    return this.writer.put({ address: REGION + WORKER_SEND_SLAB_OFFSET, length: octets.length, ...path });
+  put({ octets, path }: IkeDatagram, isStranger = false): boolean {
+    const address = REGION + WORKER_SEND_SLAB_OFFSET;
+    this.octets.set(octets, address);
+    return this.writer.put({ address, length: octets.length, ...path, isStranger });
   }
 }
 
@@ -81,4 +82,23 @@ test("the bell rings once until it is answered", () => {
   expect([post.writer.shouldRing(), post.writer.shouldRing()]).toEqual([true, false]);
   post.reader.answer();
   expect([post.writer.shouldRing(), post.writer.shouldRing()]).toEqual([true, false]);
+});
+
+test("strangers fill half of it, and leave the other half to those that are known, wherever the ring stands", () => {
+  const post = new Post();
+  const random = new SeededRandom(4);
+  for (let turn = 0; turn < 20; turn++) {
+    const next = datagram(random, 20_000);
+    let [strangers, known] = [0, 0];
+    while (post.put(next, true)) strangers++;
+    expect(post.put(next, true)).toBe(false);
+    while (post.put(next)) known++;
+    expect(strangers).toBeGreaterThanOrEqual(24);
+    expect(strangers).toBeLessThanOrEqual(26);
+    expect(known).toBeGreaterThanOrEqual(24);
+    for (let i = 0; i < strangers + known; i++) expect(post.reader.take()).toBeDefined();
+    // A little further each time.
+    expect(post.put(datagram(random, 50_000))).toBe(true);
+    post.reader.take();
+  }
 });

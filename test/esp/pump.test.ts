@@ -9,6 +9,7 @@ import {
 import { MemoryTun } from "../../src/platform/tun/memory-tun.ts";
 import { MemoryWire, type WireDatagram } from "../../src/platform/udp/memory-udp.ts";
 import { encodeNonEspMarker } from "../../src/wire/udp-encapsulation.ts";
+import { ikeShaped } from "../support/ike-shaped.ts";
 import { innerPacket } from "../support/inner-packets.ts";
 import { SeededRandom } from "../support/kernel.ts";
 import { ACK, cutFrame, PSH, superFrame, transportPacket } from "../support/super-packets.ts";
@@ -98,7 +99,7 @@ class Pair {
         { socket: open(500), carriesEsp: false },
         { socket: open(4500), carriesEsp: true },
       ],
-      onIkeDatagram: (datagram) => mail.push(datagram),
+      onIkeDatagram: ({ octets, path }) => mail.push({ octets: octets.slice(), path }),
       onRefusal: (what) => refusals.push(what),
       schedule: (run) => this.#due.push(run),
       clock: { now: () => this.now },
@@ -190,7 +191,8 @@ test("a thousand packets of all lengths arrive in order", () => {
 test("IKE datagrams reach the engine from both ports without their marker, keepalives reach nobody, runts are counted", () => {
   const pair = new Pair();
   const { a, b } = pair;
-  const message = new SeededRandom(3).octets(300);
+  const message = ikeShaped(new SeededRandom(3).octets(300));
+  const short = ikeShaped(message.subarray(0, 100));
   const send = (octets: Uint8Array, port: number): void => {
     pair.wire.carry({
       from: { address: b.address, port },
@@ -199,6 +201,7 @@ test("IKE datagrams reach the engine from both ports without their marker, keepa
     });
   };
   send(message, 500);
+  send(encodeNonEspMarker(short), 4500);
   send(encodeNonEspMarker(message.subarray(0, 100)), 4500);
   send(Uint8Array.of(0xff), 4500);
   send(Uint8Array.of(1, 2, 3), 4500);
@@ -211,26 +214,35 @@ test("IKE datagrams reach the engine from both ports without their marker, keepa
   });
   expect(a.mail).toEqual([
     { octets: message, path: path(500) },
-    { octets: message.slice(0, 100), path: path(4500) },
+    { octets: short, path: path(4500) },
   ]);
-  expect(a.plane.drops).toEqual({ runt: 3 });
+  expect(a.plane.drops).toEqual({ malformed: 1, runt: 3 });
   expect(a.tun.drain()).toEqual([]);
 });
 
-test("a mailbox that nobody empties refuses what does not fit, and a TUN device that is down what it is given", () => {
+test("a mailbox that nobody empties refuses what does not fit and keeps half for IKE SAs, and a TUN device that is down what it is given", () => {
   const pair = new Pair();
   const { a, b } = pair;
   const spis = pair.join();
+  // Of strangers the first twenty, then of somebody with an IKE SA.
+  const mail = (i: number): Uint8Array => {
+    const octets = ikeShaped(new Uint8Array(60_000).fill(i));
+    octets[19] = 0; // our SPI is the first
+    return octets;
+  };
+  for (let i = 20; i < 40; i++) a.plane.noteIkeSpi(BigInt(i) * 0x0101_0101_0101_0101n, true);
   for (let i = 0; i < 40; i++) {
     pair.wire.carry({
       from: { address: b.address, port: 500 },
       to: { address: a.address, port: 500 },
-      octets: new Uint8Array(60_000).fill(i),
+      octets: mail(i),
     });
   }
   // All forty arrive in one round, before the engine looks into the mailbox.
   pair.settle();
-  expect(a.mail.map(({ octets }) => octets[7])).toEqual(Array.from({ length: 17 }, (_, i) => i));
+  expect(a.mail.map(({ octets }) => octets[7])).toEqual([
+    0, 1, 2, 3, 4, 5, 6, 7, 20, 21, 22, 23, 24, 25, 26, 27, 28,
+  ]);
   expect(a.plane.drops).toEqual({ mailboxFull: 23 });
 
   b.tun.isUp = false;
@@ -461,7 +473,7 @@ describe("a data plane with offloads", () => {
     pair.a.tun.inject(inner);
     pair.settle();
     const esp = pair.seen[0]!;
-    const ike = encodeNonEspMarker(new SeededRandom(8).octets(esp.octets.length - 4));
+    const ike = encodeNonEspMarker(ikeShaped(new SeededRandom(8).octets(esp.octets.length - 4)));
     for (const octets of [ike, esp.octets, ike, Uint8Array.of(0xff)]) {
       pair.wire.deliver({ ...esp, octets, train: 77 });
     }

@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
 import { NotifyType } from "../../src/iana/ikev2-parameters.ts";
+import { encodeCookieDemand } from "../../src/ike/cookie-demand.ts";
 import { glanceAtInit } from "../../src/ike/init-glance.ts";
 import { notify } from "../../src/ike/payloads.ts";
 import { TokenBucket } from "../../src/ike/token-bucket.ts";
-import { decodeMessage } from "../../src/wire/message.ts";
+import { decodeMessage, encodeMessage } from "../../src/wire/message.ts";
 import { initiatorPolicy, pair, ScriptedPeer, SeededRandom } from "../support/simulator/index.ts";
 
 const peer = new ScriptedPeer({ role: "initiator", policy: initiatorPolicy(), seed: 1 });
@@ -69,3 +70,16 @@ function hasNonce(octets: Uint8Array): boolean {
     return false;
   }
 }
+
+test("the demand for a cookie is laid out as any other message", () => {
+  const request = peer.init();
+  const header = decodeMessage(request).header;
+  for (const length of [1, 32, 64]) {
+    const cookie = new SeededRandom(length).bytes(length);
+    const encoded = encodeMessage({
+      ...{ initiatorSpi: header.initiatorSpi, responderSpi: 0n, exchangeType: 34, messageId: 0 },
+      ...{ isInitiator: false, isResponse: true, payloads: [notify(NotifyType.COOKIE, cookie)] },
+    });
+    expect(encodeCookieDemand(request, cookie)).toEqual(encoded);
+  }
+});

@@ -10,6 +10,7 @@ import { LinuxDatagramSender } from "../../src/platform/udp/linux-datagram-sende
 import { openUdpSocket } from "../../src/platform/udp/open-udp-socket.ts";
 import { encodeNonEspMarker } from "../../src/wire/udp-encapsulation.ts";
 import { CIPHERS, type EspCipher } from "../esp/esp-bed.ts";
+import { ikeShaped } from "../support/ike-shaped.ts";
 import { innerPacket } from "../support/inner-packets.ts";
 import { SeededRandom } from "../support/kernel.ts";
 import { enterFreshNamespace, raiseLoopback, requireRoot } from "../support/namespace.ts";
@@ -66,7 +67,7 @@ describe.skipIf(!mayRun)("a data worker", () => {
 
   test("hands IKE datagrams of both ports to the host, with the address that was asked", async () => {
     const [a, b] = [await start("127.0.0.1", "10.1.0.0/16"), await start("127.0.0.2", "10.2.0.0/16")];
-    const message = random.octets(500);
+    const message = ikeShaped(random.octets(500));
     for (const port of [500, 4500]) {
       const refused = b.sender.send({
         octets: port === 4500 ? encodeNonEspMarker(message) : message,
@@ -167,7 +168,7 @@ describe.skipIf(!mayRun)("a data worker", () => {
       random: { bytes: (length) => random.octets(length) },
       tun,
       sockets: sockets.map((socket) => ({ socket, carriesEsp: socket.port === 4500 })),
-      onIkeDatagram: (datagram) => mail.push(datagram),
+      onIkeDatagram: ({ octets, path }) => mail.push({ octets: octets.slice(), path }),
       onFailure: (error) => failures.push(error),
     });
     const host: Host = {

@@ -9,6 +9,7 @@ import { findTransform } from "../../policy/transforms.ts";
 import { decodeMessage, encodeMessage, type Header, type Message } from "../../wire/message.ts";
 import type { Payload } from "../../wire/payloads/payload.ts";
 import type { Proposal } from "../../wire/payloads/proposal.ts";
+import { encodeCookieDemand } from "../cookie-demand.ts";
 import { formatProposals, ikeSaNegotiated, refused } from "../events.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import { glanceAtInit } from "../init-glance.ts";
@@ -74,7 +75,9 @@ export function processInitRequest(machine: Machine, received: RawInitRequest): 
   const admission = machine.halfOpen.admission(path.remote.address, isRoutable, now);
   if (admission === "demand-cookie") {
     machine.counters.cookiesDemanded++;
-    reply(machine, received, [notify(NotifyType.COOKIE, machine.cookies.bake(binding, now))]);
+    machine.counters.transmitted++;
+    const demand = encodeCookieDemand(octets, machine.cookies.bake(binding, now));
+    machine.emit({ kind: "transmit", octets: demand, path });
     return;
   }
   if (admission === "refuse") {

@@ -1,6 +1,6 @@
 import type { SocketAddress } from "../address.ts";
 import { DATAGRAM_BLOCK, ioBlock } from "../io-region.ts";
-import { encodePacketInfo, encodeSocketAddress, familyOf } from "../socket-address.ts";
+import { encodePacketInfo, encodeSocketAddress } from "../socket-address.ts";
 import { MSG_DONTWAIT } from "../system-calls/constants.ts";
 import { Errno, errnoName } from "../system-calls/errno.ts";
 import { PointerWriter } from "../system-calls/pointer.ts";
@@ -14,6 +14,7 @@ import {
   MSG_IOVLEN_OFFSET,
   MSG_NAME_OFFSET,
   MSG_NAMELEN_OFFSET,
+  SOCKADDR_IN_SIZE,
 } from "../system-calls/structures.ts";
 import type { SystemCalls } from "../system-calls/system-calls.ts";
 import type { BoundUdpSocket } from "./linux-udp-socket.ts";
@@ -54,12 +55,13 @@ export class LinuxDatagramSender implements DatagramSender {
     readonly from: SocketAddress;
     readonly to: SocketAddress;
   }): string | undefined {
-    const family = familyOf(to.address);
+    const name = encodeSocketAddress(to);
+    const family = name.length === SOCKADDR_IN_SIZE ? 4 : 6;
     const socket = this.#sockets.find((each) => each.family === family && each.port === from.port);
     if (socket === undefined) return `no IPv${family} socket is open on UDP port ${from.port}`;
     if (octets.length > MAXIMUM_DATAGRAM_LENGTH) return "EMSGSIZE";
 
-    const message = this.#lay({ octets, from, to });
+    const message = this.#lay({ octets, from, name });
     let result = this.#systemCalls.sendmmsg(socket.descriptor, message, 1, MSG_DONTWAIT);
     if (result === -Errno.ECONNREFUSED || result === -Errno.EINTR) {
       result = this.#systemCalls.sendmmsg(socket.descriptor, message, 1, MSG_DONTWAIT); // the error was an earlier datagram's
@@ -68,10 +70,14 @@ export class LinuxDatagramSender implements DatagramSender {
   }
 
   /** Lays out an mmsghdr with all it points to. Returns its address. */
-  #lay({ octets, from, to }: Parameters<DatagramSender["send"]>[0]): number {
+  #lay(facts: {
+    readonly octets: Uint8Array;
+    readonly from: SocketAddress;
+    readonly name: Uint8Array;
+  }): number {
+    const { octets, from, name } = facts;
     const block = ioBlock(HOST, 0);
     const datagram = ioBlock(HOST, DATAGRAM_BLOCK);
-    const name = encodeSocketAddress(to);
     const control = this.#controlOf(from.address);
     this.#octets.set(octets, datagram);
     this.#octets.set(name, block + NAME_OFFSET);
