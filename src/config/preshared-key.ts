@@ -6,6 +6,8 @@ import { PolicyError } from "../errors/index.ts";
 const SHORTEST_GOOD_KEY = 16;
 const LARGEST_FILE = 65_536;
 const READABLE_BY_OTHERS = 0o004;
+/** By the group or by everybody: whoever puts a key of his own there is let in. */
+const WRITABLE_BY_OTHERS = 0o022;
 
 /** As it stands in the file: the key itself, or exactly one of the others. */
 export type PresharedKeyEntry =
@@ -43,10 +45,12 @@ function fromSource({ file, hex, base64 }: Exclude<PresharedKeyEntry, string>, f
 /** The whole file, less one line break at its end. */
 function fromFile(path: string): PresharedKey {
   const octets = readKeyFile(path);
-  const warnings =
-    (statSync(path).mode & READABLE_BY_OTHERS) === 0
-      ? []
-      : [`${path} can be read by everybody; try: chmod 600 ${path}`];
+  const { mode } = statSync(path);
+  const faults = [
+    ...((mode & READABLE_BY_OTHERS) === 0 ? [] : ["read by everybody"]),
+    ...((mode & WRITABLE_BY_OTHERS) === 0 ? [] : ["changed by others than its owner"]),
+  ];
+  const warnings = faults.map((fault) => `${path} can be ${fault}; try: chmod 600 ${path}`);
   let end = octets.length;
   if (octets[end - 1] === 0x0a) end -= 1;
   if (octets[end - 1] === 0x0d) end -= 1;

@@ -3,7 +3,12 @@
  * the provider that made it understands.
  */
 export type ComputeJob =
-  | { readonly kind: "generate-key-pair"; readonly group: number }
+  | {
+      readonly kind: "generate-key-pair";
+      readonly group: number;
+      /** What the pair is to agree with, where it is known: a value that is no good for certain costs no key pair. */
+      readonly peerPublicValue?: Uint8Array;
+    }
   | {
       readonly kind: "agree";
       readonly group: number;

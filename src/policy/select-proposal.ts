@@ -17,7 +17,7 @@ export type Selection =
  * The responder's choice, RFC 7296 sections 2.7 and 3.3.6: one offered proposal with one transform of each type, its number
  * and SPI as offered. Our order decides: the first allowed proposal that fits any offered one, and in it our first transform
  * that the peer has too. Proposals with a type that we do not know, or without one that they need, are passed over; so are
- * transforms that we do not know.
+ * transforms that we do not know. Of a very long offer the beginning counts.
  */
 export function selectProposal(input: {
   readonly offered: readonly Proposal[];
@@ -28,7 +28,9 @@ export function selectProposal(input: {
   readonly ignoreKeyExchange?: boolean;
 }): Selection {
   const { preferredGroup, ignoreKeyExchange = false } = input;
-  const offered = ignoreKeyExchange ? input.offered.map(withoutGroups) : input.offered;
+  const asCompared = (proposals: readonly Proposal[]): readonly Proposal[] =>
+    ignoreKeyExchange ? proposals.map(withoutGroups) : proposals;
+  const offered = asCompared(withinBounds(input.offered));
   const allowed = ignoreKeyExchange ? withoutKeyExchange(input.allowed) : input.allowed;
   for (const ours of allowed) {
     for (const theirs of offered) {
@@ -39,7 +41,7 @@ export function selectProposal(input: {
   return {
     kind: "refused",
     get reason() {
-      return explain(offered, allowed);
+      return explain(asCompared(input.offered), allowed);
     },
   };
 }
@@ -156,6 +158,19 @@ function pick(input: {
 
 function refused(reason: string): Selection {
   return { kind: "refused", reason };
+}
+
+/** Transforms of an offer that are looked at. Honest ones have a few dozen; each costs time for each proposal of ours, and strangers offer too. */
+const TRANSFORM_LIMIT = 256;
+
+/** The first proposals that hold so many together; what comes behind them is passed over. */
+function withinBounds(offered: readonly Proposal[]): readonly Proposal[] {
+  let total = 0;
+  const end = offered.findIndex(({ transforms }) => {
+    total += 1 + transforms.length;
+    return total > TRANSFORM_LIMIT;
+  });
+  return end < 0 ? offered : offered.slice(0, end);
 }
 
 /** A peer that names groups in IKE_AUTH has no way to use them. NONE stays, to be answered. */

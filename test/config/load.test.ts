@@ -206,6 +206,17 @@ describe("a pre-shared key", () => {
     expect(octets("{ file: k.psk }")).toHaveLength(512);
   });
 
+  test.each([
+    [0o620, ["changed by others than its owner"]],
+    [0o602, ["changed by others than its owner"]],
+    [0o666, ["read by everybody", "changed by others than its owner"]],
+    [0o640, []],
+  ])("in a file of mode %o is worth a warning where others can do harm with it", (mode, faults) => {
+    key("shared.psk", "0123456789abcdef0123456789abcdef", mode);
+    const { warnings } = parse(withKey("{ file: shared.psk }"));
+    expect(warnings.map((text) => text.replace(/^.* can be (.*); try: chmod 600 .*$/, "$1"))).toEqual(faults);
+  });
+
   test("that everybody can read, or that is short, is worth a warning", () => {
     key("open.psk", "short", 0o644);
     expect(parse(withKey("{ file: open.psk }")).warnings.map((text) => text.replaceAll(folder, "."))).toEqual(

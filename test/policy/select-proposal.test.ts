@@ -61,6 +61,28 @@ describe("the responder", () => {
     });
   });
 
+  test("looks at the beginning of an offer that is too long, and no further", () => {
+    const [good] = ike("aes256gcm16-prfsha384-x25519");
+    const strange: Transform[] = Array.from({ length: 20 }, (_, id) => ({ type: 4, id: 1000 + id }));
+    const filler = { ...good!, transforms: strange };
+    const offer = (count: number): Proposal[] => [...Array.from({ length: count }, () => filler), good!];
+    const allowed = ike("aes256gcm16-prfsha384-x25519");
+    expect(selectProposal({ offered: offer(12), allowed }).kind).toBe("chosen");
+    expect(selectProposal({ offered: offer(13), allowed }).kind).toBe("refused");
+    // However much comes, the same is looked at.
+    let looks = 0;
+    const endless = Array.from({ length: 2000 }, (_, id) => ({
+      id,
+      get type() {
+        looks++;
+        return 4;
+      },
+    }));
+    const watched = { ...good!, transforms: endless as unknown as Transform[] };
+    expect(selectProposal({ offered: [watched], allowed }).kind).toBe("refused");
+    expect(looks).toBe(0);
+  });
+
   test("keeps its sentence short when a peer offers thousands", () => {
     const transforms = Array.from({ length: 5000 }, (_, id): Transform => ({ type: 4, id: 1000 + id }));
     const offered = Array.from({ length: 200 }, () =>

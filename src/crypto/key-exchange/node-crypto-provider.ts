@@ -41,7 +41,7 @@ export class NodeCryptoProvider implements CryptoProvider {
     if (group === undefined) return failed(name, "this build lacks the group");
     switch (job.kind) {
       case "generate-key-pair":
-        return this.#generate(group, name);
+        return this.#generate(group, name, job.peerPublicValue);
       case "agree":
         return this.#agree({ group, name, privateKey: job.privateKey, peerPublicValue: job.peerPublicValue });
     }
@@ -52,7 +52,13 @@ export class NodeCryptoProvider implements CryptoProvider {
     return this.#pool.close();
   }
 
-  async #generate(group: Group, name: string): Promise<ComputeResult> {
+  async #generate(
+    group: Group,
+    name: string,
+    peerPublicValue: Uint8Array | undefined,
+  ): Promise<ComputeResult> {
+    const refusal = peerPublicValue && checkPublicValue(group, peerPublicValue);
+    if (refusal !== undefined) return failed(name, refusal);
     const answer = await this.#perform(group, { kind: "generate", group: group.id });
     if (answer.kind !== "generated") return failed(name, reasonOf(answer));
     const privateKey = new NodePrivateKey(group.id, answer.secret) as unknown as PrivateKey;

@@ -177,7 +177,7 @@ function respond(
 ): void {
   const { received, proposal, group, ni, peerPublicValue } = facts;
   const { machine } = ikeSa;
-  machine.compute({ kind: "generate-key-pair", group }, (result, now) => {
+  machine.compute({ kind: "generate-key-pair", group, peerPublicValue }, (result, now) => {
     if (ikeSa.state.name !== "responding") return;
     if (result.kind !== "key-pair") {
       ikeSa.close(
