@@ -6,11 +6,14 @@ import { processTerminal } from "./terminal.ts";
 
 // The engine brings the kernel, system calls and key exchanges along: only who runs one waits for them.
 const startEngine: StartEngine = async ({ config, onEvent }) => {
-  const [{ Engine }, { createLinuxHost }] = await Promise.all([
+  const [{ Engine }, { createLinuxHost }, { impairHost }] = await Promise.all([
     import("../engine/engine.ts"),
     import("../engine/linux-host.ts"),
+    import("../engine/impairment.ts"),
   ]);
-  return Engine.start({ config, host: createLinuxHost({ onThreadStart: keepHeapSmall }), onEvent });
+  const host = createLinuxHost({ onThreadStart: keepHeapSmall });
+  const faults = process.env.IKEBANA_IMPAIR ?? "";
+  return Engine.start({ config, host: faults === "" ? host : impairHost(host, faults), onEvent });
 };
 const runDemo: RunDemo = async (options) => (await import("../demo/run.ts")).runDemo(options);
 

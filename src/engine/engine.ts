@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { PolicyError } from "../errors/index.ts";
-import type { TrapCall } from "../esp/index.ts";
+import type { IkeDatagram, TrapCall } from "../esp/index.ts";
 import { IkeEndpoint } from "../ike/endpoint.ts";
 import type { IkeEvent, NegotiatedChildSa } from "../ike/io.ts";
 import { TokenBucket } from "../ike/token-bucket.ts";
@@ -65,7 +65,7 @@ export class Engine implements EngineControl {
     let engine: Engine | undefined;
     const open = await host.open(config, {
       onIkeDatagram: (datagram) => {
-        if (engine !== undefined) engine.#driver.feed({ kind: "datagram", ...datagram });
+        if (engine !== undefined) engine.#receive(datagram);
       },
       onFailure: (error) => {
         if (engine !== undefined) engine.#dataPlaneFailed(error);
@@ -110,6 +110,7 @@ export class Engine implements EngineControl {
       random: host.random,
       ports: { ike: config.listen.port, natTraversal: config.listen.natTraversalPort },
       allocateSpi: () => open.dataPlane.allocateSpi(),
+      ...(host.impairment && { impair: host.impairment.message }),
       onIkeSpi: (spi, isInUse) => open.dataPlane.noteIkeSpi(spi, isInUse),
     });
     this.#driver = new IkeDriver({
@@ -254,6 +255,8 @@ export class Engine implements EngineControl {
   #begin(): void {
     const fault = this.#routes.faultOf(this.#config.connections);
     if (fault !== undefined) throw new PolicyError(fault, { code: "CONFIG" });
+    const { impairment } = this.#host;
+    if (impairment !== undefined) this.#reportImpairment(impairment.text);
     const { refusals } = this.#open;
     if (refusals.length > 0) this.#reportRefusal(refusals.join("; "));
     this.#childSas.protect(this.#config.connections);
@@ -340,6 +343,15 @@ export class Engine implements EngineControl {
     await isDown;
   }
 
+  #receive(datagram: IkeDatagram): void {
+    if (this.#host.impairment?.collides(datagram.octets) === true) {
+      for (const connection of this.#connections.keys()) {
+        this.#driver.feed({ kind: "rekey", connection, what: "children" });
+      }
+    }
+    this.#driver.feed({ kind: "datagram", ...datagram });
+  }
+
   #perform(output: Parameters<Perform>[0]): void {
     switch (output.kind) {
       case "transmit":
@@ -394,6 +406,11 @@ export class Engine implements EngineControl {
   #dataPlaneFailed(error: Error): void {
     const message = `the data plane has ended, no packet moves any more: ${error.message}`;
     this.#onEvent({ name: "data-plane-failed", level: "error", connection: undefined, message, facts: {} });
+  }
+
+  #reportImpairment(text: string): void {
+    const message = `misbehaving on purpose, for tests: IKEBANA_IMPAIR=${text}`;
+    this.#onEvent({ name: "impaired", level: "warning", connection: undefined, message, facts: { text } });
   }
 
   #reportRefusal(what: string): void {

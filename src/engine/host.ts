@@ -5,6 +5,7 @@ import type { Network } from "../platform/network/network.ts";
 import type { Random } from "../platform/random.ts";
 import type { DatagramSender } from "../platform/udp/udp-socket.ts";
 import type { EngineConfig } from "./engine-config.ts";
+import type { Impairment } from "./impairment.ts";
 
 /** The machine that an engine runs on: the real one, or one in memory. */
 export interface Host {
@@ -13,6 +14,8 @@ export interface Host {
   readonly crypto: CryptoProvider;
   /** Opens the TUN device and the sockets and starts the data plane. Throws PlatformError, naming what was refused, and leaves nothing behind then. */
   open(config: EngineConfig, listener: IkeListener): Promise<OpenHost>;
+  /** What is wrong with it, on purpose. */
+  readonly impairment?: Impairment;
   /** Ends what belongs to the host itself. Jobs under way fail. */
   close(): Promise<void>;
 }

@@ -16,6 +16,7 @@ import { processInitRequest } from "./exchanges/ike-sa-init-request.ts";
 import { rekeyIkeSa } from "./exchanges/rekey-ike-sa.ts";
 import { HalfOpenTable } from "./half-open.ts";
 import { IkeSa, type IkeSaFacts } from "./ike-sa.ts";
+import type { Impair } from "./impair.ts";
 import type { IkeEvent, IkeInput, IkeOutput, Trigger } from "./io.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { checkLiveness } from "./liveness.ts";
@@ -41,7 +42,8 @@ export class IkeEndpoint {
 
   /**
    * `allocateSpi` takes a free inbound ESP SPI from the data plane; what is not used comes back as "release-spi". `ports`
-   * are our own UDP ports where they are not 500 and 4500. `onIkeSpi` is told which SPIs of IKE SAs are ours from now on, or no more.
+   * are our own UDP ports where they are not 500 and 4500. `onIkeSpi` is told which SPIs of IKE SAs are ours from now on, or no more. `impair`
+   * makes it misbehave on purpose, in tests.
    */
   constructor(facts: {
     readonly connections: readonly ConnectionPolicy[];
@@ -50,6 +52,7 @@ export class IkeEndpoint {
     readonly limits?: Partial<Limits>;
     readonly ports?: Ports;
     readonly onIkeSpi?: (localSpi: bigint, isInUse: boolean) => void;
+    readonly impair?: Impair;
   }) {
     this.#machine = new EndpointMachine(facts);
   }
@@ -128,6 +131,7 @@ class EndpointMachine implements Machine {
   readonly cookies: CookieJar;
   readonly reassemblyBudget = { octets: 0 };
   readonly outputs: IkeOutput[] = [];
+  readonly impair: Impair | undefined;
   connections: readonly ConnectionPolicy[];
 
   readonly #allocateSpi: () => number | undefined;
@@ -142,6 +146,7 @@ class EndpointMachine implements Machine {
 
   constructor(facts: ConstructorParameters<typeof IkeEndpoint>[0]) {
     this.connections = facts.connections;
+    this.impair = facts.impair;
     this.random = facts.random;
     this.ports = facts.ports ?? STANDARD_PORTS;
     this.limits = { ...DEFAULT_LIMITS, ...facts.limits };

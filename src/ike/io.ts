@@ -98,6 +98,8 @@ export interface IkeEvent {
     | "data-plane-failed"
     /** From the engine: packets go the plain way. */
     | "offload-refused"
+    /** From the engine: it has faults on purpose. */
+    | "impaired"
     | "internal-error";
   readonly level: "debug" | "info" | "warning" | "error";
   readonly connection: string | undefined;

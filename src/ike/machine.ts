@@ -6,6 +6,7 @@ import type { CookieJar } from "./cookie.ts";
 import type { Counters, DropCounter } from "./counters.ts";
 import type { HalfOpenTable } from "./half-open.ts";
 import type { IkeSa, IkeSaFacts } from "./ike-sa.ts";
+import type { Impair } from "./impair.ts";
 import type { IkeEvent, IkeOutput } from "./io.ts";
 import type { Limits } from "./limits.ts";
 import type { ReassemblyBudget } from "./reassembly.ts";
@@ -22,6 +23,8 @@ export interface Machine {
   readonly cookies: CookieJar;
   readonly reassemblyBudget: ReassemblyBudget;
   readonly connections: readonly ConnectionPolicy[];
+  /** For tests only. */
+  readonly impair: Impair | undefined;
   readonly ikeSas: readonly IkeSa[];
   emit(output: IkeOutput): void;
   report(event: IkeEvent): void;

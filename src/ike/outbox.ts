@@ -4,7 +4,7 @@ import type { HeaderFields } from "../wire/message.ts";
 import type { Payload } from "../wire/payloads/payload.ts";
 import { formatEnd, peerSilent, retransmitted } from "./events.ts";
 import type { IkeSa } from "./ike-sa.ts";
-import { isKeyed } from "./ike-sa-state.ts";
+import { isKeyed, type Keyed } from "./ike-sa-state.ts";
 import { decodeWindowSize, encodeWindowSize, findNotify, notify } from "./payloads.ts";
 import { type OutstandingRequest, type PendingRequest, RequestWindow, ResponseWindow } from "./window.ts";
 
@@ -40,7 +40,7 @@ export class Outbox {
       const { exchangeType } = next;
       const messageId = this.requests.nextMessageId;
       const header = this.#header({ exchangeType, messageId, isResponse: false });
-      const datagrams = state.protection.seal(header, this.#announceWindow(payloads));
+      const datagrams = this.#seal(state, header, payloads);
       this.transmitRequest({ ...next, messageId, datagrams }, now);
     }
   }
@@ -122,7 +122,7 @@ export class Outbox {
     if (!isKeyed(state)) return;
     const { exchangeType, messageId, payloads } = answer;
     const header = this.#header({ exchangeType, messageId, isResponse: true });
-    this.answerWith(messageId, state.protection.seal(header, this.#announceWindow(payloads)));
+    this.answerWith(messageId, this.#seal(state, header, payloads));
   }
 
   answerWith(messageId: number, datagrams: readonly Uint8Array[]): void {
@@ -164,6 +164,13 @@ export class Outbox {
   #header(facts: Pick<HeaderFields, "exchangeType" | "messageId" | "isResponse">): HeaderFields {
     const { initiatorSpi, responderSpi, role } = this.#ikeSa;
     return { initiatorSpi, responderSpi, isInitiator: role === "initiator", ...facts };
+  }
+
+  #seal(state: Keyed, header: HeaderFields, payloads: readonly Payload[]): readonly Uint8Array[] {
+    const outgoing = { header, payloads: this.#announceWindow(payloads) };
+    const { impair } = this.#ikeSa.machine;
+    const { header: actual, payloads: contents } = impair === undefined ? outgoing : impair(outgoing);
+    return state.protection.seal(actual, contents);
   }
 
   #transmit(datagrams: readonly Uint8Array[], path: Path): void {

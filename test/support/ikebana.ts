@@ -34,7 +34,7 @@ export interface IkebanaDaemon {
 /**
  * Starts a daemon with the configuration text. Paths in it are relative to a directory of its own; "socket: ikebana.sock" is
  * what the tests expect. Settles when the daemon is ready. `directory`: that of an earlier daemon, to start in what it left.
- * `keepDirectory`: somebody else removes it.
+ * `keepDirectory`: somebody else removes it. `impair`: the faults it shall have (`src/engine/impairment.ts`).
  */
 export async function startIkebana(
   host: TestHost,
@@ -42,12 +42,15 @@ export async function startIkebana(
   {
     directory = mkdtempSync(join(tmpdir(), "ikebana-")),
     keepDirectory = false,
-  }: { readonly directory?: string; readonly keepDirectory?: boolean } = {},
+    impair = "",
+  }: { readonly directory?: string; readonly keepDirectory?: boolean; readonly impair?: string } = {},
 ): Promise<IkebanaDaemon> {
   const file = join(directory, "ikebana.yaml");
   const socket = join(directory, "ikebana.sock");
   writeFileSync(file, configuration, { mode: 0o600 });
-  const process = new HostProcess(host, [globalThis.process.execPath, MAIN, "up", "-c", file]);
+  const process = new HostProcess(host, [globalThis.process.execPath, MAIN, "up", "-c", file], {
+    ...(impair !== "" && { IKEBANA_IMPAIR: impair }),
+  });
   const client = new ControlClient(socket);
   const describe = (): string => `${process.out}${process.error}`;
   const daemon: IkebanaDaemon = {
