@@ -11,11 +11,12 @@ export interface Gateways {
   readonly strongswan: Strongswan;
 }
 
-/** Starts the gateways of a scenario, strongSwan first, runs the action and takes everything away. `prepare` sees the sites before. */
+/** Starts the gateways of a scenario, strongSwan first, runs the action and takes everything away. `prepare` sees the sites before; `impair` are faults of ours. */
 export async function withGateways(
   scenario: Scenario,
   action: (gateways: Gateways) => Promise<void>,
   prepare: (sites: Sites) => void = () => {},
+  impair = "",
 ): Promise<void> {
   const sites = await createSites(scenario.plan.addresses);
   let strongswan: Strongswan | undefined;
@@ -24,7 +25,7 @@ export async function withGateways(
     prepare(sites);
     const { swanctl, settings } = scenario;
     strongswan = await startStrongswan(sites.right, { configuration: swanctl, settings });
-    ikebana = await startIkebana(sites.left, scenario.ikebana);
+    ikebana = await startIkebana(sites.left, scenario.ikebana, { impair });
     await action({ sites, ikebana, strongswan });
   } finally {
     await ikebana?.stop("SIGKILL");
