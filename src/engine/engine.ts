@@ -178,7 +178,9 @@ export class Engine implements EngineControl {
     const ikeSa = this.#endpoint.ikeSas.find(
       (candidate) => candidate.connection === name && candidate.state === "established",
     );
-    const count = what === "ike" ? 1 : (ikeSa?.childSas.length ?? 0);
+    // One that was replaced and waits to be deleted is not replaced again.
+    const children = new Set(ikeSa?.childSas.map(({ name: child }) => child));
+    const count = what === "ike" ? 1 : children.size;
     if (ikeSa === undefined || count === 0) {
       return { kind: "failed", reason: "not-established", message: `${name} is not established` };
     }
