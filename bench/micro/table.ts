@@ -1,21 +1,50 @@
-// npm run bench:table: writes bench/results/micro.md, and the README's figures, from the records bench/results/micro-*.json.
+// npm run bench:table: writes bench/results/micro.md and tunnel.md, and the README's figures, from the records beside them.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { mergeRecords } from "../../src/bench/tunnel/merge.ts";
+import { readTunnelRecord } from "../../src/bench/tunnel/record.ts";
+import {
+  toHeadline as toTunnelHeadline,
+  toMarkdown as toTunnelMarkdown,
+} from "../../src/bench/tunnel/table.ts";
 import { toHeadline, toMarkdown } from "./markdown.ts";
 import { readRecord } from "./record.ts";
 import { RESULTS } from "./results.ts";
 
-const files = readdirSync(RESULTS)
-  .filter((name) => /^micro-.*\.json$/.test(name))
-  .sort();
-const records = files.map((name) => readRecord(new URL(name, RESULTS)));
-const intro = `# Micro bench\n\nMade from ${files.map((name) => `[${name}](${name})`).join(", ")} by \`npm run bench:table\`.`;
-writeFileSync(new URL("micro.md", RESULTS), `${intro}\n\n${toMarkdown(records)}\n`);
+const README = new URL("../../README.md", RESULTS);
 
-const readme = new URL("../../README.md", RESULTS);
-const [before, , after] = readFileSync(readme, "utf8").split(
-  /(?<=<!-- figures -->\n)([\s\S]*)(?=<!-- end of figures -->)/,
-);
-if (before === undefined || after === undefined)
-  throw new TypeError("README.md has no place for the figures");
-writeFileSync(readme, `${before}${toHeadline(records)}\n${after}`);
+const micro = filesOf("micro");
+const records = micro.map((name) => readRecord(new URL(name, RESULTS)));
+writeResult("micro", micro, toMarkdown(records));
+fillReadme("figures", toHeadline(records));
+
+const tunnel = filesOf("tunnel");
+if (tunnel.length > 0) {
+  const record = mergeRecords(tunnel.map((name) => readTunnelRecord(fileURLToPath(new URL(name, RESULTS)))));
+  writeResult("tunnel", tunnel, toTunnelMarkdown(record));
+  fillReadme("tunnel figures", toTunnelHeadline(record));
+}
+
+function filesOf(bench: string): readonly string[] {
+  return readdirSync(RESULTS)
+    .filter((name) => name.startsWith(`${bench}-`) && name.endsWith(".json"))
+    .sort();
+}
+
+function writeResult(bench: string, files: readonly string[], text: string): void {
+  const sources = files.map((name) => `[${name}](${name})`).join(", ");
+  const title = `${bench[0]!.toUpperCase()}${bench.slice(1)} bench`;
+  const intro = `# ${title}\n\nMade from ${sources} by \`npm run bench:table\`.`;
+  writeFileSync(new URL(`${bench}.md`, RESULTS), `${intro}\n\n${text}\n`);
+}
+
+/** Replaces what stands between the two marks of a name. */
+function fillReadme(name: string, text: string): void {
+  const begin = `<!-- ${name} -->\n`;
+  const readme = readFileSync(README, "utf8");
+  const from = readme.indexOf(begin);
+  const to = readme.indexOf(`<!-- end of ${name} -->`);
+  if (from < 0 || to < from) throw new TypeError(`README.md has no place for the ${name}`);
+  writeFileSync(README, `${readme.slice(0, from + begin.length)}${text}\n${readme.slice(to)}`);
+}

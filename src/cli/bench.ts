@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { constants } from "node:os";
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { allContenders, chooseContenders } from "../bench/tunnel/catalogue.ts";
 import type { Contender } from "../bench/tunnel/contender.ts";
 import type { Measure } from "../bench/tunnel/figures.ts";
-import { writeTunnelRecord } from "../bench/tunnel/record.ts";
+import { mergeRecords } from "../bench/tunnel/merge.ts";
+import { readTunnelRecord, writeTunnelRecord } from "../bench/tunnel/record.ts";
 import { type Progress, runTunnelBench } from "../bench/tunnel/run.ts";
 import { toMarkdown } from "../bench/tunnel/table.ts";
 import { PlatformError, PolicyError } from "../errors/index.ts";
@@ -66,7 +67,8 @@ export async function runBenchTunnel({
       measures: flags.measures,
       rounds: flags.rounds,
       seconds: flags.seconds,
-      command: ["ikebana", ...words].join(" "),
+      // Where somebody keeps his files is nobody's business.
+      command: ["ikebana", ...words.map((word) => (word.includes("/") ? basename(word) : word))].join(" "),
       signal: controller.signal,
       onProgress: (progress) => line.show(progress),
     });
@@ -77,6 +79,24 @@ export async function runBenchTunnel({
   } finally {
     line.clear();
     for (const name of ENDING_SIGNALS) process.off(name, interrupt);
+  }
+}
+
+/** `ikebana bench report FILE...`: one or several records as one table. */
+export function runBenchReport({
+  files,
+  terminal,
+}: {
+  readonly files: readonly string[];
+  readonly terminal: Terminal;
+}): number {
+  try {
+    terminal.out(`${toMarkdown(mergeRecords(files.map(readTunnelRecord)))}\n`);
+    return ExitCode.DONE;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    terminal.error(`ikebana: ${error.message}\n`);
+    return ExitCode.WRONG_USE;
   }
 }
 

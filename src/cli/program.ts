@@ -276,6 +276,15 @@ function addBench(
       const { runBenchTunnel } = await import("./bench.ts");
       done(await runBenchTunnel({ flags, terminal, words }));
     });
+  bench
+    .command("report")
+    .argument("<file...>", "records that `ikebana bench tunnel --json` wrote on one machine")
+    .description("show records again, several as if they were one run")
+    .addHelpText("after", examples("ikebana bench report tunnel-tcp.json tunnel-ping.json"))
+    .action(async (files: readonly string[]) => {
+      const { runBenchReport } = await import("./bench.ts");
+      done(runBenchReport({ files, terminal }));
+    });
 }
 
 type Done = (code: number) => void;

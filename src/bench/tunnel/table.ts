@@ -23,6 +23,27 @@ function describeRun({ machine, date, command, settings, loadGenerator, isComple
   );
 }
 
+/** What the README shows: the figures that people ask for first, contenders in rows. */
+export function toHeadline({ contenders }: TunnelRecord): string {
+  const figures = HEADLINE.filter((figure) =>
+    contenders.some((each) => summaryOf(each, figure) !== undefined),
+  );
+  const head = ["", ...figures.map((figure) => `${fullLabel(figure)} (${FIGURES[figure].unit})`)];
+  const rows = contenders.map((contender) => [
+    contender.title,
+    ...figures.map((figure) => cell(contender, figure)),
+  ]);
+  return table(head, rows);
+}
+
+const HEADLINE = [
+  "tcpMbps",
+  "cpuSecondsPerGb",
+  "udp200PacketsPerSecond",
+  "pingIdleP50Us",
+  "pingLoadedP50Us",
+] as const satisfies readonly FigureName[];
+
 /** One table for each measure, since a screen is only so wide. */
 function figureTables({ contenders, settings }: TunnelRecord): readonly string[] {
   return settings.measures.map((measure) => {
@@ -47,7 +68,7 @@ function goalSection(record: TunnelRecord): readonly string[] {
   if (verdicts.length === 0) return [];
   const titles = new Map(record.contenders.map(({ name, title }) => [name, title]));
   const rows = verdicts.map(({ goal, measured, isMet }) => [
-    `${FIGURES[goal.figure].measure === "ping" ? labelOfPing(goal.figure) : FIGURES[goal.figure].label}: ${titles.get(goal.ours)} / ${titles.get(goal.theirs)}`,
+    `${fullLabel(goal.figure)}: ${titles.get(goal.ours)} / ${titles.get(goal.theirs)}`,
     `${goal.bound} ${goal.ratio}`,
     measured === undefined ? NOTHING : spread(measured),
     isMet === undefined ? "not measured" : isMet ? "yes" : "no",
@@ -55,8 +76,11 @@ function goalSection(record: TunnelRecord): readonly string[] {
   return [table(["goal", "", "measured", "met"], rows)];
 }
 
-function labelOfPing(figure: FigureName): string {
-  return figure === "pingIdleP50Us" ? "ping idle, p50" : "ping during TCP, p50";
+/** Quantiles stand side by side in their own table; alone they need a name. */
+function fullLabel(figure: FigureName): string {
+  if (!figure.startsWith("ping")) return FIGURES[figure].label;
+  const quantile = /P\d\d/.exec(figure)?.[0]?.toLowerCase() ?? FIGURES[figure].label;
+  return `ping ${figure.startsWith("pingIdle") ? "idle" : "during TCP"}, ${quantile}`;
 }
 
 function spread({ ratio, min, max }: NonNullable<Verdict["measured"]>): string {
