@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PlatformError } from "../../errors/index.ts";
 
@@ -72,6 +72,7 @@ export class RunningProgram {
       detached: true,
       env: { ...process.env, ...environment },
     });
+    if (this.#child.pid !== undefined) shareWeight(this.#child.pid);
     this.#child.stdout!.setEncoding("utf8").on("data", (text: string) => {
       this.#out = (this.#out + text).slice(-KEPT_LENGTH);
     });
@@ -123,3 +124,16 @@ export class RunningProgram {
 }
 
 const LAST_LINE_COUNT = 8;
+
+/**
+ * The scheduler weighs sessions (sched(7), autogroups), and each of our programs is one of its own: it gets what somebody gave to
+ * ours, so that all of a run stands against the rest of the machine with the same weight.
+ */
+function shareWeight(pid: number): void {
+  try {
+    const nice = /nice (-?\d+)/.exec(readFileSync("/proc/self/autogroup", "utf8"))?.[1] ?? "0";
+    if (nice !== "0") writeFileSync(`/proc/${pid}/autogroup`, nice);
+  } catch {
+    // No autogroups here, or no right to change them; or the program has ended.
+  }
+}
