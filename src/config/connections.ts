@@ -124,9 +124,10 @@ function lifetimeOf({ time, bytes, packets }: NonNullable<ChildEntry["rekey"]>):
   };
 }
 
-function livenessOf({ interval, action }: NonNullable<ConnectionEntry["liveness"]>): LivenessPolicy {
+function livenessOf({ interval, timeout, action }: NonNullable<ConnectionEntry["liveness"]>): LivenessPolicy {
   return {
     ...(interval !== undefined && { intervalMs: interval }),
+    ...(timeout !== undefined && { timeoutMs: timeout }),
     ...(action !== undefined && { action }),
   };
 }

@@ -11,6 +11,7 @@ import {
   parseMtu,
   parsePadTo,
   parsePath,
+  parsePatience,
   parseTunName,
   parseVolume,
 } from "./values.ts";
@@ -88,7 +89,11 @@ const connection = mapping(
     start: v.optional(oneOf(["start", "trap", "respond"])),
     ikeRekey: v.optional(lifetime),
     liveness: v.optional(
-      mapping({ interval: v.optional(lifetime), action: v.optional(oneOf(["restart", "trap", "clear"])) }),
+      mapping({
+        interval: v.optional(lifetime),
+        timeout: v.optional(textOrNumber(parsePatience)),
+        action: v.optional(oneOf(["restart", "trap", "clear"])),
+      }),
     ),
     encapsulation: v.optional(oneOf(["auto", "udp", "raw"])),
     childless: v.optional(v.boolean("expected true or false")),

@@ -11,6 +11,8 @@ const SHORTEST_INTERVAL_MS = 10;
 const LONGEST_INTERVAL_MS = 3_600_000;
 const SHORTEST_LIFETIME_MS = 1_000;
 const LONGEST_LIFETIME_MS = 30 * 86_400_000;
+const SHORTEST_PATIENCE_MS = 2_000;
+const LONGEST_PATIENCE_MS = 3_600_000;
 const SMALLEST_VOLUME = 1_000_000;
 
 /** A host's address in canonical text. */
@@ -74,6 +76,15 @@ export function parseLifetime(text: string): number {
   const ms = parseDuration(text);
   if (ms < SHORTEST_LIFETIME_MS || ms > LONGEST_LIFETIME_MS) {
     throw new PolicyError(`a lifetime is from 1s to 30d, or never; not ${text}`);
+  }
+  return ms;
+}
+
+/** Milliseconds that a peer may take to answer. Below two seconds a slow path looks like a dead peer. */
+export function parsePatience(text: string): number {
+  const ms = parseDuration(text);
+  if (ms < SHORTEST_PATIENCE_MS || ms > LONGEST_PATIENCE_MS) {
+    throw new PolicyError(`a timeout is from 2s to 1h, not ${text}`);
   }
   return ms;
 }

@@ -142,6 +142,18 @@ export class ChildSas {
     if (this.#installed.size > 0) this.#watch = setTimeout(() => this.#look(), WATCH_MS);
   }
 
+  /** When the child SA last carried something, in the time that `clock` tells of a moment of the system's clock. */
+  lastUse(
+    inboundSpi: number,
+    clock: { at(time: number): number },
+  ): { readonly sentAt: number; readonly receivedAt: number } | undefined {
+    const traffic = this.#dataPlane.traffic(inboundSpi);
+    if (traffic === undefined) return undefined;
+    const inTime = ({ lastUsedMs }: { readonly lastUsedMs: number }): number =>
+      lastUsedMs === 0 ? Number.NEGATIVE_INFINITY : clock.at(lastUsedMs);
+    return { sentAt: inTime(traffic.outbound), receivedAt: inTime(traffic.inbound) };
+  }
+
   move(inboundSpi: number, path: Path): void {
     this.#dataPlane.moveChildSa({ inboundSpi, path });
   }

@@ -8,7 +8,7 @@ import type { Path } from "../platform/address.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import { selectorsOfPacket } from "../policy/packet-selectors.ts";
 import { formatTrafficSelector } from "../policy/traffic-selectors.ts";
-import { encodeNonEspMarker } from "../wire/udp-encapsulation.ts";
+import { encodeKeepalive, encodeNonEspMarker } from "../wire/udp-encapsulation.ts";
 import { ChildSas } from "./child-sas.ts";
 import { ConnectionState } from "./connection-state.ts";
 import type { EngineControl, LivenessOutcome, Outcome } from "./control-surface.ts";
@@ -18,6 +18,7 @@ import { IkeDriver, type Perform } from "./ike-driver.ts";
 import { TunnelRoutes } from "./routes.ts";
 import type { EngineStatus } from "./status.ts";
 import { describeEngine } from "./status-report.ts";
+import { Wakefulness } from "./wakefulness.ts";
 
 /** After these a connection may not be up any more. */
 const ENDS: readonly IkeEvent["name"][] = [
@@ -52,6 +53,7 @@ export class Engine implements EngineControl {
   #trapped: ReadonlySet<string> = new Set();
   readonly #startedAt: number;
   readonly #failures = new TokenBucket(FAILURES_PER_SECOND);
+  readonly #wakefulness: Wakefulness;
   #config: EngineConfig;
   #isStopping = false;
 
@@ -72,6 +74,9 @@ export class Engine implements EngineControl {
       },
       onRefusal: (what) => {
         if (engine !== undefined) engine.#reportRefusal(what);
+      },
+      onStray: (stray) => {
+        if (engine !== undefined) engine.#driver.feed({ kind: "stray-esp", ...stray });
       },
       onTrap: (call) => {
         if (engine !== undefined) engine.#answerTrap(call);
@@ -99,6 +104,7 @@ export class Engine implements EngineControl {
     this.#open = open;
     this.#onEvent = facts.onEvent;
     this.#startedAt = host.clock.now();
+    this.#wakefulness = new Wakefulness(host.clock, host.uptime);
     this.#childSas = new ChildSas({
       dataPlane: open.dataPlane,
       random: host.random,
@@ -112,10 +118,11 @@ export class Engine implements EngineControl {
       allocateSpi: () => open.dataPlane.allocateSpi(),
       ...(host.impairment && { impair: host.impairment.message }),
       onIkeSpi: (spi, isInUse) => open.dataPlane.noteIkeSpi(spi, isInUse),
+      traffic: (inboundSpi) => this.#childSas.lastUse(inboundSpi, this.#wakefulness),
     });
     this.#driver = new IkeDriver({
       endpoint: this.#endpoint,
-      clock: host.clock,
+      clock: this.#wakefulness,
       crypto: host.crypto,
       perform: (output) => this.#perform(output),
       afterwards: () => this.#settleLeaving(),
@@ -126,7 +133,7 @@ export class Engine implements EngineControl {
   status(): EngineStatus {
     return describeEngine({
       uptimeMs: this.#host.clock.now() - this.#startedAt,
-      now: this.#host.clock.now(),
+      now: this.#wakefulness.now(),
       config: this.#config,
       open: this.#open,
       endpoint: this.#endpoint,
@@ -299,7 +306,7 @@ export class Engine implements EngineControl {
     const found = this.#childSas.childOf(trap);
     if (found === undefined || !this.#trapped.has(found.connection)) return;
     const connection = this.#connections.get(found.connection)!;
-    const waitMs = connection.nextAttemptMs(this.#host.clock.now()) ?? 0;
+    const waitMs = connection.nextAttemptMs(this.#wakefulness.now()) ?? 0;
     if (waitMs > 0 || this.#isUp(connection)) return;
     const selectors = selectorsOfPacket(packet);
     if (!this.#hasIkeSa(found.connection)) this.#reportTrap({ ...found, selectors });
@@ -361,6 +368,9 @@ export class Engine implements EngineControl {
         break;
       case "install-child-sa":
         this.#install(output.childSa);
+        break;
+      case "keepalive":
+        this.#keepAlive(output.path);
         break;
       case "move-child-sa":
         this.#childSas.move(output.inboundSpi, output.path);
@@ -443,6 +453,11 @@ export class Engine implements EngineControl {
     });
   }
 
+  /** When it cannot leave, the next one may. */
+  #keepAlive({ local, remote }: Path): void {
+    this.#open.sender.send({ octets: encodeKeepalive(), from: local, to: remote });
+  }
+
   #observe(event: IkeEvent): void {
     this.#onEvent(event);
     const connection = event.connection === undefined ? undefined : this.#connections.get(event.connection);
@@ -451,7 +466,7 @@ export class Engine implements EngineControl {
     if (event.name === "ike-sa-deleted") this.#setTraps();
     if (!ENDS.includes(event.name) || this.#isUp(connection) || connection.isHeld) return;
     if (connection.policy.remote.address === undefined) return;
-    const moment = { fraction: this.#host.random.bytes(1)[0]! / 256, now: this.#host.clock.now() };
+    const moment = { fraction: this.#host.random.bytes(1)[0]! / 256, now: this.#wakefulness.now() };
     if (connection.isWanted) connection.retryLater({ ...moment, retry: () => this.#retry(connection) });
     else if (connection.isTrapped) connection.retryLater(moment);
   }

@@ -1,6 +1,6 @@
 import type { CryptoProvider } from "../crypto/jobs.ts";
-import type { DataPlane, IkeDatagram, TrapCall } from "../esp/index.ts";
-import type { Clock } from "../platform/clock.ts";
+import type { DataPlane, IkeDatagram, StrayEsp, TrapCall } from "../esp/index.ts";
+import type { Clock, Uptime } from "../platform/clock.ts";
 import type { Network } from "../platform/network/network.ts";
 import type { Random } from "../platform/random.ts";
 import type { DatagramSender } from "../platform/udp/udp-socket.ts";
@@ -10,6 +10,7 @@ import type { Impairment } from "./impairment.ts";
 /** The machine that an engine runs on: the real one, or one in memory. */
 export interface Host {
   readonly clock: Clock;
+  readonly uptime: Uptime;
   readonly random: Random;
   readonly crypto: CryptoProvider;
   /** Opens the TUN device and the sockets and starts the data plane. Throws PlatformError, naming what was refused, and leaves nothing behind then. */
@@ -29,6 +30,8 @@ export interface IkeListener {
   onRefusal(what: string): void;
   /** A packet wants an SA that is not there. */
   onTrap(call: TrapCall): void;
+  /** ESP came for an SA that is not there. */
+  onStray(stray: StrayEsp): void;
 }
 
 /** Devices, sockets and the data plane between them. */

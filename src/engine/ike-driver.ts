@@ -1,7 +1,7 @@
 import type { CryptoProvider } from "../crypto/jobs.ts";
 import type { IkeEndpoint } from "../ike/endpoint.ts";
 import type { IkeInput, IkeOutput } from "../ike/io.ts";
-import type { Clock } from "../platform/clock.ts";
+import { LOOK_MS, type Wakefulness } from "./wakefulness.ts";
 
 /** What the machine wants done, one at a time and in its order. Compute jobs are the driver's own business. */
 export type Perform = (output: Exclude<IkeOutput, { kind: "compute" }>) => void;
@@ -12,7 +12,7 @@ export type Perform = (output: Exclude<IkeOutput, { kind: "compute" }>) => void;
  */
 export class IkeDriver {
   readonly #endpoint: IkeEndpoint;
-  readonly #clock: Clock;
+  readonly #clock: Wakefulness;
   readonly #crypto: CryptoProvider;
   readonly #perform: Perform;
   readonly #afterwards: () => void;
@@ -24,7 +24,7 @@ export class IkeDriver {
 
   constructor(facts: {
     readonly endpoint: IkeEndpoint;
-    readonly clock: Clock;
+    readonly clock: Wakefulness;
     readonly crypto: CryptoProvider;
     readonly perform: Perform;
     /** Called when an input has had all its effects. */
@@ -42,6 +42,7 @@ export class IkeDriver {
 
   feed(input: IkeInput): void {
     if (this.#isStopped) return;
+    if (this.#clock.look()) this.#waiting.push({ kind: "awakened" });
     this.#waiting.push(input);
     if (this.#isRunning) return;
     this.#isRunning = true;
@@ -86,11 +87,8 @@ export class IkeDriver {
   #arm(): void {
     clearTimeout(this.#timer);
     const deadline = this.#endpoint.deadline;
-    if (deadline === undefined) return;
-    const waitMs = Math.max(0, Math.ceil(deadline.at - this.#clock.now()));
-    this.#timer = setTimeout(() => this.feed({ kind: "timer" }), Math.min(waitMs, LONGEST_TIMEOUT_MS));
+    // An early wake-up finds nothing due and sleeps on, but sees whether the machine has slept too.
+    const waitMs = deadline === undefined ? LOOK_MS : Math.max(0, Math.ceil(deadline.at - this.#clock.now()));
+    this.#timer = setTimeout(() => this.feed({ kind: "timer" }), Math.min(waitMs, LOOK_MS));
   }
 }
-
-/** setTimeout takes 31 bits of milliseconds; an early wake-up finds nothing due and sleeps on. */
-const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;

@@ -1,6 +1,6 @@
 import { NodeCryptoProvider } from "../crypto/key-exchange/node-crypto-provider.ts";
 import { createSharedMemory, type DataPlane, type PumpSocket, startDataPlane } from "../esp/index.ts";
-import { createMonotonicClock } from "../platform/clock.ts";
+import { createMonotonicClock, systemUptime } from "../platform/clock.ts";
 import { SOCKET_BLOCK_COUNT } from "../platform/io-region.ts";
 import { LinuxNetwork } from "../platform/network/linux-network.ts";
 import { systemRandom } from "../platform/random.ts";
@@ -33,6 +33,7 @@ export function createLinuxHost({
   const crypto = new NodeCryptoProvider({ onThreadStart });
   return {
     clock: createMonotonicClock(),
+    uptime: systemUptime,
     random: systemRandom,
     crypto,
     open: async (config, listener) => {
@@ -72,6 +73,7 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
       onFailure: listener.onFailure,
       onRefusal: listener.onRefusal,
       onTrap: listener.onTrap,
+      onStray: listener.onStray,
     });
     return {
       dataPlane,

@@ -1,6 +1,6 @@
 import { NodeCryptoProvider } from "../crypto/key-exchange/node-crypto-provider.ts";
 import { createSharedMemory, startMemoryDataPlane } from "../esp/index.ts";
-import { createMonotonicClock } from "../platform/clock.ts";
+import { createMonotonicClock, systemUptime } from "../platform/clock.ts";
 import { MemoryNetwork } from "../platform/network/memory-network.ts";
 import { systemRandom } from "../platform/random.ts";
 import { RAW_ESP_PORT } from "../platform/raw-esp/open-raw-esp-socket.ts";
@@ -42,6 +42,7 @@ export function createMemoryHost(host: WireHost): MemoryMachine {
       onIkeDatagram: listener.onIkeDatagram,
       onRefusal: listener.onRefusal,
       onTrap: listener.onTrap,
+      onStray: listener.onStray,
     });
     return Promise.resolve({
       dataPlane,
@@ -61,6 +62,7 @@ export function createMemoryHost(host: WireHost): MemoryMachine {
 
   return {
     clock: createMonotonicClock(),
+    uptime: systemUptime,
     random: systemRandom,
     crypto,
     network,

@@ -33,6 +33,7 @@ import type { CopyDscp } from "../policy/connection.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
 import { IkeSpiFilter } from "./ike-spi-filter.ts";
+import type { StrayEsp } from "./inbound.ts";
 import { loadKernel } from "./kernel.ts";
 import { MailDrain } from "./mail-drain.ts";
 import { type IkeDatagram, MailboxReader } from "./mailbox.ts";
@@ -49,6 +50,7 @@ import { readTallies, type TrafficTallies } from "./tally.ts";
 import type { TrapCall } from "./trapped-packets.ts";
 import { WorkerThread } from "./worker-thread.ts";
 
+export type { StrayEsp } from "./inbound.ts";
 export type { IkeDatagram } from "./mailbox.ts";
 export type { PumpSocket } from "./pump-socket.ts";
 export type { SaTraffic, TrafficCover } from "./sa-slot.ts";
@@ -149,6 +151,8 @@ interface CommonFacts {
    * data plane. A few packets wait for the SA, up to three seconds.
    */
   readonly onTrap?: (call: TrapCall) => void;
+  /** Told of ESP for an SPI that is not ours, at most once a second, in the same way. */
+  readonly onStray?: (stray: StrayEsp) => void;
 }
 
 /** What runs the pump. */
@@ -183,6 +187,7 @@ export async function startDataPlane(
     onMail: () => mail.ring(),
     onRefusal: facts.onRefusal ?? (() => {}),
     onTrap: facts.onTrap ?? (() => {}),
+    onStray: facts.onStray ?? (() => {}),
     onFailure: (error) => {
       quiescence.stop();
       onFailure(error);
@@ -227,6 +232,7 @@ export function startMemoryDataPlane(
     random: facts.random,
     onRefusal: facts.onRefusal ?? (() => {}),
     onTrap: (call) => queueMicrotask(() => facts.onTrap?.(call)),
+    onStray: (stray) => queueMicrotask(() => facts.onStray?.(stray)),
     ring: () => {}, // the rounds are followed by a look into the mailbox anyway
   });
   const poller = new MemoryPoller([tun, ...sockets.map(({ socket }) => socket)]);

@@ -89,6 +89,13 @@ export class HeldPackets {
     return lost;
   }
 
+  /** Whether the packet of a descriptor is for an SPI that we have announced. */
+  isAwaited(descriptor: number): boolean {
+    return (
+      this.#stateOf(this.#spiAt(this.#words[descriptor + DESCRIPTOR_SOURCE_OFFSET / 4]!)) === SA_RESERVED
+    );
+  }
+
   #spiAt(at: number): number {
     const octets = this.#octets;
     return ((octets[at]! << 24) | (octets[at + 1]! << 16) | (octets[at + 2]! << 8) | octets[at + 3]!) >>> 0;

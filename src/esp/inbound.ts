@@ -16,6 +16,7 @@ import {
   DESCRIPTOR_STATUS_OFFSET,
   DESCRIPTOR_TRAFFIC_CLASS_OFFSET,
   RECEIVE_SLOT_COUNT,
+  RECEIVE_SLOT_SIZE,
   SA_BASE,
   SA_COUNTERS_OFFSET,
   SA_SLOT_SIZE,
@@ -33,6 +34,7 @@ import {
   WORKER_SIZE,
   WORKER_WRITES_OFFSET,
 } from "../../assembly/layout.ts";
+import type { Path } from "../platform/address.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Tun } from "../platform/tun/tun.ts";
 import type { UdpSocket } from "../platform/udp/udp-socket.ts";
@@ -51,6 +53,16 @@ const BURST_OCTETS = 65_536;
 /** Messages that are asked for even when each is large. */
 const FEWEST_MESSAGES = 2;
 
+/** Strays are reported at most once in this time; shorter ones are not: what we may answer is no longer than what came. */
+const STRAY_MS = 1_000;
+const STRAY_LENGTH = 44;
+
+/** An ESP packet for an SPI that is not ours. */
+export interface StrayEsp {
+  readonly spi: number;
+  readonly path: Path;
+}
+
 export class Inbound {
   readonly #octets: Uint8Array;
   readonly #words: Uint32Array;
@@ -62,6 +74,7 @@ export class Inbound {
   readonly #receiveTally: Tally;
   readonly #writeTally: Tally;
   readonly #onRefusal: (what: string) => void;
+  readonly #onStray: (stray: StrayEsp) => void;
   readonly #clock: Clock;
   readonly #held: HeldPackets;
   /** COALESCE_*: what is put together for the TUN device. */
@@ -70,6 +83,9 @@ export class Inbound {
   #limit = RECEIVE_SLOT_COUNT;
   /** Of the message at hand. */
   #trafficClass = 0;
+  /** Where the packets of the round come from; undefined when they were held, or raw: such a packet does not show where its sender hears IKE. */
+  #socket: UdpSocket | undefined;
+  #strayAt = Number.NEGATIVE_INFINITY;
   /** ESP packets of the round that the kernel has not seen yet. */
   #count = 0;
   /** IKE datagrams put into the mailbox, ever. */
@@ -84,6 +100,8 @@ export class Inbound {
     readonly clock: Clock;
     /** Told, once, when the TUN device does not take super-packets. */
     readonly onRefusal: (what: string) => void;
+    /** Told of ESP for an SPI that is not ours, at most once a second. */
+    readonly onStray: (stray: StrayEsp) => void;
   }) {
     this.#octets = new Uint8Array(facts.memory.buffer);
     this.#words = new Uint32Array(facts.memory.buffer);
@@ -95,6 +113,7 @@ export class Inbound {
     this.#receiveTally = new Tally(facts.memory, facts.worker, TALLY_UDP_RECEIVE);
     this.#writeTally = new Tally(facts.memory, facts.worker, TALLY_TUN_WRITE);
     this.#onRefusal = facts.onRefusal;
+    this.#onStray = facts.onStray;
     this.#clock = facts.clock;
     this.#held = new HeldPackets(facts.memory);
     const { headerLength, tcp, udp } = facts.tun.offloads;
@@ -111,6 +130,7 @@ export class Inbound {
     const received = socket.receive(this.#limit);
     if (received === 0) return 0;
     this.#triage.refill(this.#clock.now());
+    this.#socket = isRaw ? undefined : socket;
     let datagrams = 0;
     let octets = 0;
     for (let message = 0; message < received; message++) {
@@ -131,6 +151,7 @@ export class Inbound {
       octets += length;
     }
     this.#deliver();
+    this.#socket = undefined;
     this.#receiveTally.add(datagrams, octets);
     this.#limit =
       octets > BURST_OCTETS
@@ -189,9 +210,28 @@ export class Inbound {
     for (let index = 0; index < count; index++) {
       const descriptor = first + (index * DESCRIPTOR_SIZE) / 4;
       if (this.#words[descriptor + DESCRIPTOR_STATUS_OFFSET / 4] !== STATUS_NO_SA) continue;
-      if (!this.#held.keep(descriptor, this.#clock.now())) continue;
+      if (!this.#held.keep(descriptor, this.#clock.now())) {
+        this.#reportStray(descriptor);
+        continue;
+      }
       decrementU64(this.#words, this.#region + WORKER_COUNTERS_OFFSET + 8 * STATUS_NO_SA);
     }
+  }
+
+  /** What is for no SA of ours, now and then: its sender may have missed that the SA is gone. */
+  #reportStray(descriptor: number): void {
+    const now = this.#clock.now();
+    const length = this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4]!;
+    if (now - this.#strayAt < STRAY_MS || this.#socket === undefined || length < STRAY_LENGTH) return;
+    if (this.#held.isAwaited(descriptor)) return;
+    this.#strayAt = now;
+    const at = this.#words[descriptor + DESCRIPTOR_SOURCE_OFFSET / 4]!;
+    const message = Math.floor((at - this.#region - WORKER_RECEIVE_OFFSET) / RECEIVE_SLOT_SIZE);
+    const octets = this.#octets;
+    this.#onStray({
+      spi: ((octets[at]! << 24) | (octets[at + 1]! << 16) | (octets[at + 2]! << 8) | octets[at + 3]!) >>> 0,
+      path: { local: this.#socket.receivedTo(message), remote: this.#socket.receivedFrom(message) },
+    });
   }
 
   /** Opens what was held and has keys by now; between rounds the receive slots are free for it. Returns how many packets that were. */

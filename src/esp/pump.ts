@@ -10,7 +10,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
 import type { Tun } from "../platform/tun/tun.ts";
 import type { UdpSocket } from "../platform/udp/udp-socket.ts";
-import { Inbound } from "./inbound.ts";
+import { Inbound, type StrayEsp } from "./inbound.ts";
 import type { Kernel } from "./kernel.ts";
 import { MailboxWriter } from "./mailbox.ts";
 import { Outbound } from "./outbound.ts";
@@ -36,7 +36,7 @@ export class DataPump {
 
   /**
    * `ring` calls the host to its mailbox; `onRefusal` tells it, in a sentence, what the kernel does not do after all; `onTrap`
-   * which policy calls for an SA.
+   * which policy calls for an SA; `onStray` what ESP is for nobody.
    */
   constructor(facts: {
     readonly memory: WebAssembly.Memory;
@@ -49,6 +49,7 @@ export class DataPump {
     readonly ring: () => void;
     readonly onRefusal: (what: string) => void;
     readonly onTrap: (call: TrapCall) => void;
+    readonly onStray: (stray: StrayEsp) => void;
   }) {
     this.#words = new Int32Array(facts.memory.buffer);
     this.#view = new DataView(facts.memory.buffer);

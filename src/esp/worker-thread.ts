@@ -3,6 +3,7 @@ import { PlatformError } from "../errors/index.ts";
 import { LinuxWakeUp } from "../platform/poller/linux-wake-up.ts";
 import type { WakeUp } from "../platform/poller/poller.ts";
 import type { SystemCalls } from "../platform/system-calls/system-calls.ts";
+import type { StrayEsp } from "./inbound.ts";
 import type { TrapCall } from "./trapped-packets.ts";
 import type { WorkerFacts, WorkerMessage } from "./worker.ts";
 
@@ -27,6 +28,7 @@ export class WorkerThread {
     readonly onMail: () => void;
     readonly onRefusal: (what: string) => void;
     readonly onTrap: (call: TrapCall) => void;
+    readonly onStray: (stray: StrayEsp) => void;
     /** Called once, when the thread ends without having been told to. */
     readonly onFailure: (error: Error) => void;
   }): Promise<WorkerThread> {
@@ -48,6 +50,8 @@ export class WorkerThread {
           resolve(thread);
         } else if ("refusal" in message) {
           start.onRefusal(message.refusal);
+        } else if ("stray" in message) {
+          start.onStray(message.stray);
         } else {
           start.onTrap(message.trapCall);
         }

@@ -9,6 +9,7 @@ import { LinuxRawEspSocket } from "../platform/raw-esp/linux-raw-esp-socket.ts";
 import { createLinuxSystemCalls } from "../platform/system-calls/linux-system-calls.ts";
 import { LinuxTun, type OpenTun } from "../platform/tun/linux-tun.ts";
 import { LinuxUdpSocket, type OpenUdpSocket } from "../platform/udp/linux-udp-socket.ts";
+import type { StrayEsp } from "./inbound.ts";
 import { loadKernel } from "./kernel.ts";
 import { DataPump } from "./pump.ts";
 import type { PumpSocket } from "./pump-socket.ts";
@@ -24,8 +25,13 @@ export interface WorkerFacts {
   readonly wakeUp: number;
 }
 
-/** What it says: that it runs, that there is mail, what the kernel does not do after all, as a sentence, and which policy calls for an SA. */
-export type WorkerMessage = "ready" | "mail" | { readonly refusal: string } | { readonly trapCall: TrapCall };
+/** What it says: that it runs, that there is mail, what the kernel does not do after all, as a sentence, which policy calls for an SA, and what ESP is for nobody. */
+export type WorkerMessage =
+  | "ready"
+  | "mail"
+  | { readonly refusal: string }
+  | { readonly trapCall: TrapCall }
+  | { readonly stray: StrayEsp };
 
 /** The poller looks around once a second anyway. */
 const SLEEP_MS = 1000;
@@ -49,6 +55,7 @@ function run({ memory, worker, tun, sockets, wakeUp }: WorkerFacts): void {
     ring: () => say("mail"),
     onRefusal,
     onTrap: (trapCall) => say({ trapCall }),
+    onStray: (stray) => say({ stray }),
   });
   const poller = new LinuxPoller(systemCalls, {
     worker,

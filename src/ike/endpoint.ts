@@ -19,11 +19,12 @@ import { IkeSa, type IkeSaFacts } from "./ike-sa.ts";
 import type { Impair } from "./impair.ts";
 import type { IkeEvent, IkeInput, IkeOutput, Trigger } from "./io.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
-import { checkLiveness } from "./liveness.ts";
-import type { Drop, Machine, Ports } from "./machine.ts";
+import { checkLiveness, checkOnHint } from "./liveness.ts";
+import type { Drop, Machine, Ports, Traffic } from "./machine.ts";
 import { notify } from "./payloads.ts";
 import { STANDARD_PORTS } from "./ports.ts";
 import { settleRenewal } from "./renewal.ts";
+import { answerStray, reportStrayEsp, takeHint } from "./strays.ts";
 import { type Deadline, Timers } from "./timers.ts";
 import { TokenBucket } from "./token-bucket.ts";
 import { settleDuplicates } from "./uniqueness.ts";
@@ -42,13 +43,14 @@ export class IkeEndpoint {
 
   /**
    * `allocateSpi` takes a free inbound ESP SPI from the data plane; what is not used comes back as "release-spi". `ports`
-   * are our own UDP ports where they are not 500 and 4500. `onIkeSpi` is told which SPIs of IKE SAs are ours from now on, or no more. `impair`
-   * makes it misbehave on purpose, in tests.
+   * are our own UDP ports where they are not 500 and 4500. `traffic` asks the data plane when a child SA last carried something. `onIkeSpi`
+   * is told which SPIs of IKE SAs are ours from now on, or no more. `impair` makes it misbehave on purpose, in tests.
    */
   constructor(facts: {
     readonly connections: readonly ConnectionPolicy[];
     readonly random: Random;
     readonly allocateSpi: () => number | undefined;
+    readonly traffic?: (inboundSpi: number) => Traffic | undefined;
     readonly limits?: Partial<Limits>;
     readonly ports?: Ports;
     readonly onIkeSpi?: (localSpi: bigint, isInUse: boolean) => void;
@@ -76,6 +78,12 @@ export class IkeEndpoint {
         return;
       case "liveness":
         machine.checkLiveness(input.connection, now);
+        return;
+      case "awakened":
+        for (const ikeSa of machine.ikeSas) checkOnHint(ikeSa, now);
+        return;
+      case "stray-esp":
+        reportStrayEsp(machine, { ...input, now });
         return;
       case "rekey":
         machine.rekey(input.connection, input.what, now);
@@ -143,6 +151,8 @@ class EndpointMachine implements Machine {
   readonly #dropEvents: TokenBucket;
   readonly #unverifiedEvents: TokenBucket;
   readonly #errors: TokenBucket;
+  readonly #hints: TokenBucket;
+  readonly #traffic: (inboundSpi: number) => Traffic | undefined;
 
   constructor(facts: ConstructorParameters<typeof IkeEndpoint>[0]) {
     this.connections = facts.connections;
@@ -157,6 +167,8 @@ class EndpointMachine implements Machine {
     this.#dropEvents = new TokenBucket(this.limits.dropEventsPerSecond);
     this.#unverifiedEvents = new TokenBucket(this.limits.unverifiedEventsPerSecond);
     this.#errors = new TokenBucket(this.limits.unprotectedErrorsPerSecond);
+    this.#hints = new TokenBucket(this.limits.hintsPerSecond);
+    this.#traffic = facts.traffic ?? (() => undefined);
   }
 
   get ikeSas(): readonly IkeSa[] {
@@ -192,6 +204,9 @@ class EndpointMachine implements Machine {
       (ikeSa.role === "responder") === header.isInitiator &&
       (ikeSa.peerSpi === peerSpi || ikeSa.state.name === "initiating");
     if (!isFirst && !isOurs) {
+      const stray = { octets, header, path, now };
+      if (ikeSa === undefined && takeHint(this, stray)) return;
+      if (ikeSa === undefined) answerStray(this, stray);
       this.dropFrom("unknownSpi", "no IKE SA has these SPIs", path, now);
       return;
     }
@@ -321,6 +336,14 @@ class EndpointMachine implements Machine {
 
   mayTransmitError(now: number): boolean {
     return this.#errors.take(now);
+  }
+
+  mayTakeHint(now: number): boolean {
+    return this.#hints.take(now);
+  }
+
+  traffic(inboundSpi: number): Traffic | undefined {
+    return this.#traffic(inboundSpi);
   }
 
   compute(job: ComputeJob, then: (result: ComputeResult, now: number) => void): void {

@@ -16,6 +16,7 @@ import type { HalfOpenPlace } from "./half-open.ts";
 import { type IkeSaState, isKeyed, type Keyed } from "./ike-sa-state.ts";
 import { describe, Inbox } from "./inbox.ts";
 import type { Trigger } from "./io.ts";
+import { keepAlive } from "./keepalive.ts";
 import { lifetimeOf } from "./lifetimes.ts";
 import { watchLiveness } from "./liveness.ts";
 import type { Machine } from "./machine.ts";
@@ -93,6 +94,14 @@ export class IkeSa {
   predecessor: IkeSa | undefined;
   /** When the last authentic message came that nobody had sent before. */
   heardAt = 0;
+  /** Since when child SAs send and get nothing back, as far as we have looked. */
+  unansweredSince: number | undefined;
+  /** When a hint last made us ask, and when we last told the peer of its stray ESP. */
+  hintedAt = Number.NEGATIVE_INFINITY;
+  strayReportedAt = Number.NEGATIVE_INFINITY;
+
+  /** Whether it was us who connected, however often the IKE SA has been rekeyed since. */
+  isCaller: boolean;
 
   /** Attempts to rekey it that came to nothing. */
   failedRekeys = 0;
@@ -107,6 +116,7 @@ export class IkeSa {
   constructor(facts: IkeSaFacts) {
     this.machine = facts.machine;
     this.role = facts.role;
+    this.isCaller = facts.role === "initiator";
     this.localSpi = facts.localSpi;
     this.path = facts.path;
     this.state = facts.state;
@@ -165,9 +175,20 @@ export class IkeSa {
     const incoming = this.#inbox.open(state, received);
     if (incoming === undefined) return;
     // An authentic message newer than all before it: the peer is where it came from (RFC 7296 section 2.23).
-    if (incoming.isNewest) this.#follow(path);
+    if (incoming.isNewest && this.#mayFollow()) this.#follow(path);
+    if (!incoming.header.isResponse) this.outbox.replyPath = path;
     if (incoming.header.isResponse) processResponse(this, incoming, now);
     else processRequest(this, incoming, now);
+  }
+
+  /**
+   * RFC 7296 section 2.23: only a NAT moves a peer that does not say so; whoever sits behind one itself does not follow, since
+   * a datagram that somebody catches and sends on would draw it away. Who was called through a NAT has a fixed place in it, and
+   * has to follow its callers. Up to the end of IKE_AUTH the port moves in any case.
+   */
+  #mayFollow(): boolean {
+    if (this.state.name === "authenticating") return true;
+    return this.isPeerBehindNat && !(this.isBehindNat && this.isCaller);
   }
 
   #follow(path: Path): void {
@@ -203,6 +224,7 @@ export class IkeSa {
   begin(now: number): void {
     this.heardAt = now;
     watchLiveness(this, now);
+    keepAlive(this, now);
     const lifetime = lifetimeOf(this, now);
     if (lifetime === undefined) return;
     this.rekeyAt(lifetime.rekeyAt);

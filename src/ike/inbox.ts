@@ -1,10 +1,11 @@
 import { WireError } from "../errors/index.ts";
-import { ExchangeType, nameOf } from "../iana/ikev2-parameters.ts";
+import { ExchangeType, NotifyType, nameOf } from "../iana/ikev2-parameters.ts";
 import type { Path } from "../platform/address.ts";
 import { decodePayloads, type Header, type Message, type PayloadChain } from "../wire/message.ts";
 import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import type { Keyed } from "./ike-sa-state.ts";
+import { findNotify } from "./payloads.ts";
 import { Reassembly } from "./reassembly.ts";
 import type { RequestPlace } from "./window.ts";
 
@@ -44,6 +45,10 @@ export class Inbox {
       (payload) => payload.kind === "encrypted" || payload.kind === "encrypted-fragment",
     );
     if (sealed === undefined) {
+      const { payloads } = message;
+      if (header.isResponse && findNotify(payloads, NotifyType.INVALID_IKE_SPI) !== undefined) {
+        ikeSa.outbox.doubt(header.messageId, now);
+      }
       ikeSa.drop("unexpected", `${describe(header)} without protection`, path, now);
       return undefined;
     }

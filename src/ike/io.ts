@@ -11,6 +11,10 @@ export type IkeInput =
   /** Deletes the connection's IKE SAs with all they carry, or only the named child. */
   | { readonly kind: "terminate"; readonly connection: string; readonly child?: string }
   | { readonly kind: "liveness"; readonly connection: string }
+  /** This machine has slept, or nobody ran us: whether the peers are still there is asked at once. */
+  | { readonly kind: "awakened" }
+  /** ESP came for an SPI that is not ours. */
+  | { readonly kind: "stray-esp"; readonly spi: number; readonly path: Path }
   /** Replaces the connection's child SAs, or its IKE SA, now. */
   | { readonly kind: "rekey"; readonly connection: string; readonly what: "children" | "ike" }
   /** A child SA has carried as much as it should: it is replaced. "hard": it carries nothing any more. */
@@ -28,6 +32,8 @@ export interface Trigger {
 /** What comes out, in order. */
 export type IkeOutput =
   | { readonly kind: "transmit"; readonly octets: Uint8Array; readonly path: Path }
+  /** One octet 0xff along the path, without a marker (RFC 3948 section 2.3). */
+  | { readonly kind: "keepalive"; readonly path: Path }
   | { readonly kind: "compute"; readonly id: number; readonly job: ComputeJob }
   | { readonly kind: "install-child-sa"; readonly childSa: NegotiatedChildSa }
   /** Outbound traffic goes through this child SA from now on: the one that it replaces is gone at the peer. */

@@ -62,6 +62,19 @@ export interface Limits {
   readonly lingerAnswerCount: number;
   /** Silence after which an established SA asks whether the peer is alive. */
   readonly livenessMs: number;
+  /** The same when packets go out and nothing comes back: longer than any round trip, shorter than a person's patience. */
+  readonly unansweredMs: number;
+  /** What anybody could have sent makes us ask once in this time. */
+  readonly hintIntervalMs: number;
+  /** Unprotected INVALID_SPI messages that are looked into in a second. */
+  readonly hintsPerSecond: number;
+  /**
+   * Repetitions, from the first again, of a request that was answered with INVALID_IKE_SPI, before we believe the silence: six
+   * seconds. A forger has to see our messages, and a peer that has the SA answers in this time.
+   */
+  readonly doubtedTransmissionCount: number;
+  /** Behind a NAT something goes out at least so often (RFC 3948 section 4). */
+  readonly keepaliveMs: number;
   /** Soft lifetimes where the policy says nothing: the SA is rekeyed after this, less up to `rekeyJitter` of it. */
   readonly childRekeyMs: number;
   readonly ikeRekeyMs: number;
@@ -135,6 +148,11 @@ export const DEFAULT_LIMITS: Limits = {
   lingerMs: 30_000,
   lingerAnswerCount: 16,
   livenessMs: 60_000,
+  unansweredMs: 10_000,
+  hintIntervalMs: 10_000,
+  hintsPerSecond: 20,
+  doubtedTransmissionCount: 3,
+  keepaliveMs: 20_000,
   childRekeyMs: 3_600_000,
   ikeRekeyMs: 14_400_000,
   rekeyJitter: 0.1,

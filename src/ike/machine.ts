@@ -35,6 +35,10 @@ export interface Machine {
   dropFrom(counter: DropCounter, reason: string, path: Path, now: number): void;
   /** Whether one more unprotected error may leave now. */
   mayTransmitError(now: number): boolean;
+  /** Whether one more unprotected hint may be looked into now. */
+  mayTakeHint(now: number): boolean;
+  /** What the child SA with this inbound SPI carries; undefined when the data plane does not tell. */
+  traffic(inboundSpi: number): Traffic | undefined;
   /** Makes an IKE SA and takes it in, with an SPI of its own unless one is given. */
   adopt(facts: Omit<IkeSaFacts, "machine" | "localSpi"> & { readonly localSpi?: bigint }): IkeSa;
   /** An SPI for an IKE SA that is to come. */
@@ -50,6 +54,13 @@ export interface Machine {
   established(ikeSa: IkeSa, now: number): void;
   /** The SA has nothing left to answer. */
   forget(ikeSa: IkeSa): void;
+}
+
+/** When a child SA last carried something, in the machine's time; minus infinity before the first. */
+export interface Traffic {
+  readonly sentAt: number;
+  /** Authentic. */
+  readonly receivedAt: number;
 }
 
 /** Our UDP ports. */

@@ -2,9 +2,10 @@ import { NotifyType } from "../iana/ikev2-parameters.ts";
 import type { Path } from "../platform/address.ts";
 import type { HeaderFields } from "../wire/message.ts";
 import type { Payload } from "../wire/payloads/payload.ts";
-import { formatEnd, peerSilent, retransmitted } from "./events.ts";
+import { formatEnd, peerSilent, refusalHeard, retransmitted } from "./events.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import { isKeyed, type Keyed } from "./ike-sa-state.ts";
+import { isHopeless, waitFor } from "./patience.ts";
 import { decodeWindowSize, encodeWindowSize, findNotify, notify } from "./payloads.ts";
 import { type OutstandingRequest, type PendingRequest, RequestWindow, ResponseWindow } from "./window.ts";
 
@@ -12,6 +13,10 @@ import { type OutstandingRequest, type PendingRequest, RequestWindow, ResponseWi
 export class Outbox {
   readonly requests = new RequestWindow();
   readonly responses = new ResponseWindow();
+  /** When something last went out. */
+  transmittedAt = 0;
+  /** Where the newest request came from, and its answer goes (RFC 7296 section 2.11). */
+  replyPath: Path | undefined;
   readonly #ikeSa: IkeSa;
   #isWindowAnnounced = false;
 
@@ -57,6 +62,7 @@ export class Outbox {
     this.stopRetransmitting(messageId);
     const outstanding = { purpose, exchangeType, messageId, datagrams, sentAt: now, transmissions: 1 };
     this.requests.open(outstanding);
+    this.transmittedAt = now;
     this.#transmit(datagrams, this.#ikeSa.path);
     this.#retransmitLater(outstanding, now);
   }
@@ -73,9 +79,19 @@ export class Outbox {
     this.requests.clear();
   }
 
+  /** An unprotected answer says that the peer has no such SA: the request goes out again soon, and is given up soon. */
+  doubt(messageId: number, now: number): void {
+    const request = this.requests.find(messageId);
+    if (request === undefined || request.doubtedAfter !== undefined) return;
+    request.doubtedAfter = request.transmissions;
+    this.#ikeSa.machine.report(refusalHeard(this.#ikeSa, "INVALID_IKE_SPI"));
+    this.#ikeSa.machine.timers.cancel(request.timer);
+    this.#retransmitLater(request, now);
+  }
+
   #retransmitLater(request: OutstandingRequest, now: number): void {
     request.timer = this.#ikeSa.machine.timers.set({
-      at: now + this.#wait(request.transmissions),
+      at: now + waitFor(this.#ikeSa, request, now),
       reason: "retransmit",
       fire: (then) => this.#retransmit(request, then),
     });
@@ -83,24 +99,16 @@ export class Outbox {
 
   #retransmit(request: OutstandingRequest, now: number): void {
     const { machine } = this.#ikeSa;
-    if (request.transmissions >= machine.limits.transmissionCount) {
+    if (isHopeless(this.#ikeSa, request, now)) {
       this.#giveUp(request.transmissions, now);
       return;
     }
     request.transmissions++;
     machine.counters.retransmitted += request.datagrams.length;
     machine.report(retransmitted(this.#ikeSa, request));
+    this.transmittedAt = now;
     this.#transmit(request.datagrams, this.#ikeSa.path);
     this.#retransmitLater(request, now);
-  }
-
-  /** Exponential back-off with a ceiling and some chance (RFC 7296 section 2.4). */
-  #wait(transmissions: number): number {
-    const { limits, random } = this.#ikeSa.machine;
-    const growing = limits.retransmitFirstMs * limits.retransmitFactor ** (transmissions - 1);
-    const octets = random.bytes(2);
-    const chance = ((octets[0]! << 8) | octets[1]!) / 0x1_0000;
-    return Math.min(growing, limits.retransmitMaxMs) * (1 + limits.retransmitJitter * chance);
   }
 
   #giveUp(transmissions: number, now: number): void {
@@ -127,7 +135,7 @@ export class Outbox {
 
   answerWith(messageId: number, datagrams: readonly Uint8Array[]): void {
     this.responses.answered(messageId, datagrams);
-    this.#transmit(datagrams, this.#ikeSa.path);
+    this.#transmit(datagrams, this.replyPath ?? this.#ikeSa.path);
   }
 
   /** An answer once more, to where the request came from again. */

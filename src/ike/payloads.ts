@@ -100,3 +100,9 @@ export function encodeWindowSize(size: number): Uint8Array {
 export function decodeWindowSize(octets: Uint8Array): number | undefined {
   return octets.length === 4 ? decodeSpi(octets) : undefined;
 }
+
+/** The SPI that an INVALID_SPI notification calls unknown (RFC 7296 section 3.10.1). */
+export function invalidSpiOf(payloads: readonly Payload[]): number | undefined {
+  const data = findNotify(payloads, NotifyType.INVALID_SPI)?.data;
+  return data?.length === 4 ? decodeSpi(data) : undefined;
+}

@@ -3,6 +3,7 @@ export type DeadlineReason =
   | "half-open"
   | "hint"
   | "liveness"
+  | "keepalive"
   | "reassembly"
   | "linger"
   /** A soft lifetime is over, or an attempt that failed comes again. */

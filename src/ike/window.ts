@@ -42,6 +42,8 @@ export interface OutstandingRequest {
   transmissions: number;
   /** The next repetition. */
   timer?: TimerHandle | undefined;
+  /** How often it had been transmitted when somebody, maybe the peer, answered INVALID_IKE_SPI without protection. */
+  doubtedAfter?: number | undefined;
 }
 
 /** Our requests: as many at a time as the peer takes (RFC 7296 section 2.3), the others in a queue. */

@@ -64,6 +64,8 @@ export type CopyDscp = "out" | "in" | "yes" | "no";
 export interface LivenessPolicy {
   /** Silence after which the peer is asked, in milliseconds; Infinity never asks. Undefined is the usual. */
   readonly intervalMs?: number;
+  /** How long a request of ours may go unanswered before the peer counts as dead, in milliseconds. Undefined is the usual. */
+  readonly timeoutMs?: number;
   /** "restart": we connect again, for ever. "trap": the next packet brings it up. "clear": it is down until somebody wants it. Undefined: as `start` says. */
   readonly action?: "restart" | "trap" | "clear";
 }

@@ -425,6 +425,37 @@ describe("INITIAL_CONTACT", () => {
     expect(findNotify(payloads, NotifyType.INITIAL_CONTACT)).toBeDefined();
   });
 
+  test("is not sent beside another SA between the same identities, of whatever connection", () => {
+    const { initiator, responder, link } = establishedPair({ seed: 5 });
+    const second = initiatorPolicy({ name: "second", local: ["10.1.0.0/16"], remote: ["10.2.0.0/16"] });
+    const stranger = initiatorPolicy({ name: "stranger", localId: "z.example.org" });
+    initiator.endpoint.replaceConnections([initiatorPolicy(), second, stranger]);
+    for (const [connection, isFirst] of [
+      ["second", false],
+      ["stranger", true],
+    ] as const) {
+      const peer = new ScriptedPeer({ role: "responder", policy: responderPolicy(), seed: 97 });
+      initiator.connect(connection);
+      peer.agree(link.take().octets);
+      peer.send(initiator, peer.init());
+      const { payloads } = peer.open(link.take().octets);
+      expect(findNotify(payloads, NotifyType.INITIAL_CONTACT) !== undefined).toBe(isFirst);
+    }
+    expect(responder.ikeSas).toHaveLength(1);
+  });
+
+  test("replaces the SAs of the same identities under another connection too", () => {
+    const { responder, link } = establishedPair({ seed: 6 });
+    responder.endpoint.replaceConnections([responderPolicy({ name: "second" })]);
+    const peer = new ScriptedPeer({ role: "initiator", policy: initiatorPolicy(), seed: 99 });
+    peer.send(responder, peer.init());
+    peer.agree(link.take().octets);
+    const payloads = [notify(NotifyType.INITIAL_CONTACT), ...peer.authPayloads()];
+    peer.send(responder, peer.seal({ exchangeType: IKE_AUTH, messageId: 1, payloads }));
+    const established = responder.ikeSas.filter(({ state }) => state === "established");
+    expect(established.map(({ connection }) => connection)).toEqual(["second"]);
+  });
+
   test("replaces the SA of a peer that has started anew", () => {
     const { initiator, responder, link } = establishedPair({ seed: 2 });
     const [before] = responder.ikeSas;

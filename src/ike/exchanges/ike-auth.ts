@@ -21,6 +21,7 @@ import type { Authenticating } from "../ike-sa-state.ts";
 import { find, findError, findNotify, notify, notifyName } from "../payloads.ts";
 import { addressesOf } from "../ports.ts";
 import { suiteOf } from "../proposals.ts";
+import { haveSameEnds } from "../uniqueness.ts";
 import { createChild } from "./create-child-sa.ts";
 
 // IKE_AUTH with pre-shared keys, RFC 7296 sections 1.2 and 2.15:
@@ -77,7 +78,7 @@ export function sendAuthRequest(ikeSa: IkeSa, now: number): void {
 function isFirstContact(ikeSa: IkeSa): boolean {
   return !ikeSa.machine.ikeSas.some((other) => {
     if (other === ikeSa || other.state.name === "closed") return false;
-    if (other.connection !== undefined) return other.connection.name === ikeSa.connection?.name;
+    if (other.connection !== undefined) return haveSameEnds(other, ikeSa);
     return other.path.remote.address === ikeSa.path.remote.address;
   });
 }

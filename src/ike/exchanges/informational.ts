@@ -3,7 +3,8 @@ import type { Payload } from "../../wire/payloads/payload.ts";
 import type { Answer, Closing } from "../answer.ts";
 import { giveUpChild } from "../child-sa-deletion.ts";
 import type { IkeSa } from "../ike-sa.ts";
-import { decodeSpi, deleteChildSas, findNotify } from "../payloads.ts";
+import { decodeSpi, deleteChildSas, findNotify, invalidSpiOf } from "../payloads.ts";
+import { rekeyChild } from "./create-child-sa.ts";
 
 // INFORMATIONAL, RFC 7296 section 1.4:
 //
@@ -20,6 +21,9 @@ export function processInformationalRequest(ikeSa: IkeSa, { payloads, now }: Inf
   const closing = endOf(payloads);
   if (closing !== undefined) return { payloads: [], closing };
 
+  // RFC 7296 section 1.5: what we send there is lost. In a new SA it is not.
+  const lost = invalidSpiOf(payloads);
+  for (const childSa of ikeSa.heir.childSas) if (childSa.outboundSpi === lost) rekeyChild(childSa, now);
   const removed: number[] = [];
   rememberUnknown(ikeSa, payloads);
   for (const childSa of named(ikeSa, payloads)) {

@@ -413,10 +413,12 @@ function derive(
   fresh.remoteIdentity = old.remoteIdentity;
   fresh.supportsFragmentation = old.supportsFragmentation;
   fresh.isBehindNat = old.isBehindNat;
+  fresh.isCaller = old.isCaller;
   fresh.isPeerBehindNat = old.isPeerBehindNat;
   fresh.lowestNonce = lowestOf(ni, nr).slice();
   fresh.negotiationMs = old.negotiationMs;
   fresh.creations = old.creations;
+  fresh.outbox.transmittedAt = old.outbox.transmittedAt;
   fresh.forgetHandshake();
   fresh.begin(now);
   thinOut(fresh, now);

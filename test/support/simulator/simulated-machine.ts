@@ -2,6 +2,7 @@ import { SeededCryptoProvider } from "../../../src/crypto/key-exchange/seeded-cr
 import { IkeEndpoint } from "../../../src/ike/endpoint.ts";
 import type { IkeEvent, IkeInput, IkeOutput, NegotiatedChildSa } from "../../../src/ike/io.ts";
 import type { Limits } from "../../../src/ike/limits.ts";
+import type { Traffic } from "../../../src/ike/machine.ts";
 import type { IkeSaView } from "../../../src/ike/view.ts";
 import type { Path } from "../../../src/platform/address.ts";
 import type { ConnectionPolicy } from "../../../src/policy/connection.ts";
@@ -18,6 +19,10 @@ export class SimulatedMachine {
   readonly reserved = new Set<number>();
   /** Inbound SPIs that open what is late, and until when. */
   readonly lingering = new Map<number, number>();
+  /** What the data plane says that child SAs have carried, by inbound SPI; nothing unless a test says so. */
+  readonly traffic = new Map<number, Traffic>();
+  /** Where keepalives went, and when. */
+  readonly keepalives: { readonly path: Path; readonly at: number }[] = [];
   /** Whether jobs wait until `finishJobs`. */
   holdsJobs = false;
   /** Whether the data plane has inbound SPIs to give. */
@@ -52,6 +57,7 @@ export class SimulatedMachine {
       connections: facts.connections,
       random: new SeededRandom(facts.seed),
       allocateSpi: () => this.#allocateSpi(),
+      traffic: (inboundSpi) => this.traffic.get(inboundSpi),
       limits: facts.limits ?? {},
     });
   }
@@ -140,6 +146,9 @@ export class SimulatedMachine {
     switch (output.kind) {
       case "transmit":
         this.#transmit(output.octets, output.path);
+        return;
+      case "keepalive":
+        this.keepalives.push({ path: output.path, at: this.#clock.now });
         return;
       case "compute":
         if (this.holdsJobs) this.#heldJobs.push(output);
