@@ -140,6 +140,7 @@ export class ConnectionState {
     if (action === undefined) return;
     this.isWanted = action === "restart";
     this.isTrapped = action === "trap";
+    if (!this.isWanted) this.cancelRetry();
   }
 
   #countRekeyed({ name, message }: IkeEvent): void {

@@ -466,6 +466,8 @@ export class Engine implements EngineControl {
     if (event.name === "ike-sa-deleted") this.#setTraps();
     if (!ENDS.includes(event.name) || this.#isUp(connection) || connection.isHeld) return;
     if (connection.policy.remote.address === undefined) return;
+    // A child SA that goes with its IKE SA is no end of its own.
+    if (event.name === "child-sa-deleted" && !this.#isEstablished(connection.policy.name)) return;
     const moment = { fraction: this.#host.random.bytes(1)[0]! / 256, now: this.#wakefulness.now() };
     if (connection.isWanted) connection.retryLater({ ...moment, retry: () => this.#retry(connection) });
     else if (connection.isTrapped) connection.retryLater(moment);
@@ -473,7 +475,7 @@ export class Engine implements EngineControl {
 
   /** The peer, or another of our SAs, may have brought the connection up meanwhile. */
   #retry(connection: ConnectionState): void {
-    if (!this.#isUp(connection)) this.#initiate(connection);
+    if (connection.isWanted && !this.#isUp(connection)) this.#initiate(connection);
   }
 
   /** An IKE SA stands, and each child that is configured has an SA. */

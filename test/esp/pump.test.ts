@@ -4,6 +4,7 @@ import {
   createSharedMemory,
   type DataPlane,
   type IkeDatagram,
+  type StrayEsp,
   startMemoryDataPlane,
 } from "../../src/esp/index.ts";
 import { MemoryTun } from "../../src/platform/tun/memory-tun.ts";
@@ -23,6 +24,7 @@ interface Host {
   readonly plane: DataPlane;
   readonly mail: IkeDatagram[];
   readonly refusals: string[];
+  readonly strays: StrayEsp[];
   readonly memory: WebAssembly.Memory;
 }
 
@@ -90,6 +92,7 @@ class Pair {
     const tun = new MemoryTun(memory, { name: "tun0", mtu: 1400, offloads });
     const mail: IkeDatagram[] = [];
     const refusals: string[] = [];
+    const strays: StrayEsp[] = [];
     const open = (port: number) => host.openUdpSocket(memory, { family: 4, port, worker: 1, offloads });
     const plane = startMemoryDataPlane({
       memory,
@@ -101,10 +104,11 @@ class Pair {
       ],
       onIkeDatagram: ({ octets, path }) => mail.push({ octets: octets.slice(), path }),
       onRefusal: (what) => refusals.push(what),
+      onStray: (stray) => strays.push(stray),
       schedule: (run) => this.#due.push(run),
       clock: { now: () => this.now },
     });
-    return { address, lan, tun, plane, mail, refusals, memory };
+    return { address, lan, tun, plane, mail, refusals, strays, memory };
   }
 }
 
@@ -567,4 +571,33 @@ test("a ping leaves before what a transfer has sent ahead of it", () => {
   expect(order).toHaveLength(401);
   // One burst may be under way.
   expect(order.indexOf(1)).toBeLessThan(100);
+});
+
+test("ESP for an SPI that is not ours is told of once a second, with where it came from; what is short or awaited is not", async () => {
+  const pair = new Pair();
+  const stranger = pair.wire.host(["192.0.2.9"]);
+  const send = (spi: number, length: number): void => {
+    const octets = new Uint8Array(length);
+    new DataView(octets.buffer).setUint32(0, spi);
+    stranger.send({
+      octets,
+      from: { address: "192.0.2.9", port: 40_000 },
+      to: { address: "192.0.2.1", port: 4500 },
+    });
+    pair.settle();
+  };
+  send(0xdead_beef, 43);
+  send(pair.a.plane.allocateSpi()!, 100);
+  await Promise.resolve();
+  expect(pair.a.strays).toEqual([]);
+  for (let i = 0; i < 100; i++) send(0xdead_beef + i, 100);
+  await Promise.resolve();
+  expect(pair.a.strays[0]).toEqual({
+    spi: 0xdead_beef,
+    path: {
+      local: { address: "192.0.2.1", port: 4500 },
+      remote: { address: "192.0.2.9", port: 40_000 },
+    },
+  });
+  expect(pair.a.strays.length).toBeLessThan(100);
 });

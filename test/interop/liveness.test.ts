@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { runIkebana } from "../support/ikebana.ts";
+import { type IkebanaDaemon, runIkebana } from "../support/ikebana.ts";
 import { requireRoot } from "../support/namespace.ts";
-import { requireStrongswan } from "../support/strongswan.ts";
+import { requireStrongswan, type Strongswan, startStrongswan } from "../support/strongswan.ts";
 import { until } from "../support/waiting.ts";
-import { withTunnel } from "./gateways.ts";
-import { loadSteps } from "./scenario.ts";
-import { pingBothWays } from "./sites.ts";
+import { untilUp, withGateways, withTunnel } from "./gateways.ts";
+import { firstMissing, loadSteps, type Scenario } from "./scenario.ts";
+import { LEFT_INSIDE, ping, pingBothWays, pingInVain, RIGHT_INSIDE, type Sites } from "./sites.ts";
 
 const WHAT = "liveness checks with strongSwan";
 
@@ -26,3 +26,109 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("a sign of life"
       expect(await pingBothWays(sites)).toEqual([]);
     }));
 });
+
+describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("a peer that is killed", () => {
+  test("with action restart is called again until it is there, and then the tunnel carries packets", () =>
+    withDeadPeer("restart", async ({ sites, ikebana, revive }) => {
+      await until("we wait for the next attempt, or make one", async () =>
+        ["waiting", "connecting"].includes((await ikebana.connection()).state),
+      );
+      expect(await pingInVain(sites.left, PINGS)).toBe(0);
+      const strongswan = await revive();
+      await untilUp({ sites, ikebana, strongswan });
+      expect(await pingBothWays(sites)).toEqual([]);
+    }));
+
+  test("with action clear is let alone, also when it is there again; it may call", () =>
+    withDeadPeer("clear", async ({ sites, ikebana, revive }) => {
+      expect((await ikebana.connection()).state).toBe("down");
+      const strongswan = await revive();
+      expect(await pingInVain(sites.left, PINGS)).toBe(0);
+      expect((await ikebana.connection()).state).toBe("down");
+      expect(strongswan.log).not.toContain("IKE_SA_INIT request");
+      expect((await strongswan.initiate("lan")).code).toBe(0);
+      await untilUp({ sites, ikebana, strongswan });
+      expect(await pingBothWays(sites)).toEqual([]);
+    }));
+
+  test("with action trap is called by the next packet, which arrives when it is there again", () =>
+    withDeadPeer("trap", async ({ sites, ikebana, revive }) => {
+      expect((await ikebana.connection()).state).toBe("trap");
+      const strongswan = await revive();
+      expect(strongswan.log).not.toContain("IKE_SA_INIT request");
+      await until(
+        "a ping is answered",
+        async () => (await ping(sites.left, { ...PINGS, count: 1 })).length === 0,
+      );
+      await untilUp({ sites, ikebana, strongswan });
+      expect(await pingBothWays(sites)).toEqual([]);
+    }));
+
+  test("and calls as a new one, is believed that it has no SA (INITIAL_CONTACT)", () =>
+    withPeerKilled(
+      loadSteps("dead-peer"),
+      (text) => text.replace("interval: 1s, timeout: 3s", "interval: 1h"),
+      async ({ sites, ikebana, revive }) => {
+        const strongswan = await revive();
+        expect((await ikebana.connection()).state).toBe("established");
+        expect((await strongswan.initiate("lan")).code).toBe(0);
+        await ikebana.logged("the peer has connected anew");
+        await untilUp({ sites, ikebana, strongswan });
+        expect((await ikebana.connection()).ikeSa?.role).toBe("responder");
+        expect(await pingBothWays(sites)).toEqual([]);
+      },
+    ));
+});
+
+const PINGS = { from: LEFT_INSIDE[0], to: RIGHT_INSIDE[0], count: 3 };
+
+interface Survivor {
+  readonly sites: Sites;
+  readonly ikebana: IkebanaDaemon;
+  /** Starts strongSwan again, with nothing of before. */
+  revive(): Promise<Strongswan>;
+}
+
+/** The peer is dead, and we know. */
+function withDeadPeer(
+  action: "restart" | "clear" | "trap",
+  then: (survivor: Survivor) => Promise<void>,
+): Promise<void> {
+  const scenario = loadSteps("dead-peer");
+  const configure = (text: string): string => text.replace("action: restart", `action: ${action}`);
+  return withPeerKilled(scenario, configure, async (survivor) => {
+    const { ikebana } = survivor;
+    const said = (): boolean => firstMissing(ikebana.log, scenario.expected.ikebana) === undefined;
+    await until("we know that it is dead", said, { timeoutMs: 30_000, describe: () => ikebana.log });
+    await then(survivor);
+  });
+}
+
+/** The tunnel was up, and the peer has been killed. */
+async function withPeerKilled(
+  scenario: Scenario,
+  configure: (text: string) => string,
+  then: (survivor: Survivor) => Promise<void>,
+): Promise<void> {
+  let revived: Strongswan | undefined;
+  const changed = { ...scenario, ikebana: configure(scenario.ikebana) };
+  await withGateways(changed, async (gateways) => {
+    const { sites, ikebana, strongswan } = gateways;
+    await untilUp(gateways);
+    expect(await pingBothWays(sites)).toEqual([]);
+    await strongswan.stop("SIGKILL");
+    const { swanctl, settings } = scenario;
+    try {
+      await then({
+        sites,
+        ikebana,
+        revive: async () => {
+          revived = await startStrongswan(sites.right, { configuration: swanctl, settings });
+          return revived;
+        },
+      });
+    } finally {
+      await revived?.stop();
+    }
+  });
+}
