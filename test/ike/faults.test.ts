@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { expectClean, expectEstablished, expectMirrored } from "../support/simulator/expectations.ts";
-import { type Fate, type Pair, type PolicyOptions, pair, SeededRandom } from "../support/simulator/index.ts";
+import { type Fate, type Pair, pair, SeededRandom } from "../support/simulator/index.ts";
 
 // The machine against the network: every message lost, repeated or late, alone and in pairs, and chance on top.
 
@@ -10,7 +10,9 @@ const RUNS = Number(process.env.IKEBANA_FUZZ_RUNS ?? 0);
 interface Scenario {
   readonly name: string;
   readonly begin: (all: Pair) => void;
-  readonly options?: { readonly initiator?: PolicyOptions; readonly responder?: PolicyOptions };
+  readonly options?: Omit<Parameters<typeof pair>[0], "seed">;
+  /** How many messages there are, the most anybody may lose; 9 if not said. */
+  readonly messageCount?: number;
 }
 
 const SCENARIOS: readonly Scenario[] = [
@@ -30,6 +32,26 @@ const SCENARIOS: readonly Scenario[] = [
       responder: { ike: ["aes256gcm16-prfsha256-ecp256"] },
     },
   },
+  {
+    name: "a cookie is asked for",
+    begin: ({ initiator }) => initiator.connect(),
+    options: { limits: { cookieThresholdCount: 0 } },
+  },
+  {
+    name: "a cookie and another group are asked for",
+    begin: ({ initiator }) => initiator.connect(),
+    options: {
+      initiator: { ike: ["aes256gcm16-prfsha256-x25519-ecp256"] },
+      responder: { ike: ["aes256gcm16-prfsha256-ecp256"] },
+      limits: { cookieThresholdCount: 0 },
+    },
+    messageCount: 11,
+  },
+  {
+    name: "the IKE SA comes first, and its child SA behind it",
+    begin: ({ initiator }) => initiator.connect(),
+    options: { initiator: { isChildless: true } },
+  },
 ];
 
 const FATES: readonly { readonly name: string; readonly fate: Fate }[] = [
@@ -44,7 +66,7 @@ function ONE_WAY(): number {
 }
 
 describe.each(SCENARIOS)("when $name", (scenario) => {
-  const messages = Array.from({ length: 9 }, (_, i) => i);
+  const messages = Array.from({ length: scenario.messageCount ?? 9 }, (_, i) => i);
 
   test("any one message may be lost, repeated or late", () => {
     for (const i of messages) {

@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import type { Pair } from "./index.ts";
 import type { SimulatedMachine } from "./simulated-machine.ts";
 
 /** Exactly one IKE SA and one child SA on both sides, and each the mirror of the other. */
@@ -41,4 +42,12 @@ export function expectClean(...machines: readonly SimulatedMachine[]): void {
     expect(machine.endpoint.deadline).toBeUndefined();
     expect(machine.endpoint.counters.internalErrors).toBe(0);
   }
+}
+
+/** One of each on both sides, no SPI beside them, and each side sends through what the other opens. */
+export function expectSettled({ initiator, responder }: Pair): void {
+  expectEstablished(initiator, responder);
+  expect([initiator.reserved.size, responder.reserved.size]).toEqual([1, 1]);
+  expect(initiator.outboundSpi()).toBe([...responder.installed.keys()][0]);
+  expect(responder.outboundSpi()).toBe([...initiator.installed.keys()][0]);
 }
