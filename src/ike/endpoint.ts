@@ -275,9 +275,11 @@ class EndpointMachine implements Machine {
     else expireChild(childSa, now);
   }
 
+  /** Without one that may yet take over from another, or go: while that is not decided, the other carries all. */
   #established(name: string): readonly IkeSa[] {
     return this.ikeSas.filter(
-      ({ connection, state }) => connection?.name === name && state.name === "established",
+      ({ connection, state, predecessor }) =>
+        connection?.name === name && state.name === "established" && predecessor === undefined,
     );
   }
 

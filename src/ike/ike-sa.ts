@@ -192,6 +192,9 @@ export class IkeSa {
   }
 
   #follow(path: Path): void {
+    // The delete of an IKE SA that was replaced may be the first that comes from the new address.
+    const { heir } = this;
+    if (heir !== this && !heir.#inbox.hasHeard) heir.#follow(path);
     const { remote, local } = this.path;
     const isSame =
       remote.address === path.remote.address &&

@@ -89,6 +89,11 @@ export class Inbox {
     return true;
   }
 
+  /** Whether anything authentic has come. */
+  get hasHeard(): boolean {
+    return this.#newest.request >= 0 || this.#newest.response >= 0;
+  }
+
   /** Forgets fragments. */
   clear(): void {
     for (const reassembly of this.#fragments.values()) reassembly.clear();

@@ -707,6 +707,17 @@ const IKE_COLLISIONS: readonly Situation[] = [
   },
   { name: "both guess the wrong group", ...IKE_GUESS, play: (stage) => collide(stage, "ike") },
   {
+    name: "and somebody wants the connection before it is decided which one stays",
+    play: (stage) => {
+      collide(stage, "ike");
+      stage.deliver(stage.a);
+      stage.deliver(stage.b);
+      stage.a.connect();
+      stage.b.connect();
+      stage.deliverAll();
+    },
+  },
+  {
     name: "and one deletes it",
     end: "gone",
     isCut: true,
