@@ -1,10 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { expectClean, expectEstablished, expectMirrored } from "../support/simulator/expectations.ts";
 import { type Fate, type Pair, pair, SeededRandom } from "../support/simulator/index.ts";
+import { forEachSeed, seedCount } from "../support/simulator/seeds.ts";
 
 // The machine against the network: every message lost, repeated or late, alone and in pairs, and chance on top.
-
-const RUNS = Number(process.env.IKEBANA_FUZZ_RUNS ?? 0);
 
 /** What a test does to the two machines, at its times. */
 interface Scenario {
@@ -94,8 +93,7 @@ describe.each(SCENARIOS)("when $name", (scenario) => {
   });
 
   test("with a fifth of all messages lost, some repeated and all out of order", () => {
-    const runs = RUNS || 1000;
-    for (let seed = 0; seed < runs; seed++) {
+    forEachSeed(Math.ceil(seedCount(6_000) / SCENARIOS.length), (seed) => {
       const random = new SeededRandom(seed);
       const delay = (): number => 5 + random.fraction() * 300;
       const chance = (): Fate => {
@@ -103,7 +101,7 @@ describe.each(SCENARIOS)("when $name", (scenario) => {
         return random.fraction() < 0.05 ? [delay(), delay()] : [delay()];
       };
       liveAndDie({ scenario, seed, fate: chance });
-    }
+    });
   });
 });
 

@@ -7,12 +7,11 @@ import {
   type PolicyOptions,
   SeededRandom,
 } from "../support/simulator/index.ts";
+import { forEachSeed, seedCount } from "../support/simulator/seeds.ts";
 import { Traffic } from "../support/simulator/traffic.ts";
 
 // Rekeying against the network: every message lost, repeated or late, alone and in pairs, and chance on top.
 
-/** 10^4 seeds by default, shared by the scenarios; IKEBANA_FUZZ_RUNS=1000000 for the long run. */
-const RUNS = Number(process.env.IKEBANA_FUZZ_RUNS ?? 10_000);
 const ONE_WAY = 10;
 const PFS: PolicyOptions = { esp: ["aes256gcm16-x25519"] };
 
@@ -137,8 +136,7 @@ describe.each(SCENARIOS)("when $name", (scenario) => {
   });
 
   test("with a fifth of all messages lost, some repeated and all out of order", () => {
-    const runs = Math.ceil(RUNS / SCENARIOS.length);
-    for (let seed = 0; seed < runs; seed++) {
+    forEachSeed(Math.ceil(seedCount(10_000) / SCENARIOS.length), (seed) => {
       const random = new SeededRandom(seed);
       const delay = (): number => 5 + random.fraction() * 300;
       live({
@@ -149,7 +147,7 @@ describe.each(SCENARIOS)("when $name", (scenario) => {
           return random.fraction() < 0.05 ? [delay(), delay()] : [delay()];
         },
       });
-    }
+    });
   });
 });
 
