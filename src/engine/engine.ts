@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from "node:util";
-import { PolicyError } from "../errors/index.ts";
 import type { IkeDatagram, TrapCall } from "../esp/index.ts";
 import { IkeEndpoint } from "../ike/endpoint.ts";
 import type { IkeEvent, NegotiatedChildSa } from "../ike/io.ts";
@@ -205,8 +204,6 @@ export class Engine implements EngineControl {
         message: `${fixed} cannot change while we run: restart instead`,
       };
     }
-    const fault = this.#routes.faultOf(config.connections);
-    if (fault !== undefined) return { kind: "failed", reason: "configuration", message: fault };
     try {
       // What may be refused comes first, while everything still stands as it was.
       this.#routes.extend(config.connections);
@@ -262,8 +259,6 @@ export class Engine implements EngineControl {
 
   /** The order matters: what has no SA is discarded before the first route leads anything to us. */
   #begin(): void {
-    const fault = this.#routes.faultOf(this.#config.connections);
-    if (fault !== undefined) throw new PolicyError(fault, { code: "CONFIG" });
     const { impairment } = this.#host;
     if (impairment !== undefined) this.#reportImpairment(impairment.text);
     const { refusals } = this.#open;

@@ -12,6 +12,7 @@ import { type OpenTun, openTun } from "../platform/tun/linux-tun.ts";
 import { LinuxDatagramSender } from "../platform/udp/linux-datagram-sender.ts";
 import type { OpenUdpSocket } from "../platform/udp/linux-udp-socket.ts";
 import { openUdpSocket } from "../platform/udp/open-udp-socket.ts";
+import { SOCKET_MARK } from "./detours.ts";
 import type { EngineConfig } from "./engine-config.ts";
 import type { Host, IkeListener, OpenHost } from "./host.ts";
 
@@ -106,7 +107,7 @@ function openSockets(
     [listen.port, listen.natTraversalPort].map((port) => {
       const carriesEsp = port === listen.natTraversalPort;
       const offloads = carriesEsp ? offloadsOf(config) : "off";
-      const socket = openUdpSocket(systemCalls, { address, port, offloads });
+      const socket = openUdpSocket(systemCalls, { address, port, offloads, mark: SOCKET_MARK });
       descriptors.push(socket.descriptor);
       return { socket, carriesEsp };
     }),
@@ -126,7 +127,7 @@ function openRawSockets(
     try {
       if (sockets.length === room)
         throw new RangeError(`raw ESP over IPv${family}: too many listen addresses`);
-      const socket = openRawEspSocket(systemCalls, { family });
+      const socket = openRawEspSocket(systemCalls, { family, mark: SOCKET_MARK });
       descriptors.push(socket.descriptor);
       sockets.push({ socket, carriesEsp: false, isRaw: true });
     } catch (error) {

@@ -1,10 +1,12 @@
+import { isDeepStrictEqual } from "node:util";
 import { compareOctets } from "../bytes/compare.ts";
 import { formatAddress, parseAddress } from "../bytes/ip-address.ts";
-import type { Network, Route } from "../platform/network/network.ts";
+import type { Network, Route, Rule } from "../platform/network/network.ts";
 import { parseCidr, prefixContains } from "../platform/network/prefix.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import { rangeToPrefixes } from "../policy/prefixes.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
+import { removeStaleRules, rulesFor, tableOf } from "./detours.ts";
 
 /**
  * The routes that lead the remote selectors of every connection into the TUN device. They stand as long as we run, whether
@@ -14,32 +16,12 @@ export class TunnelRoutes {
   readonly #network: Network;
   readonly #link: string;
   #installed: Route[] = [];
+  #rules: Rule[] = [];
 
   constructor(network: Network, link: string) {
     this.#network = network;
     this.#link = link;
-  }
-
-  /**
-   * Why these connections cannot have their routes: one would lead what we send to a peer, IKE and ESP, into the tunnel itself.
-   * A longer route that leads to the peer outside of the tunnel is as good as a selector without it. Undefined when all is well.
-   */
-  faultOf(connections: readonly ConnectionPolicy[]): string | undefined {
-    const inside = this.#wanted(connections).map(({ destination }) => destination);
-    const outside = this.#network
-      .routes()
-      .flatMap(({ destination, link }) => (link === this.#link ? [] : [destination]));
-    for (const { name, remote } of connections) {
-      if (remote.address === undefined) continue;
-      const way = longestMatch(inside, remote.address);
-      const otherWay = longestMatch(outside, remote.address);
-      if (way === undefined || (otherWay !== undefined && otherWay.length >= way.length)) continue;
-      return (
-        `connection ${name}: a remote selector covers ${remote.address}, the peer's own address, and its route ` +
-        `${way.prefix} would lead the tunnel's packets into the tunnel; leave the address out, or give it a route of its own`
-      );
-    }
-    return undefined;
+    removeStaleRules(network);
   }
 
   /**
@@ -47,34 +29,53 @@ export class TunnelRoutes {
    * the route, when one is refused; then everything is as it was.
    */
   extend(connections: readonly ConnectionPolicy[]): void {
-    const standing = new Set(this.#installed.map(({ destination }) => destination));
+    const standing = new Set(this.#installed.map(placeOf));
     const added: Route[] = [];
+    const addedRules: Rule[] = [];
+    const wanted = this.#wanted(connections);
     try {
-      for (const route of this.#wanted(connections)) {
-        if (standing.has(route.destination)) continue;
+      for (const route of wanted) {
+        if (standing.has(placeOf(route))) continue;
         this.#network.addRoute(route);
         added.push(route);
       }
+      for (const rule of rulesFor(wanted)) {
+        if (this.#rules.some((other) => isDeepStrictEqual(other, rule))) continue;
+        this.#network.addRule(rule);
+        addedRules.push(rule);
+      }
     } catch (error) {
+      for (const rule of addedRules) this.#network.removeRule(rule);
       for (const route of added) this.#network.removeRoute(route);
       throw error;
     }
     this.#installed.push(...added);
+    this.#rules.push(...addedRules);
   }
 
   /** Makes the routes those of these connections and of no other. A destination that stays is led into the tunnel at every moment. */
   replace(connections: readonly ConnectionPolicy[]): void {
     this.extend(connections);
-    const wanted = new Map(this.#wanted(connections).map((route) => [route.destination, route]));
+    const wanted = new Map(this.#wanted(connections).map((route) => [placeOf(route), route]));
     for (const route of this.#installed.slice()) {
-      const next = wanted.get(route.destination);
+      const next = wanted.get(placeOf(route));
       if (next === undefined) this.#remove(route);
       else if (next.source !== route.source) this.#exchange(route, next);
+    }
+    const rules = rulesFor([...wanted.values()]);
+    for (const rule of this.#rules.slice()) {
+      if (!rules.some((other) => isDeepStrictEqual(other, rule))) this.#removeRule(rule);
     }
   }
 
   removeAll(): void {
+    for (const rule of this.#rules.slice()) this.#removeRule(rule);
     for (const route of this.#installed.slice()) this.#remove(route);
+  }
+
+  #removeRule(rule: Rule): void {
+    this.#rules = this.#rules.filter((other) => other !== rule);
+    this.#network.removeRule(rule);
   }
 
   #remove(route: Route): void {
@@ -110,7 +111,30 @@ export class TunnelRoutes {
         }
       }
     }
-    return [...routes.values()];
+    return this.#withTables([...routes.values()], connections);
+  }
+
+  /**
+   * A default route never stands in the way of the one that is there, and what would lead our own packets to a peer into the tunnel
+   * stands aside. Where a longer route leads to the peer outside of the tunnel, there is no need.
+   */
+  #withTables(routes: readonly Route[], connections: readonly ConnectionPolicy[]): Route[] {
+    const inside = routes.map(({ destination }) => destination);
+    const outside = this.#network
+      .routes()
+      .flatMap(({ destination, link }) => (link === this.#link ? [] : [destination]));
+    const swallowing = new Set<string>();
+    for (const { remote } of connections) {
+      if (remote.address === undefined) continue;
+      const way = longestMatch(inside, remote.address);
+      const otherWay = longestMatch(outside, remote.address);
+      if (way !== undefined && (otherWay === undefined || otherWay.length < way.length))
+        swallowing.add(way.prefix);
+    }
+    return routes.map((route) => {
+      const isAside = swallowing.has(route.destination) || parseCidr(route.destination).length === 0;
+      return isAside ? { ...route, table: tableOf(route.destination) } : route;
+    });
   }
 
   /** Our own addresses that the selectors cover: packets that start on this host should come from one of them. */
@@ -141,6 +165,11 @@ function longestMatch(
       (longest, each) => (longest === undefined || each.length > longest.length ? each : longest),
       undefined,
     );
+}
+
+/** One route stands in each. */
+function placeOf({ destination, table }: Route): string {
+  return `${destination} in ${table}`;
 }
 
 /** Above the kernel's own defaults (0 for IPv4, 1024 for IPv6), so that the route proper comes first where both stand. */

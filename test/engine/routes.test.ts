@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { describe, expect, test } from "vitest";
 import { TunnelRoutes } from "../../src/engine/routes.ts";
 import { MemoryNetwork } from "../../src/platform/network/memory-network.ts";
@@ -6,37 +7,75 @@ import { parseIdentity } from "../../src/policy/identity.ts";
 import { selectorsFromPrefixes } from "../../src/policy/traffic-selectors.ts";
 
 describe("routes into the tunnel", () => {
-  test("must not lead to the peer itself: the connection, its selector's route and the address are named", () => {
-    const { routes } = host();
-    expect(routes.faultOf([connection(["10.2.0.0/16", "192.0.2.0/28"])])).toBe(
-      "connection office: a remote selector covers 192.0.2.2, the peer's own address, and its route 192.0.2.0/28 " +
-        "would lead the tunnel's packets into the tunnel; leave the address out, or give it a route of its own",
-    );
-    expect(routes.faultOf([connection(["2001:db8::/112"], "2001:db8::2")])).toContain(
-      "covers 2001:db8::2, the peer's own address, and its route 2001:db8::/112",
-    );
-  });
-
-  test("may cover the peer where a longer route leads to it outside of the tunnel", () => {
+  test("that cover the peer itself stand in a table that our own packets do not look into", () => {
     const { network, routes } = host();
-    expect(routes.faultOf([connection(["192.0.0.0/16"])])).toBeUndefined(); // 192.0.2.0/24 is connected
-    expect(routes.faultOf([connection(["0.0.0.0/0"])])).toBeUndefined();
-    network.addRoute({ destination: "192.0.2.2/32", link: "eth0" });
-    expect(routes.faultOf([connection(["192.0.2.0/28"])])).toBeUndefined();
+    const before = { routes: network.routes(), rules: network.rules() };
+    routes.replace([connection(["10.2.0.0/16", "192.0.2.0/28"])]);
+    expect(inside(network)).toEqual(["10.2.0.0/16 main", "192.0.2.0/28 7296028"]);
+    expect(
+      network.rules().filter((rule) => !before.rules.some((old) => isDeepStrictEqual(old, rule))),
+    ).toEqual([
+      { family: 4, priority: 7496, table: 254, suppressPrefixLength: 28 },
+      { family: 4, priority: 7497, table: 7296028, mark: 0x696b6562, isInverted: true },
+    ]);
+    routes.replace([connection(["10.2.0.0/16", "2001:db8::/112"], "2001:db8::2")]);
+    expect(inside(network)).toEqual(["10.2.0.0/16 main", "2001:db8::/112 7296112"]);
+    expect(network.rules().filter(({ mark }) => mark !== undefined)).toEqual([
+      { family: 6, priority: 7329, table: 7296112, mark: 0x696b6562, isInverted: true },
+    ]);
+    routes.removeAll();
+    expect({ routes: network.routes(), rules: network.rules() }).toEqual(before);
   });
 
-  test("are no reason for doubt when they lead elsewhere, or when we do not know the peer's address", () => {
-    const { routes } = host();
-    expect(routes.faultOf([connection(["10.2.0.0/16", "fd02::/64"])])).toBeUndefined();
-    expect(routes.faultOf([connection(["192.0.2.0/28"], ANY)])).toBeUndefined();
-  });
-
-  test("that stand already do not count as a way outside", () => {
-    const { routes } = host();
+  test("need no table where a longer route leads to the peer outside of the tunnel, or we do not know its address", () => {
+    const { network, routes } = host();
+    routes.replace([connection(["192.0.0.0/16"])]); // 192.0.2.0/24 is connected
+    expect(inside(network)).toEqual(["192.0.0.0/16 main"]);
     routes.replace([connection(["192.0.2.0/28"], ANY)]);
-    expect(routes.faultOf([connection(["192.0.2.0/28"])])).toContain("covers 192.0.2.2");
+    expect(inside(network)).toEqual(["192.0.2.0/28 main"]);
+    network.addRoute({ destination: "192.0.2.2/32", link: "eth0" });
+    routes.replace([connection(["192.0.2.0/28"])]);
+    expect(inside(network)).toEqual(["192.0.2.0/28 main"]);
+  });
+
+  test("for everything stand beside the default route that is there", () => {
+    const { network, routes } = host();
+    network.addRoute({ destination: "0.0.0.0/0", gateway: "192.0.2.254", link: "eth0" });
+    routes.replace([connection(["0.0.0.0/0", "::/0"])]);
+    expect(inside(network)).toEqual(["0.0.0.0/0 7296000", "::/0 7296000"]);
+    expect(network.routes()).toContainEqual(expect.objectContaining({ gateway: "192.0.2.254" }));
+  });
+
+  test("move when a peer becomes known, and are there all the time", () => {
+    const { network, routes } = host();
+    routes.replace([connection(["192.0.2.0/28"], ANY)]);
+    routes.replace([connection(["192.0.2.0/28"])]);
+    expect(inside(network)).toEqual(["192.0.2.0/28 7296028"]);
+    routes.replace([connection(["192.0.2.0/28"], ANY)]);
+    expect(inside(network)).toEqual(["192.0.2.0/28 main"]);
+    expect(network.rules().some(({ mark }) => mark !== undefined)).toBe(false);
+  });
+
+  test("begin without the rules that a daemon left which was killed", () => {
+    const { network, routes } = host();
+    const before = network.rules();
+    routes.replace([connection(["192.0.2.0/28"])]);
+    network.deleteLink("ikebana0"); // its routes go with it
+    network.addLink("ikebana0");
+    expect(network.rules()).not.toEqual(before);
+    new TunnelRoutes(network, "ikebana0");
+    expect(network.rules()).toEqual(before);
   });
 });
+
+/** Routes into the tunnel, each with its table. */
+function inside(network: MemoryNetwork): string[] {
+  return network
+    .routes()
+    .filter(({ link }) => link === "ikebana0")
+    .map(({ destination, table }) => `${destination} ${table ?? "main"}`)
+    .sort();
+}
 
 /** A peer whose address we do not know. */
 const ANY = "any";

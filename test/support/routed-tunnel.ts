@@ -5,6 +5,8 @@ import { type IkebanaDaemon, startIkebana } from "./ikebana.ts";
 import { createHost, type TestHost } from "./namespace.ts";
 import { until } from "./waiting.ts";
 
+const NETWORKS = ['[10.1.0.0/24, "fd01::/64"]', '[10.2.0.0/24, "fd02::/64"]'] as const;
+
 interface Site {
   readonly host: TestHost;
   readonly ikebana: IkebanaDaemon;
@@ -38,6 +40,8 @@ export async function withRoutedTunnel(
     readonly child?: string;
     /** Of the connection, left and right. */
     readonly connection?: readonly [string, string];
+    /** Selectors of the left side: its own, and those of the right. */
+    readonly selectors?: readonly [string, string];
     readonly top?: string;
     readonly prepare?: (hosts: {
       readonly left: TestHost;
@@ -47,14 +51,14 @@ export async function withRoutedTunnel(
   },
   action: (tunnel: RoutedTunnel) => Promise<void>,
 ): Promise<void> {
-  const { family = 4, child = "", connection = ["", ""], top = "", prepare } = options;
+  const { family = 4, child = "", connection = ["", ""], top = "", prepare, selectors = NETWORKS } = options;
   const [left, router, right] = await Promise.all([createHost(), createHost(), createHost()]);
   const daemons: IkebanaDaemon[] = [];
   try {
     join({ left, router, right });
     prepare?.({ left, router, right });
     const configure = (place: 0 | 1): string =>
-      configuration(place, { family, child, connection: connection[place], top });
+      configuration(place, { family, child, connection: connection[place], top, selectors });
     // The responder first.
     daemons.push(await startIkebana(right, configure(1)));
     daemons.push(await startIkebana(left, configure(0)));
@@ -116,16 +120,17 @@ function configuration(
     child,
     connection,
     top,
+    selectors,
   }: {
     readonly family: 4 | 6;
     readonly child: string;
     readonly connection: string;
     readonly top: string;
+    readonly selectors: readonly [string, string];
   },
 ): string {
   const addresses = [OUTSIDE[family].left, OUTSIDE[family].right];
-  const other = 1 - place;
-  const networks = (at: number): string => `[10.${at + 1}.0.0/24, "fd0${at + 1}::/64"]`;
+  const other = place === 0 ? 1 : 0;
   return `
 socket: ikebana.sock
 state: state
@@ -138,8 +143,8 @@ connections:
     ${connection}
     children:
       lan:
-        local: ${networks(place)}
-        remote: ${networks(other)}
+        local: ${selectors[place]}
+        remote: ${selectors[other]}
         esp: [chacha20poly1305]
         ${child}
 `;
