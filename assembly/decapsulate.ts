@@ -28,6 +28,7 @@ import {
   STATUS_OK,
   STATUS_RUNT,
   STATUS_SELECTOR_MISMATCH,
+  STATUS_TOO_LONG,
   WORKER_DESCRIPTORS_OFFSET,
 } from "./layout";
 import { clampMss } from "./mss";
@@ -37,6 +38,7 @@ import { countStatus, findInboundSlot, noteUse, saAt, wouldExceedLimits } from "
 import { region } from "./scratch";
 import { matchesSelectors } from "./selector";
 import { decapsulateTrafficClass } from "./traffic-class";
+import { beginRebuilding, isTransport, rebuildPacket } from "./transport-mode";
 
 const HEADER_LENGTH: u32 = 8;
 const BLOCK_SIZE: u32 = 16;
@@ -47,6 +49,7 @@ export function espDecapsulateBatch(first: u32, count: u32): void {
   const start = region() + WORKER_DESCRIPTORS_OFFSET + first * DESCRIPTOR_SIZE;
   const end = start + count * DESCRIPTOR_SIZE;
   beginJobs();
+  beginRebuilding();
   for (let at = start; at < end; at += DESCRIPTOR_SIZE) {
     const descriptor = changetype<Descriptor>(at);
     descriptor.result = 0;
@@ -122,14 +125,29 @@ function deliver(descriptor: Descriptor, sa: Sa, inner: usize, length: u32): u32
   if (padLength > length - TRAILER_LENGTH || !isPadding(trailer - padLength, padLength)) {
     return STATUS_MALFORMED;
   }
+  if (isTransport(sa)) {
+    const outer = load<u32>(changetype<usize>(descriptor), DESCRIPTOR_TRAFFIC_CLASS_OFFSET);
+    const payloadLength = length - TRAILER_LENGTH - padLength;
+    const packet = rebuildPacket(sa, inner, payloadLength, nextHeader, outer);
+    if (packet == 0) return STATUS_TOO_LONG;
+    if (!parseInnerPacket(packet, 65535)) return STATUS_MALFORMED;
+    return accept(descriptor, sa, packet);
+  }
   // What is left between the inner packet and the padding is for traffic flow confidentiality (RFC 4303 section 2.7).
   if (!parseInnerPacket(inner, length - TRAILER_LENGTH - padLength)) return STATUS_MALFORMED;
   if (nextHeader != (family == 4 ? NEXT_HEADER_IPV4 : NEXT_HEADER_IPV6)) return STATUS_MALFORMED;
+  return accept(descriptor, sa, inner);
+}
+
+/** The packet that was parsed, against what the SA is for. */
+function accept(descriptor: Descriptor, sa: Sa, inner: usize): u32 {
   if (!matchesSelectors(sa.selectorFirst, sa.selectorCount, true)) return STATUS_SELECTOR_MISMATCH;
   if (wouldExceedLimits(sa, totalLength)) return STATUS_LIMIT_REACHED;
   const outer = load<u32>(changetype<usize>(descriptor), DESCRIPTOR_TRAFFIC_CLASS_OFFSET);
-  const status = decapsulateTrafficClass(sa, inner, outer);
-  if (status != STATUS_OK) return status;
+  if (!isTransport(sa)) {
+    const status = decapsulateTrafficClass(sa, inner, outer);
+    if (status != STATUS_OK) return status;
+  }
   clampMss(sa, true);
   noteUse(sa, totalLength);
   descriptor.result = <u32>inner;

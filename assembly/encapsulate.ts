@@ -39,6 +39,7 @@ import {
 } from "./segment";
 import { activeRoots, findPolicy } from "./spd";
 import { outerTrafficClass } from "./traffic-class";
+import { isTransport, protocolBehind, strippedLength } from "./transport-mode";
 
 /** No segment, but the packet as it is. */
 const WHOLE: i32 = -1;
@@ -113,28 +114,33 @@ function encapsulateSegments(descriptor: Descriptor, sa: Sa, end: usize): u32 {
 function encapsulatePacket(descriptor: Descriptor, sa: Sa, length: u32, segment: i32, end: usize): u32 {
   // RFC 4303 section 2.7: between the inner packet, which knows its length, and the padding. What shorter ones are padded to goes
   // through the send slab, since there is no room for it behind a packet in the TUN slab.
-  const paddedLength = max(length, sa.padTo);
+  const stripped = isTransport(sa) ? strippedLength(descriptor.source) : 0;
+  if (isTransport(sa) && stripped == 0) return STATUS_RUNT;
+  const textLength = length - stripped;
+  const paddedLength = isTransport(sa) ? textLength : max(length, sa.padTo);
   const destination: usize = descriptor.result + descriptor.resultLength;
-  if (!fitsInto(sa, destination, paddedLength, end)) return STATUS_TOO_LONG;
+  if (!fitsInto(sa, destination, max(length, paddedLength), end)) return STATUS_TOO_LONG;
   if (wouldExceedLimits(sa, length)) return STATUS_LIMIT_REACHED;
   const sequence = nextSequence(sa);
   if (sequence == 0) return STATUS_SEQUENCE_EXHAUSTED;
   noteUse(sa, length);
 
-  let source: usize = descriptor.source;
-  if (segment != WHOLE || paddedLength != length) {
+  let source: usize = descriptor.source + stripped;
+  if (segment != WHOLE || paddedLength != textLength) {
     source = textAt(sa, destination);
-    if (segment != WHOLE) writeSegment(source, <u32>segment);
-    else memory.copy(source, descriptor.source, length);
-    memory.fill(source + length, 0, paddedLength - length);
+    if (segment != WHOLE) {
+      writeSegment(source, <u32>segment);
+      if (stripped != 0) memory.copy(source, source + stripped, textLength);
+    } else {
+      memory.copy(source, descriptor.source, length);
+    }
+    memory.fill(source + textLength, 0, paddedLength - textLength);
   }
-  addPacket(
-    descriptor,
-    sa,
-    sequence,
-    source,
-    paddedLength,
-    family == 4 ? NEXT_HEADER_IPV4 : NEXT_HEADER_IPV6,
-  );
+  addPacket(descriptor, sa, sequence, source, paddedLength, nextHeaderOf(sa, descriptor.source));
   return STATUS_OK;
+}
+
+function nextHeaderOf(sa: Sa, inner: usize): u32 {
+  if (isTransport(sa)) return protocolBehind(inner);
+  return family == 4 ? NEXT_HEADER_IPV4 : NEXT_HEADER_IPV6;
 }

@@ -128,6 +128,8 @@ export const SA_FLAG_IMPLICIT_IV = 4;
 export const SA_FLAG_COPY_DSCP = 8;
 /** TCP SYNs name no larger segments than SA_INNER_MTU lets through. */
 export const SA_FLAG_CLAMP_MSS = 256;
+/** Transport mode (RFC 4303 section 3.1.1): the IP header is not inside. */
+export const SA_FLAG_TRANSPORT = 512;
 /** u32: ALGORITHM_*. */
 export const SA_ALGORITHM_OFFSET = 12;
 /** 4 octets: the salt of RFC 4106 section 4, RFC 4543 section 3.2 and RFC 7634 section 2, the nonce of RFC 3686 section 4. */
@@ -184,6 +186,10 @@ export const SA_REPLAY_OFFSET = 512;
 export const SA_REPLAY_SIZE = 2048;
 /** Two paths: where ESP goes and where it leaves from (outbound). */
 export const SA_PATHS_OFFSET = 2560;
+/** Inbound in transport mode there stands instead the IP header that packets get, 20 or 40 octets, and its length, u32: all but
+ * lengths, protocol, traffic class and checksum. */
+export const SA_HEADER_LENGTH_OFFSET = 2560;
+export const SA_HEADER_OFFSET = 2576;
 /** u32: which UDP socket of the worker sends. */
 export const PATH_SOCKET_OFFSET = 0;
 /** u32 each: octets used of the peer's socket address and of the prepared control message. */

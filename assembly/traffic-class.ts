@@ -4,7 +4,7 @@
 //   |         DSCP          |  ECN  |    ECN: 00 Not-ECT, 01 ECT(1), 10 ECT(0), 11 CE
 
 import { adjustChecksum } from "./checksum";
-import { SA_FLAG_COPY_DSCP, STATUS_CE_ON_NOT_ECT, STATUS_OK } from "./layout";
+import { SA_FLAG_COPY_DSCP, SA_FLAG_TRANSPORT, STATUS_CE_ON_NOT_ECT, STATUS_OK } from "./layout";
 import { Sa } from "./records";
 
 const ECN_MASK: u32 = 3;
@@ -18,7 +18,7 @@ const IPV4_CHECKSUM_OFFSET: usize = 10;
 /** What goes outside of the IPv4 or IPv6 packet at `inner`: its ECN (RFC 6040 section 4.1, normal mode), and its DSCP if the SA copies it. */
 export function outerTrafficClass(sa: Sa, inner: usize): u32 {
   const own = trafficClassOf(inner);
-  return (sa.flags & SA_FLAG_COPY_DSCP) != 0 ? own : own & ECN_MASK;
+  return (sa.flags & (SA_FLAG_COPY_DSCP | SA_FLAG_TRANSPORT)) != 0 ? own : own & ECN_MASK;
 }
 
 /**
@@ -46,7 +46,7 @@ function trafficClassOf(packet: usize): u32 {
   return word >> 12 == 4 ? word & 0xff : (word >> 4) & 0xff;
 }
 
-function setTrafficClass(packet: usize, value: u32): void {
+export function setTrafficClass(packet: usize, value: u32): void {
   const before = load<u16>(packet);
   const word = <u32>bswap<u16>(before);
   if (word >> 12 != 4) {

@@ -96,7 +96,7 @@ interface PolicyParts {
 }
 
 function childPolicy(name: string, entry: ChildEntry, mtu: number): ChildPolicy {
-  const { local, remote, esp, replayWindow, copyDscp, clampMss, rekey, tfc } = entry;
+  const { local, remote, esp, replayWindow, copyDscp, clampMss, rekey, tfc, mode } = entry;
   return {
     name,
     local,
@@ -107,6 +107,7 @@ function childPolicy(name: string, entry: ChildEntry, mtu: number): ChildPolicy 
     ...(clampMss !== undefined && { clampsMss: clampMss }),
     ...(rekey !== undefined && { rekey: lifetimeOf(rekey) }),
     ...(tfc !== undefined && { tfc: tfcOf(tfc, mtu) }),
+    ...(mode !== undefined && { mode }),
   };
 }
 

@@ -78,6 +78,7 @@ const child = mapping({
   clampMss: v.optional(v.boolean("expected true or false")),
   rekey: v.optional(rekey),
   tfc: v.optional(tfc),
+  mode: v.optional(oneOf(["tunnel", "transport"])),
 });
 
 const connection = mapping(

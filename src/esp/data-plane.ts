@@ -90,6 +90,8 @@ export interface ChildSaInstallation {
   readonly octetLimit?: number;
   /** Padding and dummy packets of what we send. Default none. */
   readonly cover?: TrafficCover | undefined;
+  /** Transport mode, between one address and another. Default tunnel mode. */
+  readonly isTransport?: boolean | undefined;
 }
 
 /** The engine's view of the data plane: SAs and policies in, counters and IKE datagrams out. */

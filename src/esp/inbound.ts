@@ -20,6 +20,7 @@ import {
   SA_BASE,
   SA_COUNTERS_OFFSET,
   SA_SLOT_SIZE,
+  SEND_SLAB_SIZE,
   STATUS_DEVICE_REFUSED,
   STATUS_MAILBOX_FULL,
   STATUS_MALFORMED,
@@ -52,6 +53,8 @@ const KEEPALIVE_OCTET = 0xff;
 const BURST_OCTETS = 65_536;
 /** Messages that are asked for even when each is large. */
 const FEWEST_MESSAGES = 2;
+/** What a packet in transport mode becomes longer by, at most: an IP header, room for the device's header, alignment. */
+const REBUILT_ROOM = 72;
 
 /** Strays are reported at most once in this time; shorter ones are not: what we may answer is no longer than what came. */
 const STRAY_MS = 1_000;
@@ -88,6 +91,8 @@ export class Inbound {
   #strayAt = Number.NEGATIVE_INFINITY;
   /** ESP packets of the round that the kernel has not seen yet. */
   #count = 0;
+  /** Octets of the send slab that they may need, in transport mode. */
+  #octetsAdded = 0;
   /** IKE datagrams put into the mailbox, ever. */
   #mailCount = 0;
 
@@ -197,6 +202,7 @@ export class Inbound {
     const count = this.#count;
     if (count === 0) return;
     this.#count = 0;
+    this.#octetsAdded = 0;
     this.#kernel.espDecapsulateBatch(0, count);
     this.#holdUnkeyed(count);
     const writes = this.#kernel.espCoalesceBatch(0, count, this.#kinds);
@@ -251,7 +257,9 @@ export class Inbound {
 
   /** One more ESP packet for the kernel. */
   #add(at: number, length: number): void {
-    if (this.#count === DESCRIPTOR_COUNT) this.#deliver();
+    if (this.#count === DESCRIPTOR_COUNT || this.#octetsAdded + length + REBUILT_ROOM > SEND_SLAB_SIZE)
+      this.#deliver();
+    this.#octetsAdded += length + REBUILT_ROOM;
     const descriptor = (this.#region + WORKER_DESCRIPTORS_OFFSET + this.#count * DESCRIPTOR_SIZE) >>> 2;
     this.#words[descriptor + DESCRIPTOR_SOURCE_OFFSET / 4] = at;
     this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4] = length;

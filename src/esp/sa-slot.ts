@@ -18,9 +18,12 @@ import {
   SA_FLAG_ESN,
   SA_FLAG_IMPLICIT_IV,
   SA_FLAG_INBOUND,
+  SA_FLAG_TRANSPORT,
   SA_FLAGS_OFFSET,
   SA_GENERATION_OFFSET,
   SA_HASH_OFFSET,
+  SA_HEADER_LENGTH_OFFSET,
+  SA_HEADER_OFFSET,
   SA_ICV_LENGTH_OFFSET,
   SA_INNER_MTU_OFFSET,
   SA_IV_LENGTH_OFFSET,
@@ -73,6 +76,8 @@ export interface SaRecord {
   readonly packetLimit: number;
   readonly octetLimit: number;
   readonly cover: TrafficCover;
+  /** In transport mode: the IP header of what arrives, without lengths, protocol, traffic class and checksum. */
+  readonly transportHeader: Uint8Array | undefined;
 }
 
 /** What hides how much an outbound SA has to say (RFC 4303 sections 2.6 and 2.7). 0 is none. */
@@ -172,7 +177,8 @@ export class SaSlot {
         (sa.hasEsn ? SA_FLAG_ESN : 0) |
         (sa.suite.hasImplicitIv ? SA_FLAG_IMPLICIT_IV : 0) |
         (sa.copiesDscp ? SA_FLAG_COPY_DSCP : 0) |
-        (sa.clampsMss ? SA_FLAG_CLAMP_MSS : 0),
+        (sa.clampsMss ? SA_FLAG_CLAMP_MSS : 0) |
+        (sa.transportHeader === undefined ? 0 : SA_FLAG_TRANSPORT),
     );
     set(SA_ALGORITHM_OFFSET, sa.suite.algorithm);
     this.#octets[this.#address + SA_CIPHER_OFFSET] = sa.suite.cipher;
@@ -183,6 +189,10 @@ export class SaSlot {
     set(SA_PAD_TO_OFFSET, sa.cover.padTo);
     set(SA_DUMMY_LENGTH_OFFSET, sa.cover.dummyLength);
     set(SA_DUMMY_EVERY_OFFSET, sa.cover.dummyEveryMs);
+    if (sa.isInbound && sa.transportHeader !== undefined) {
+      set(SA_HEADER_LENGTH_OFFSET, sa.transportHeader.length);
+      this.#octets.set(sa.transportHeader, this.#address + SA_HEADER_OFFSET);
+    }
     this.#octets.set(sa.salt, this.#address + SA_SALT_OFFSET);
     writeU64(this.#words, this.#address + SA_PACKET_LIMIT_OFFSET, sa.packetLimit);
     writeU64(this.#words, this.#address + SA_OCTET_LIMIT_OFFSET, sa.octetLimit);

@@ -27,6 +27,7 @@ import {
 } from "./sa-slot.ts";
 import type { SelectorRun, SelectorSet, SelectorTable } from "./selector-table.ts";
 import { type EspSuite, espSuite } from "./suites.ts";
+import { transportHeader } from "./transport-header.ts";
 
 /** Both directions of a child SA with their keys. */
 export interface ChildSaRecord {
@@ -51,6 +52,8 @@ export interface ChildSaRecord {
   readonly octetLimit: number;
   /** Of what we send. */
   readonly cover?: TrafficCover | undefined;
+  /** Transport mode: the selectors name one address of one family at either end. Default tunnel mode. */
+  readonly isTransport?: boolean | undefined;
 }
 
 export interface ChildSaTraffic {
@@ -282,6 +285,7 @@ export class Sad {
       copiesDscp: record.copyDscp === "yes" || record.copyDscp === (facts.isInbound ? "in" : "out"),
       packetLimit: record.packetLimit,
       octetLimit: record.octetLimit,
+      transportHeader: record.isTransport === true ? transportHeader(record.selectors) : undefined,
       cover: facts.isInbound ? NO_COVER : (record.cover ?? NO_COVER),
     });
     this.#octets.set(keymat.subarray(0, keyLength), STAGING);

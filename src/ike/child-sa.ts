@@ -1,6 +1,7 @@
 import { deriveChildKeys } from "../crypto/keymat.ts";
 import { keyLengths } from "../crypto/suites.ts";
 import { EsnTransform, NotifyType, ProtocolId, TransformType } from "../iana/ikev2-parameters.ts";
+import type { Path } from "../platform/address.ts";
 import type { ChildPolicy, ConnectionPolicy } from "../policy/connection.ts";
 import { isSubset, MAXIMUM_SELECTORS, narrow } from "../policy/narrow.ts";
 import { checkChosen, selectProposal } from "../policy/select-proposal.ts";
@@ -9,7 +10,7 @@ import { findTransform, numberProposals, withoutKeyExchange } from "../policy/tr
 import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
-import { type ChildMode, modeOf } from "./child-mode.ts";
+import { type ChildMode, mayBeTransport, modeOf, TRANSPORT_NOTIFIES } from "./child-mode.ts";
 import { askToDelete } from "./child-sa-deletion.ts";
 import { childSaEstablished, childSaFailed, childSaRekeyed, formatProposals } from "./events.ts";
 import type { IkeSa } from "./ike-sa.ts";
@@ -31,6 +32,7 @@ export interface ChildSa {
   /** Seen from us. */
   readonly local: readonly TrafficSelector[];
   readonly remote: readonly TrafficSelector[];
+  readonly isTransport: boolean;
   readonly establishedAt: number;
   /** The lower nonce of the exchange that made it: settles simultaneous rekeying (RFC 7296 section 2.8.1). */
   readonly lowestNonce: Uint8Array;
@@ -77,6 +79,7 @@ export interface ChildOffer {
   readonly inboundSpi: number;
   readonly proposals: readonly Proposal[];
   readonly trigger: Trigger | undefined;
+  readonly path: Path;
 }
 
 /** The secrets and nonces that a child SA is keyed from (RFC 7296 section 2.17). */
@@ -122,17 +125,19 @@ export function offerChild(
   const isCalled = trigger?.child === policy.name;
   if (isCalled) ikeSa.trigger = undefined;
   const proposals = numberProposals(offered, encodeSpi(inboundSpi));
-  return { policy, inboundSpi, proposals, trigger: isCalled ? trigger : undefined };
+  return { policy, inboundSpi, proposals, trigger: isCalled ? trigger : undefined, path: ikeSa.path };
 }
 
-/** SAi2, TSi, TSr. Tunnel mode goes without saying; so does that we take TFC padding. */
-export function buildChildOffer({ policy, proposals, trigger }: ChildOffer): readonly Payload[] {
+/** SAi2, TSi, TSr, and where it may be, that transport mode is wanted. Tunnel mode goes without saying; so does that we take TFC padding. */
+export function buildChildOffer({ policy, proposals, trigger, path }: ChildOffer): readonly Payload[] {
   const local = led(trigger?.local, policy.local);
   const remote = led(trigger?.remote, policy.remote);
+  const asksForTransport = mayBeTransport(policy, { ...policy, path });
   return [
     { kind: "security-association", critical: false, proposals },
     { kind: "traffic-selectors-initiator", critical: false, selectors: local },
     { kind: "traffic-selectors-responder", critical: false, selectors: remote },
+    ...(asksForTransport ? TRANSPORT_NOTIFIES : []),
   ];
 }
 
@@ -242,6 +247,10 @@ function judge(
     const message = "the peer's ESP SPI is reserved";
     return refused({ child, notifyType: NotifyType.INVALID_SYNTAX, message });
   }
+  if (mode.isTransport && !mayBeTransport(policy, { ...policy, path: offer.path })) {
+    const message = "the peer chose transport mode, which we did not ask for";
+    return refused({ child, notifyType: NotifyType.INVALID_SYNTAX, message });
+  }
   const isWithin = isSubset(local.selectors, policy.local) && isSubset(remote.selectors, policy.remote);
   const narrowed = {
     local: narrow({ offered: local.selectors, allowed: policy.local }),
@@ -313,6 +322,7 @@ export function answerChild(
       { ...request.sa, proposals: [{ ...agreed.proposal, spi: encodeSpi(inboundSpi) }] },
       { ...request.tsi, selectors: agreed.remote },
       { ...request.tsr, selectors: agreed.local },
+      ...(agreed.mode.isTransport ? TRANSPORT_NOTIFIES : []),
     ],
   };
 }
@@ -363,9 +373,14 @@ export function chooseChild(
     ({ protocolId, spi }) => protocolId === ProtocolId.ESP && isEspSpi(decodeSpi(spi)),
   );
   const selection = { offered: esp, preferredGroup, ignoreKeyExchange };
+  // Tunnel mode goes without saying: what is not answered is declined.
+  const modeFor = (match: (typeof matches)[number]): ChildMode => ({
+    ...request.mode,
+    isTransport: request.mode.isTransport && mayBeTransport(match.policy, { ...match, path: ikeSa.path }),
+  });
   for (const match of ordered) {
     const verdict = selectProposal({ ...selection, allowed: match.policy.espProposals });
-    if (verdict.kind === "chosen") return { ...match, proposal: verdict.proposal, mode: request.mode };
+    if (verdict.kind === "chosen") return { ...match, proposal: verdict.proposal, mode: modeFor(match) };
   }
   const allProposals = ordered.flatMap(({ policy }) => policy.espProposals);
   const allowed = ignoreKeyExchange ? withoutKeyExchange(allProposals) : allProposals;
@@ -410,6 +425,7 @@ export function installChild(
     proposal,
     local,
     remote,
+    isTransport: agreed.mode.isTransport,
     establishedAt: now,
     lowestNonce: lowestOf(ni, nr),
     owner: ikeSa,
@@ -451,6 +467,7 @@ export function installChild(
       path: ikeSa.path,
       carriesOutbound,
       takesTfcPadding: agreed.mode.takesTfcPadding,
+      isTransport: agreed.mode.isTransport,
     },
   });
   scheduleChild(childSa, now);

@@ -104,7 +104,7 @@ export function childSaEstablished(ikeSa: IkeSa, childSa: ChildSa): IkeEvent {
     ...about(ikeSa),
     name: "child-sa-established",
     level: "info",
-    message: `child SA ${name} established: ${pair}, ${proposal}`,
+    message: `child SA ${name} established: ${pair}, ${proposal}${childSa.isTransport ? ", transport mode" : ""}`,
     facts: {
       ...factsOfChild(childSa),
       proposal,

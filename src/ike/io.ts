@@ -76,6 +76,8 @@ export interface NegotiatedChildSa {
   readonly carriesOutbound: boolean;
   /** Whether the peer takes padding for traffic flow confidentiality (RFC 7296 section 1.3.1). */
   readonly takesTfcPadding: boolean;
+  /** Transport mode; otherwise tunnel mode. */
+  readonly isTransport: boolean;
 }
 
 /** What a log or a user wants to know. `message` is a whole sentence; `facts` holds the same as fields. Never a secret. */

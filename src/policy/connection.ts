@@ -46,6 +46,8 @@ export interface ChildPolicy {
   readonly clampsMss?: boolean;
   readonly rekey?: ChildLifetime;
   readonly tfc?: TfcPolicy;
+  /** "transport": where the peer agrees and the selectors name its address and ours; tunnel mode otherwise, and by default. */
+  readonly mode?: "tunnel" | "transport";
 }
 
 /** Traffic flow confidentiality: what we send to hide how much we have to say (RFC 4303 sections 2.6 and 2.7). */

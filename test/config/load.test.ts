@@ -117,6 +117,7 @@ describe("the example of the design", () => {
     expect(config.connections[1]?.children[1]).toMatchObject({
       local: [{ protocol: 6, startPort: 443, endPort: 443 }, { protocol: 0 }],
       replayWindowPackets: 8192,
+      mode: "transport",
       tfc: { padTo: 1380, dummyEveryMs: 100, dummyLength: 1380 },
       rekey: { timeMs: 1_800_000, octets: 10_000_000_000, packets: 1_000_000 },
     });
@@ -159,6 +160,7 @@ const EVERYTHING = `
         esp: chacha20poly1305-esn
         replayWindow: 8192
         tfc: { padTo: mtu, dummyEvery: 100ms }
+        mode: transport
         rekey: { time: 30m, bytes: 10GB, packets: 1000000 }
     ikeRekey: never
     liveness: { interval: 20s, action: clear }

@@ -145,6 +145,7 @@ export interface ChildFacts {
   readonly packetLimit?: number;
   readonly octetLimit?: number;
   readonly cover?: TrafficCover;
+  readonly isTransport?: boolean;
   readonly outboundSpi?: number;
   readonly copyDscp?: CopyDscp;
   readonly clampsMss?: boolean;
@@ -245,6 +246,7 @@ export class EspBed {
       inboundKey,
       outboundKey,
       cover: facts.cover,
+      isTransport: facts.isTransport,
       path: { socket: 0, peer: new Uint8Array(16), control: new Uint8Array(32) },
     });
     if (facts.innerMtu !== undefined)
