@@ -1,4 +1,5 @@
 import { type IkebanaDaemon, startIkebana } from "../support/ikebana.ts";
+import { createRelayedHosts, type RelayControl, type RelayedHosts } from "../support/relay/relayed-hosts.ts";
 import { type Strongswan, startStrongswan } from "../support/strongswan.ts";
 import { until } from "../support/waiting.ts";
 import { firstMissing, type Scenario } from "./scenario.ts";
@@ -19,10 +20,38 @@ export async function withGateways(
   impair = "",
 ): Promise<void> {
   const sites = await createSites(scenario.plan.addresses);
+  await runGateways(scenario, sites, action, { prepare, impair });
+}
+
+/** Gateways with a relay between the sites. */
+export interface RelayedGateways extends Gateways {
+  readonly relay: RelayControl;
+}
+
+/** As `withGateways`, with a relay in place of the wire. It has no faults yet. */
+export async function withRelayedGateways(
+  scenario: Scenario,
+  action: (gateways: RelayedGateways) => Promise<void>,
+): Promise<void> {
+  let hosts: RelayedHosts | undefined;
+  const sites = await createSites(scenario.plan.addresses, async (prefixes) => {
+    hosts = await createRelayedHosts(prefixes);
+    return hosts;
+  });
+  const { relay } = hosts!;
+  await runGateways(scenario, sites, (gateways) => action({ ...gateways, relay }));
+}
+
+async function runGateways(
+  scenario: Scenario,
+  sites: Sites,
+  action: (gateways: Gateways) => Promise<void>,
+  { prepare, impair = "" }: { readonly prepare?: (sites: Sites) => void; readonly impair?: string } = {},
+): Promise<void> {
   let strongswan: Strongswan | undefined;
   let ikebana: IkebanaDaemon | undefined;
   try {
-    prepare(sites);
+    prepare?.(sites);
     const { swanctl, settings } = scenario;
     strongswan = await startStrongswan(sites.right, { configuration: swanctl, settings });
     ikebana = await startIkebana(sites.left, scenario.ikebana, { impair });

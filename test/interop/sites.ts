@@ -2,7 +2,7 @@ import { LinuxNetwork } from "../../src/platform/network/linux-network.ts";
 import { PacketCapture } from "../../src/platform/packet-capture.ts";
 import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
 import { runOn } from "../support/host-process.ts";
-import { createJoinedHosts, type TestHost } from "../support/namespace.ts";
+import { createJoinedHosts, type JoinedHosts, type TestHost } from "../support/namespace.ts";
 
 // Two sites and the wire between them. Ikebana is the left gateway, strongSwan the right one. Each gateway is the only host of
 // its site: the addresses inside are on its loopback link.
@@ -31,14 +31,15 @@ export interface Sites {
   close(): Promise<void>;
 }
 
-/** `addresses`: further ones inside each site. */
+/** `addresses`: further ones inside each site. `join` makes the wire: a cable, or a relay. */
 export async function createSites(
   addresses: { readonly left: readonly string[]; readonly right: readonly string[] } = {
     left: [],
     right: [],
   },
+  join: (prefixes: Parameters<typeof createJoinedHosts>[0]) => Promise<JoinedHosts> = createJoinedHosts,
 ): Promise<Sites> {
-  const hosts = await createJoinedHosts({
+  const hosts = await join({
     left: ["192.0.2.1/24", "2001:db8::1/64"],
     right: ["192.0.2.2/24", "2001:db8::2/64"],
   });

@@ -12,7 +12,7 @@ const PROCESS = fileURLToPath(new URL("../../../dist/test/support/relay/process.
 const PORTS = [500, 4500];
 
 /** A test's hold on the relay between two hosts. */
-interface RelayControl {
+export interface RelayControl {
   readonly pid: number;
   /** From now on these faults, in both directions unless `back` says otherwise. Packets are counted from 0 again. */
   impair(seed: number, there: Faults, back?: Faults): Promise<void>;

@@ -7,9 +7,9 @@ import { openUdpSocket } from "../../../src/platform/udp/open-udp-socket.ts";
 import type { FlowResult, LostRun } from "./results.ts";
 
 /** Octets of a datagram: with its headers it fits an inner MTU of 1280 and more. */
-const DATAGRAM_LENGTH = 1200;
+export const DATAGRAM_LENGTH = 1200;
 const WORDS = DATAGRAM_LENGTH / 4;
-/** What one message holds: as many as the kernel cuts it into, and 65,507 octets at most. */
+/** Datagrams that one transmit takes. */
 const TRAIN_COUNT = 32;
 const TRAINS = 8;
 const SLAB_SIZE = TRAINS * TRAIN_COUNT * DATAGRAM_LENGTH;
@@ -120,17 +120,20 @@ export class Flow {
       this.#sentAt[number] = now;
       this.#fill((address + i * DATAGRAM_LENGTH) >>> 2, number);
     }
+    // Each by itself: where a queue drops one, its counter then counts one.
+    for (let i = 0; i < count; i++) {
+      this.#sender.queue({
+        address: address + i * DATAGRAM_LENGTH,
+        length: DATAGRAM_LENGTH,
+        segmentLength: DATAGRAM_LENGTH,
+        peer: this.#base + SLAB_SIZE,
+        peerLength: this.#peerLength,
+        control: 0,
+        controlLength: 0,
+        trafficClass: 0,
+      });
+    }
     this.#sent += count;
-    this.#sender.queue({
-      address,
-      length: count * DATAGRAM_LENGTH,
-      segmentLength: DATAGRAM_LENGTH,
-      peer: this.#base + SLAB_SIZE,
-      peerLength: this.#peerLength,
-      control: 0,
-      controlLength: 0,
-      trafficClass: 0,
-    });
     this.#refused += count - this.#sender.transmit();
   }
 

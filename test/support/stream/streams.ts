@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { LineProcess } from "../line-process.ts";
 import type { TestHost } from "../namespace.ts";
+import { DATAGRAM_LENGTH } from "./flow.ts";
 import type { StreamArgument, StreamCommand } from "./process.ts";
 import type { FlowResult } from "./results.ts";
 
@@ -32,4 +33,9 @@ export async function openStreams(
     },
     close: () => process.stop(),
   };
+}
+
+/** Megabits in a second that so many datagrams are, as payload. */
+export function megabits(datagrams: number): number {
+  return (datagrams * DATAGRAM_LENGTH * 8) / 1e6;
 }

@@ -1,0 +1,132 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect } from "vitest";
+import { CAMPAIGN, progress } from "../support/campaign.ts";
+import type { TestHost } from "../support/namespace.ts";
+import { measureCapacity } from "../support/stream/capacity.ts";
+import type { FlowResult } from "../support/stream/results.ts";
+import { megabits, openStreams } from "../support/stream/streams.ts";
+import { newDrops, type PathDrops, readPathDrops, sumOf } from "./path-drops.ts";
+import { LEFT_INSIDE, RIGHT_INSIDE } from "./sites.ts";
+
+const SECONDS = CAMPAIGN ? 120 : 15;
+const CONTROL_SECONDS = CAMPAIGN ? 30 : 5;
+const IKE_EVERY = 10;
+const PORTS = [5201, 5202] as const;
+
+/** A tunnel that either end can be told to rekey. */
+export interface RekeyedTunnel {
+  readonly left: TestHost;
+  readonly right: TestHost;
+  rekeyByLeft(what: "children" | "ike"): Promise<unknown>;
+  rekeyByRight(what: "children" | "ike"): Promise<unknown>;
+  /** What the data plane of each end has dropped so far, by cause; nothing of an end that is not ours. */
+  ownDrops(): Promise<readonly [left: PathDrops, right: PathDrops]>;
+}
+
+/** What became of the streams while somebody rekeyed. */
+export interface StreamRun {
+  readonly by: "nobody" | "left" | "right" | "both at once";
+  readonly seconds: number;
+  /** Of each direction, left to right first. */
+  readonly ways: readonly {
+    readonly result: FlowResult;
+    /** Packets that found a queue full, by place. */
+    readonly drops: PathDrops;
+    /** Lost, and nobody had a full queue. */
+    readonly unexplained: number;
+  }[];
+}
+
+/**
+ * Streams numbered datagrams both ways at half of what the tunnel carries, which is measured first: without any rekeying, which
+ * shows what the path itself loses, then with a child SA rekeyed every second and the IKE SA every ten, by the left end, by the
+ * right one and by both at once.
+ */
+export async function streamWhileRekeying(
+  tunnel: RekeyedTunnel,
+  what: string,
+): Promise<readonly StreamRun[]> {
+  const [leftInside] = LEFT_INSIDE;
+  const [rightInside] = RIGHT_INSIDE;
+  const streams = await openStreams(tunnel, [
+    { from: "left", source: leftInside, destination: rightInside, port: PORTS[0] },
+    { from: "right", source: rightInside, destination: leftInside, port: PORTS[1] },
+  ]);
+  try {
+    const capacity = await measureCapacity(streams);
+    const rate = Math.floor(capacity / 2);
+    progress(
+      `${what}: ${Math.round(megabits(capacity))} Mbit/s each way at once; streams of ${rate} datagrams/s`,
+    );
+    const runs: StreamRun[] = [];
+    for (const by of ["nobody", "left", "right", "both at once"] as const) {
+      const seconds = by === "nobody" ? CONTROL_SECONDS : SECONDS;
+      const before = await readDrops(tunnel);
+      const stream = streams.run({ rates: [rate, rate], seconds });
+      await rekeyFor(tunnel, by, seconds);
+      const results = await stream;
+      const after = await readDrops(tunnel);
+      const ways = ([0, 1] as const).map((way) => {
+        const drops = newDrops(after[way], before[way]);
+        const result = results[way]!;
+        return { result, drops, unexplained: Math.max(0, result.lost - sumOf(drops)) };
+      });
+      runs.push({ by, seconds, ways });
+      for (const [way, { result, drops, unexplained }] of ways.entries()) {
+        const { sent, lost, duplicates, overtaken, mostMs, slippedMs } = result;
+        progress(
+          `${what}, rekeyed by ${by}, ${way === 0 ? "left to right" : "right to left"}: ${sent} sent, ${lost} lost ` +
+            `(${unexplained} unexplained, ${JSON.stringify(drops)}), ${duplicates} twice, ${overtaken} overtaken, ` +
+            `longest ${mostMs.toFixed(1)} ms, slipped ${slippedMs.toFixed(0)} ms`,
+        );
+      }
+    }
+    return runs;
+  } finally {
+    await streams.close();
+  }
+}
+
+/** Nothing is lost but what found a queue full, nothing comes twice, and nothing comes changed. */
+export function expectLossless(runs: readonly StreamRun[], log: string): void {
+  for (const { by, ways } of runs) {
+    for (const { result, unexplained } of ways) {
+      const { sent, refused, duplicates, damaged, lostRuns } = result;
+      const facts = `rekeyed by ${by}: ${JSON.stringify(lostRuns)}\n${log}`;
+      expect({ unexplained, refused, duplicates, damaged }, facts).toEqual({
+        unexplained: 0,
+        refused: 0,
+        duplicates: 0,
+        damaged: 0,
+      });
+      expect(sent).toBeGreaterThan(0);
+    }
+  }
+}
+
+/** Full queues by direction: those of the hosts, and that of our own data plane, which sheds what waits too long to be sealed. */
+async function readDrops(tunnel: RekeyedTunnel): Promise<readonly [PathDrops, PathDrops]> {
+  const [there, back] = readPathDrops(tunnel, PORTS);
+  const [left, right] = await tunnel.ownDrops();
+  return [
+    { ...there, "left: shed": left.shed ?? 0 },
+    { ...back, "right: shed": right.shed ?? 0 },
+  ];
+}
+
+async function rekeyFor(tunnel: RekeyedTunnel, by: StreamRun["by"], seconds: number): Promise<void> {
+  if (by === "nobody") return;
+  const rekey = (what: "children" | "ike"): Promise<unknown> =>
+    Promise.all([
+      ...(by === "right" ? [] : [tunnel.rekeyByLeft(what)]),
+      ...(by === "left" ? [] : [tunnel.rekeyByRight(what)]),
+    ]);
+  const begin = performance.now();
+  for (let second = 1; second < seconds - 1; second++) {
+    await sleep(Math.max(0, begin + second * 1000 - performance.now()));
+    await rekey("children");
+    if (second % IKE_EVERY !== 0) continue;
+    await sleep(500);
+    await rekey("ike");
+  }
+}

@@ -1,0 +1,56 @@
+import { type IkebanaDaemon, startIkebana } from "../support/ikebana.ts";
+import { until } from "../support/waiting.ts";
+import { createSites, type Sites } from "./sites.ts";
+
+/** Two sites with one of us as the gateway of each. */
+interface TwoOfUs {
+  readonly sites: Sites;
+  readonly left: IkebanaDaemon;
+  readonly right: IkebanaDaemon;
+}
+
+/** Starts both gateways, waits until the left one has brought the tunnel up, runs the action and takes everything away. */
+export async function withTwoOfUs(
+  action: (both: TwoOfUs) => Promise<void>,
+  /** Makes the wire between the sites. */
+  join?: Parameters<typeof createSites>[1],
+): Promise<void> {
+  const sites = await createSites(undefined, join);
+  let right: IkebanaDaemon | undefined;
+  let left: IkebanaDaemon | undefined;
+  try {
+    right = await startIkebana(sites.right, configuration(RIGHT, LEFT, "respond"));
+    left = await startIkebana(sites.left, configuration(LEFT, RIGHT, "start"));
+    const ends = [left, right];
+    await until(
+      "the child SA is up on both sides",
+      async () => {
+        const all = await Promise.all(ends.map((end) => end.connection()));
+        return all.every(({ ikeSa }) => ikeSa?.children.length === 1);
+      },
+      { describe: () => ends.map((end) => end.log).join("\n") },
+    );
+    await action({ sites, left, right });
+  } finally {
+    await left?.stop("SIGKILL");
+    await right?.stop("SIGKILL");
+    await sites.close();
+  }
+}
+
+const LEFT = { address: "192.0.2.1", id: "a.example.org", inside: '[10.1.0.0/24, "fd01::/64"]' };
+const RIGHT = { address: "192.0.2.2", id: "b.example.org", inside: '[10.2.0.0/24, "fd02::/64"]' };
+
+function configuration(ours: typeof LEFT, theirs: typeof LEFT, start: string): string {
+  return `
+socket: ikebana.sock
+state: state
+connections:
+  office:
+    local: { address: ${ours.address}, id: ${ours.id}, psk: "correct horse battery staple" }
+    remote: { address: ${theirs.address}, id: ${theirs.id} }
+    start: ${start}
+    children:
+      lan: { local: ${ours.inside}, remote: ${theirs.inside}, esp: [aes256gcm16-x25519] }
+`;
+}
