@@ -10,6 +10,7 @@ import { codecSubjects } from "./codec.ts";
 import { display } from "./display.ts";
 import { keyExchangeSubjects } from "./key-exchange.ts";
 import { describeCommit, describeMachine } from "./machine.ts";
+import { manySasSubjects } from "./many-sas.ts";
 import { toMarkdown } from "./markdown.ts";
 import { type MicroRecord, type SubjectRecord, toContenderRecord, writeRecord } from "./record.ts";
 import { RESULTS } from "./results.ts";
@@ -67,6 +68,7 @@ if (name !== undefined && !options.quick) {
 function* allSubjects(): Generator<Subject> {
   yield* aeadSubjects(kernel, memory.buffer);
   yield* saSetupSubjects(kernel, memory.buffer);
+  yield* manySasSubjects();
   yield* keyExchangeSubjects();
   yield* codecSubjects();
 }
