@@ -1,4 +1,4 @@
-import type { SaTraffic } from "../esp/index.ts";
+import type { DataPlane, SaTraffic } from "../esp/index.ts";
 import { type Counters, DROP_COUNTERS } from "../ike/counters.ts";
 import type { IkeEndpoint } from "../ike/endpoint.ts";
 import type { ChildSaView, IkeSaView } from "../ike/view.ts";
@@ -8,6 +8,7 @@ import type { OpenHost } from "./host.ts";
 import type {
   ChildSaStatus,
   ConnectionStatus,
+  DataPlaneStatus,
   EngineStatus,
   IkeSaStatus,
   IkeStatus,
@@ -33,8 +34,12 @@ export function describeEngine(facts: EngineFacts): EngineStatus {
     listen: facts.open.listening,
     connections: facts.connections.map((connection) => describeConnection(connection, facts)),
     ike: describeIke(facts.endpoint.counters),
-    dataPlane: { drops: facts.open.dataPlane.drops, systemCalls: facts.open.dataPlane.tallies },
+    dataPlane: describeDataPlane(facts.open.dataPlane),
   };
+}
+
+function describeDataPlane({ drops, tallies, occupancy }: DataPlane): DataPlaneStatus {
+  return { drops, systemCalls: tallies, memory: occupancy };
 }
 
 function describeIke(counters: Readonly<Counters>): IkeStatus {

@@ -79,7 +79,27 @@ interface SystemCallStatus {
   readonly batchSizes: readonly number[];
 }
 
-interface DataPlaneStatus {
+/** How much of something fixed is taken. */
+interface ShareStatus {
+  readonly inUse: number;
+  readonly limit: number;
+}
+
+/** What SAs and policies take of the shared memory; none of it grows beyond its limit. */
+interface MemoryStatus {
+  /** Directions of child SAs: two for each. */
+  readonly sas: ShareStatus;
+  /** Tables for keys that carry much. */
+  readonly keyTables: ShareStatus;
+  readonly selectors: ShareStatus;
+  readonly policies: ShareStatus;
+  /** Of the addresses in policies. */
+  readonly prefixes: ShareStatus;
+  /** All of them together. */
+  readonly octets: number;
+}
+
+export interface DataPlaneStatus {
   /** Packets that belong to no SA, by cause: { noSa: 12 }. */
   readonly drops: Readonly<Record<string, number>>;
   readonly systemCalls: {
@@ -88,4 +108,5 @@ interface DataPlaneStatus {
     readonly udpReceive: SystemCallStatus;
     readonly udpTransmit: SystemCallStatus;
   };
+  readonly memory: MemoryStatus;
 }

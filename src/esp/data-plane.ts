@@ -37,6 +37,7 @@ import type { StrayEsp } from "./inbound.ts";
 import { loadKernel } from "./kernel.ts";
 import { MailDrain } from "./mail-drain.ts";
 import { type IkeDatagram, MailboxReader } from "./mailbox.ts";
+import { type Occupancy, occupancyOf } from "./occupancy.ts";
 import { PathMtus } from "./path-mtus.ts";
 import { DataPump } from "./pump.ts";
 import type { PumpSocket } from "./pump-socket.ts";
@@ -52,6 +53,7 @@ import { WorkerThread } from "./worker-thread.ts";
 
 export type { StrayEsp } from "./inbound.ts";
 export type { IkeDatagram } from "./mailbox.ts";
+export type { Occupancy, Share } from "./occupancy.ts";
 export type { PumpSocket } from "./pump-socket.ts";
 export type { SaTraffic, TrafficCover } from "./sa-slot.ts";
 export type { ChildSaTraffic, ChildSaVolume } from "./sad.ts";
@@ -131,6 +133,8 @@ export interface DataPlane {
   readonly drops: Drops;
   /** What the worker's system calls moved, IKE included. */
   readonly tallies: TrafficTallies;
+  /** What SAs and policies take of the shared memory. */
+  readonly occupancy: Occupancy;
   /** Makes the worker look around now. */
   wake(): void;
   /** Stops the pump, then zeroes every key. Devices and sockets stay open: they are the caller's. Settles within three seconds. */
@@ -370,6 +374,15 @@ function createDataPlane({
     },
     get tallies() {
       return readTallies(memory, WORKER);
+    },
+    get occupancy() {
+      return occupancyOf({
+        words,
+        worker: WORKER,
+        sas: sad.inUse,
+        selectors: selectors.inUse,
+        ...spd.inUse,
+      });
     },
     wake: () => driver.wake(),
     stop: async () => {

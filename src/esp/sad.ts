@@ -133,6 +133,11 @@ export class Sad {
     this.#words = new Uint32Array(facts.memory.buffer);
   }
 
+  /** Slots that are taken, those that wait to be wiped among them. */
+  get inUse(): number {
+    return this.#unused - this.#free.length;
+  }
+
   /** Reserves room for a child SA and returns its inbound SPI, or undefined when all slots are in use. */
   allocateSpi(): number | undefined {
     if (this.#free.length + SA_SLOT_COUNT - this.#unused < 2) return undefined;

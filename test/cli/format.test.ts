@@ -56,6 +56,14 @@ const STATUS: EngineStatus = {
   dataPlane: {
     drops: { noSa: 12 },
     systemCalls: { tunRead: IDLE, tunWrite: IDLE, udpReceive: IDLE, udpTransmit: IDLE },
+    memory: {
+      sas: { inUse: 2, limit: 32_768 },
+      keyTables: { inUse: 1, limit: 256 },
+      selectors: { inUse: 2, limit: 65_536 },
+      policies: { inUse: 2, limit: 65_536 },
+      prefixes: { inUse: 5, limit: 131_072 },
+      octets: 84_768,
+    },
   },
 };
 

@@ -17,6 +17,14 @@ export const STATUS: EngineStatus = {
   dataPlane: {
     drops: {},
     systemCalls: { tunRead: IDLE, tunWrite: IDLE, udpReceive: IDLE, udpTransmit: IDLE },
+    memory: {
+      sas: { inUse: 0, limit: 32_768 },
+      keyTables: { inUse: 0, limit: 256 },
+      selectors: { inUse: 1, limit: 65_536 },
+      policies: { inUse: 1, limit: 65_536 },
+      prefixes: { inUse: 3, limit: 131_072 },
+      octets: 224,
+    },
   },
 };
 
