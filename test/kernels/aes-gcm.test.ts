@@ -1,11 +1,16 @@
 import { createCipheriv } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import {
+  TABLE_OWNER_SIZE,
+  TABLES_BUILT,
+  TABLES_COUNT,
   WORKER_BASE,
   WORKER_COUNT,
   WORKER_SCRATCH_OFFSET,
   WORKER_SCRATCH_SIZE,
   WORKER_SIZE,
+  WORKER_TABLE_OWNERS_OFFSET,
+  WORKER_TABLE_WORDS_OFFSET,
 } from "../../assembly/layout.ts";
 import { fromHex, toHex } from "../../src/bytes/hex.ts";
 import { describeAead } from "../support/aead-suite.ts";
@@ -101,6 +106,30 @@ describe("AES-GCM", () => {
       }
     },
   );
+
+  test("agrees when more keys are busy than there are places for tables", () => {
+    const random = new SeededRandom(9);
+    const bed = new KernelBed(BUSY);
+    const keys = Array.from({ length: TABLES_COUNT + 40 }, () => random.octets(16));
+    for (let round = 0; round < 3; round++) {
+      expectAgreement(
+        bed,
+        keys.map((key) => randomPacket(random, key, random.below(300))),
+      );
+    }
+    const words = WORKER_BASE + WORKER_TABLE_WORDS_OFFSET;
+    const owners = WORKER_BASE + WORKER_TABLE_OWNERS_OFFSET;
+    const hasTables = keys.map((_, slot) => bed.view.getUint32(words + 4 * slot, true) >= TABLES_BUILT);
+    // Those that came first gave theirs up; each place belongs to one of the others.
+    expect(hasTables.indexOf(true)).toBe(40);
+    expect(hasTables.filter(Boolean)).toHaveLength(TABLES_COUNT);
+    const slots = Array.from(
+      { length: TABLES_COUNT },
+      (_, place) => bed.view.getUint32(owners + TABLE_OWNER_SIZE * place, true) - 1,
+    );
+    expect(new Set(slots).size).toBe(TABLES_COUNT);
+    expect(slots.every((slot) => hasTables[slot])).toBe(true);
+  });
 
   test.each([16, 24, 32])("agrees around each 256th counter with a key of %i octets", (keyLength) => {
     const random = new SeededRandom(keyLength);
