@@ -88,7 +88,7 @@ export class Spd {
   readonly #sad: Sad;
   readonly #selectors: SelectorTable;
   readonly #nodes = new BlockPool({ base: SPD_NODE_BASE, size: NODE_SIZE, count: SPD_NODE_COUNT });
-  readonly #policies = new BlockPool({ base: POLICY_BASE, size: POLICY_SIZE, count: POLICY_COUNT });
+  readonly #policies: BlockPool;
   readonly #tree: PrefixTree;
   readonly #retired: Retirement;
   readonly #dummies: DummyList;
@@ -99,8 +99,12 @@ export class Spd {
     readonly sad: Sad;
     readonly selectors: SelectorTable;
     readonly quiescence: Quiescence;
+    /** Records of policies, POLICY_COUNT at most and by default. */
+    readonly policyCount?: number | undefined;
   }) {
+    const { policyCount: count = POLICY_COUNT } = facts;
     this.#words = new Uint32Array(facts.memory.buffer);
+    this.#policies = new BlockPool({ base: POLICY_BASE, size: POLICY_SIZE, count });
     this.#sad = facts.sad;
     this.#selectors = facts.selectors;
     this.#retired = new Retirement(facts.quiescence);

@@ -192,10 +192,12 @@ export class EspBed {
     seed = 1,
     quiescence,
     owner = WORKER,
+    policyCount,
   }: {
     seed?: number;
     quiescence?: Quiescence;
     owner?: number;
+    policyCount?: number;
   } = {}) {
     this.random = new SeededRandom(seed);
     const shared = {
@@ -214,7 +216,7 @@ export class EspBed {
         },
       },
     });
-    this.spd = new Spd({ ...shared, sad: this.sad });
+    this.spd = new Spd({ ...shared, sad: this.sad, policyCount });
   }
 
   /** Installs a child SA with keys of its own. */
