@@ -5,6 +5,7 @@ import { basename, resolve } from "node:path";
 import { allContenders, chooseContenders } from "../bench/tunnel/catalogue.ts";
 import type { Contender } from "../bench/tunnel/contender.ts";
 import type { Measure } from "../bench/tunnel/figures.ts";
+import type { Cores } from "../bench/tunnel/ground.ts";
 import { mergeRecords } from "../bench/tunnel/merge.ts";
 import { readTunnelRecord, writeTunnelRecord } from "../bench/tunnel/record.ts";
 import { type Progress, runTunnelBench } from "../bench/tunnel/run.ts";
@@ -20,6 +21,7 @@ export interface BenchTunnelFlags {
   readonly seconds: number;
   readonly contenders?: readonly string[];
   readonly measures: readonly Measure[];
+  readonly cores: Cores;
   readonly json?: string;
   readonly wireguardDeb?: string;
 }
@@ -67,6 +69,7 @@ export async function runBenchTunnel({
       measures: flags.measures,
       rounds: flags.rounds,
       seconds: flags.seconds,
+      cores: flags.cores,
       // Where somebody keeps his files is nobody's business.
       command: ["ikebana", ...words.map((word) => (word.includes("/") ? basename(word) : word))].join(" "),
       signal: controller.signal,

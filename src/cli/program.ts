@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { MEASURES, type Measure } from "../bench/tunnel/figures.ts";
+import { CORES } from "../bench/tunnel/ground.ts";
 import { DEFAULT_CONFIG_FILE, DEFAULT_SOCKET } from "../config/defaults.ts";
 import { ConfigError } from "../config/problem.ts";
 import { parseDuration } from "../config/units.ts";
@@ -263,6 +264,11 @@ function addBench(
     .option(
       "--wireguard-deb <file>",
       "a Debian package with another wireguard-go, for the contender wireguard-go-deb",
+    )
+    .addOption(
+      new Option("--cores <how>", "split: each end has half of the cores to itself; any: both may use all")
+        .choices(CORES)
+        .default("split"),
     )
     .option("--json <file>", "also write everything that was measured to a file")
     .addHelpText(

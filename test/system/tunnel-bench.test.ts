@@ -256,7 +256,16 @@ function run(
     readonly onProgress?: (progress: Progress) => void;
   } = {},
 ): Promise<TunnelRecord> {
-  return runTunnelBench({ contenders, measures, rounds, seconds: 1, command: "test", signal, onProgress });
+  return runTunnelBench({
+    contenders,
+    measures,
+    rounds,
+    seconds: 1,
+    cores: "split",
+    command: "test",
+    signal,
+    onProgress,
+  });
 }
 
 function chosen(name: string): Contender {

@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, readlinkSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { PlatformError } from "../../errors/index.ts";
 import { joinNamespaces, spawnInNewNamespace, withNamespaceOf } from "../../platform/namespaces.ts";
 import { LinuxNetwork } from "../../platform/network/linux-network.ts";
@@ -12,6 +13,9 @@ import { type CommandResult, RunningProgram } from "./program.ts";
 // addresses, which are on the loopback links; who leads it from one to the other is the contender's affair.
 //
 //   10.78.1.1  [ client ]  192.0.2.2 ====== wire0 ====== 192.0.2.1  [ gateway ]  10.78.2.1
+//
+// Each side has half of the processors to itself, as two machines would: a tunnel is two busy processes and a load that is two more, and
+// whether the scheduler puts the busy ones on one processor or on two would decide more than the contender does.
 
 export const OUTER_LINK = "wire0";
 
@@ -58,15 +62,21 @@ export interface Ground {
   close(): Promise<void>;
 }
 
-/** Throws PlatformError where namespaces may not be made. */
-export async function layGround(): Promise<Ground> {
+/** "split": each side has its own processors. "any": all processes go where the scheduler puts them. */
+export const CORES = ["split", "any"] as const;
+export type Cores = (typeof CORES)[number];
+
+/** Throws PlatformError where namespaces may not be made. With one processor there is nothing to split. */
+export async function layGround(cores: Cores): Promise<Ground> {
   const systemCalls = createLinuxSystemCalls();
   const hosts: OpenHost[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(hosts.map((host) => host.close()));
   };
   try {
-    for (const plan of [CLIENT, GATEWAY]) hosts.push(await openHost(systemCalls, plan));
+    const [ofClient, ofGateway] = cores === "split" ? halves(availableParallelism()) : [];
+    hosts.push(await openHost(systemCalls, { plan: CLIENT, processors: ofClient }));
+    hosts.push(await openHost(systemCalls, { plan: GATEWAY, processors: ofGateway }));
     const [client, gateway] = hosts as [OpenHost, OpenHost];
     joinNamespaces(systemCalls, cableEnd(client), cableEnd(gateway));
     for (const host of hosts) {
@@ -81,6 +91,12 @@ export async function layGround(): Promise<Ground> {
     await close();
     throw error;
   }
+}
+
+/** Lists of processors, as taskset reads them: the first half and the second. */
+function halves(count: number): readonly string[] {
+  const middle = count >>> 1;
+  return middle === 0 ? [] : [`0-${middle - 1}`, `${middle}-${count - 1}`];
 }
 
 export function withNetwork<T>(systemCalls: SystemCalls, action: (network: LinuxNetwork) => T): T {
@@ -110,14 +126,30 @@ const HOLD = [
   "mount -t tmpfs tmpfs /run && echo ready && exec sleep infinity",
 ];
 
-async function openHost(systemCalls: SystemCalls, plan: SidePlan): Promise<OpenHost> {
+async function openHost(
+  systemCalls: SystemCalls,
+  { plan, processors }: { readonly plan: SidePlan; readonly processors: string | undefined },
+): Promise<OpenHost> {
   const { child: holder, pid } = await spawnInNewNamespace(HOLD, {
     stdio: ["ignore", "pipe", "ignore"],
     detached: true,
   });
   await Promise.race([once(holder.stdout!, "data"), diedEarly(holder)]);
   const place = readlinkSync(`/proc/${pid}/ns/net`);
-  const enter = ["nsenter", "-t", String(pid), "-n", "-m", "--", "setpriv", "--pdeathsig", "KILL", "--"];
+  const on = processors === undefined ? [] : ["taskset", "-c", processors];
+  const enter = [
+    ...on,
+    "nsenter",
+    "-t",
+    String(pid),
+    "-n",
+    "-m",
+    "--",
+    "setpriv",
+    "--pdeathsig",
+    "KILL",
+    "--",
+  ];
   const started = new Set<RunningProgram>();
   const start: Host["start"] = (name, command, environment) => {
     const program = new RunningProgram(name, [...enter, ...command], environment);

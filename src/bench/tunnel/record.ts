@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import type { Machine } from "../machine.ts";
 import { type Summary, summarize } from "../statistics.ts";
 import type { FigureName, Measure, Sample } from "./figures.ts";
+import type { Cores } from "./ground.ts";
 import type { Proof } from "./proof.ts";
 
 /** One run of the tunnel bench. */
@@ -22,6 +23,8 @@ interface Settings {
   readonly rounds: number;
   /** Of each TCP transfer and each series of pings. */
   readonly seconds: number;
+  /** Which processors each side had. */
+  readonly cores: Cores;
   readonly measures: readonly Measure[];
   /** MTU inside the tunnels. */
   readonly innerMtu: number;

@@ -3,7 +3,7 @@ import { PlatformError } from "../../errors/index.ts";
 import { describeMachine } from "../machine.ts";
 import type { Contender, Tunnel } from "./contender.ts";
 import type { Measure, Sample } from "./figures.ts";
-import { type Ground, INNER_MTU, layGround, withNetwork } from "./ground.ts";
+import { type Cores, type Ground, INNER_MTU, layGround, withNetwork } from "./ground.ts";
 import { LoadGenerator } from "./measures/load.ts";
 import { measurePing } from "./measures/ping.ts";
 import { measureTcp } from "./measures/tcp.ts";
@@ -17,6 +17,7 @@ export interface TunnelBenchOptions {
   readonly measures: readonly Measure[];
   readonly rounds: number;
   readonly seconds: number;
+  readonly cores: Cores;
   /** As it was given, for the record. */
   readonly command: string;
   /** Breaks the run off: what was measured until then is returned, and everything is cleaned up. */
@@ -49,6 +50,7 @@ export async function runTunnelBench(options: TunnelBenchOptions): Promise<Tunne
     { program: "iperf3", package: "iperf3" },
     { program: "ping", package: "iputils-ping" },
     { program: "nsenter", package: "util-linux" },
+    { program: "taskset", package: "util-linux" },
   ]);
   return new TunnelBench(options, firstLine(iperf3!, "--version")).run();
 }
@@ -118,7 +120,7 @@ class TunnelBench {
     const { measures, seconds } = this.#options;
     const tell = (what: string): void => this.#tell(entry, round, what);
     tell("start");
-    const ground = await layGround();
+    const ground = await layGround(this.#options.cores);
     this.#ground = ground;
     try {
       if (this.#options.signal.aborted) throw new PlatformError("broken off");
@@ -181,14 +183,14 @@ class TunnelBench {
   }
 
   #record(): TunnelRecord {
-    const { command, rounds, seconds, measures, signal } = this.#options;
+    const { command, rounds, seconds, cores, measures, signal } = this.#options;
     return {
       bench: "tunnel",
       date: this.#date,
       command,
       machine: this.#machine,
       loadGenerator: this.#loadGenerator,
-      settings: { rounds, seconds, measures, innerMtu: INNER_MTU },
+      settings: { rounds, seconds, cores, measures, innerMtu: INNER_MTU },
       isComplete: !signal.aborted,
       contenders: this.#entries.map(toRecord),
     };

@@ -14,11 +14,11 @@ export function toMarkdown(record: TunnelRecord): string {
 }
 
 function describeRun({ machine, date, command, settings, loadGenerator, isComplete }: TunnelRecord): string {
-  const { rounds, seconds, innerMtu } = settings;
+  const { rounds, seconds, cores, innerMtu } = settings;
   return (
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.kernel}, ${machine.distribution}; ` +
     `load ${machine.loadAverage} at the start; ${date}, \`${command}\`. ` +
-    `${rounds} ${rounds === 1 ? "round" : "rounds"}, transfers of ${seconds} s by ${loadGenerator}, MTU ${innerMtu} inside. ` +
+    `${rounds} ${rounds === 1 ? "round" : "rounds"}, transfers of ${seconds} s by ${loadGenerator}, MTU ${innerMtu} inside; ${cores === "split" ? "each end with half of the cores" : "both ends on any core"}. ` +
     `Medians, with the lowest and the highest round.${isComplete ? "" : " **Broken off: not all rounds were run.**"}`
   );
 }

@@ -25,7 +25,7 @@ export function recordOf(contenders: readonly ContenderRecord[]): TunnelRecord {
       loadAverage: 0,
     },
     loadGenerator: "iperf 3.12",
-    settings: { rounds: 3, seconds: 3, measures: ["tcp"], innerMtu: 1400 },
+    settings: { rounds: 3, seconds: 3, cores: "split", measures: ["tcp"], innerMtu: 1400 },
     isComplete: true,
     contenders,
   };
