@@ -7,6 +7,8 @@ import { family, parseInnerPacket, totalLength } from "./inner-packet";
 import { beginJobs, sealJobs } from "./jobs";
 import {
   DESCRIPTOR_COUNT,
+  DESCRIPTOR_RESUME_OFFSET,
+  DESCRIPTOR_SEGMENT_LIMIT_OFFSET,
   DESCRIPTOR_SIZE,
   DESCRIPTOR_TRAFFIC_CLASS_OFFSET,
   NO_SLOT,
@@ -75,6 +77,8 @@ export function espEncapsulateBatch(first: u32, count: u32): void {
 function encapsulate(descriptor: Descriptor, roots: usize, end: usize): u32 {
   const inner: usize = descriptor.source;
   const header: usize = descriptor.header;
+  const first = resumeOf(descriptor);
+  setResume(descriptor, 0);
   if (!parseInnerPacket(inner, descriptor.length)) return STATUS_RUNT;
 
   const policy = findPolicy(roots);
@@ -91,23 +95,36 @@ function encapsulate(descriptor: Descriptor, roots: usize, end: usize): u32 {
 
   clampMss(sa, header == 0 || !needsChecksum(header));
   if (header == 0) return encapsulatePacket(descriptor, sa, totalLength, WHOLE, end);
-  if (isSuperPacket(header)) return encapsulateSegments(descriptor, sa, end);
+  if (isSuperPacket(header)) {
+    const limit = load<u32>(changetype<usize>(descriptor), DESCRIPTOR_SEGMENT_LIMIT_OFFSET);
+    return encapsulateSegments(descriptor, sa, first, limit, end);
+  }
   if (!completeChecksum(inner, header)) return STATUS_RUNT;
   return encapsulatePacket(descriptor, sa, totalLength, WHOLE, end);
 }
 
-/** All segments, or as many as limits and room allow: the rest is dropped and counted. */
-function encapsulateSegments(descriptor: Descriptor, sa: Sa, end: usize): u32 {
+/** The segments that are asked for, or as many as limits and room allow: the rest is dropped and counted. */
+function encapsulateSegments(descriptor: Descriptor, sa: Sa, first: u32, limit: u32, end: usize): u32 {
   const count = beginSegments(descriptor.source, descriptor.header);
-  if (count == 0) return STATUS_RUNT;
-  for (let i: u32 = 0; i < count; i++) {
+  if (count <= first) return STATUS_RUNT;
+  const last = limit == 0 ? count : first + min(limit, count - first);
+  for (let i = first; i < last; i++) {
     const status = encapsulatePacket(descriptor, sa, segmentLength(i), <i32>i, end);
     if (status == STATUS_OK) continue;
-    // The caller counts one: the first, or the super-packet as a whole.
-    for (let left = count - max<u32>(i, 1); left > 0; left--) countStatus(descriptor.sa, status);
-    return i == 0 ? status : STATUS_OK;
+    // The caller counts one: the first, or the segments until here as one.
+    for (let left = count - max<u32>(i, first + 1); left > 0; left--) countStatus(descriptor.sa, status);
+    return i == first ? status : STATUS_OK;
   }
+  setResume(descriptor, last < count ? last : 0);
   return STATUS_OK;
+}
+
+function resumeOf(descriptor: Descriptor): u32 {
+  return load<u32>(changetype<usize>(descriptor), DESCRIPTOR_RESUME_OFFSET);
+}
+
+function setResume(descriptor: Descriptor, segment: u32): void {
+  store<u32>(changetype<usize>(descriptor), segment, DESCRIPTOR_RESUME_OFFSET);
 }
 
 /** Adds the ESP packet of `length` octets of inner packet to the result: segment `segment` of the descriptor's packet, or all of it. */

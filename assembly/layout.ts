@@ -10,7 +10,7 @@
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 13;
+export const LAYOUT_VERSION = 14;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -383,8 +383,12 @@ export const DESCRIPTOR_SEGMENT_LENGTH_OFFSET = 40;
 export const DESCRIPTOR_SEGMENT_COUNT_OFFSET = 44;
 /** u32, the kernel, inbound: address of the descriptor that follows in the group, 0 is none. */
 export const DESCRIPTOR_NEXT_OFFSET = 48;
+/** u32, outbound: the segment of a super-packet to begin with. The kernel leaves the one to go on with here, 0 when all are done. */
+export const DESCRIPTOR_RESUME_OFFSET = 48;
 /** u32, the kernel, inbound: address of the last descriptor of a group; 0 for one that is not its first. */
 export const DESCRIPTOR_LAST_OFFSET = 52;
+/** u32, outbound: how many segments of a super-packet to make at most, 0 is all. */
+export const DESCRIPTOR_SEGMENT_LIMIT_OFFSET = 52;
 /** u32, the kernel, inbound: the TCP sequence number that continues the group. */
 export const DESCRIPTOR_CONTINUES_OFFSET = 56;
 /** u32: the outer traffic class (IPv4: type of service). Outbound the kernel says it; inbound the host does, and coalescing takes the room. */

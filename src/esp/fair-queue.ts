@@ -56,9 +56,15 @@ export class FairQueue {
     return this.#count;
   }
 
-  /** Whether a flow waits that has just begun to send. */
-  get hasNewFlow(): boolean {
-    return this.#firstFlow[NEW] !== NONE;
+  /** Octets of the packet that take() would give of the flows that have just begun to send; 0 when there is none of those. */
+  peekNewcomer(): number {
+    for (let queue = this.#firstFlow[NEW]!; queue !== NONE; queue = this.#firstFlow[NEW]!) {
+      if (this.#head[queue] !== NONE && this.#credit[queue]! > 0) return this.#octets[this.#head[queue]!]!;
+      if (this.#credit[queue]! <= 0) this.#credit[queue]! += QUANTUM_OCTETS;
+      this.#removeFirst(NEW);
+      this.#append(queue, OLD);
+    }
+    return 0;
   }
 
   /** Puts a packet of `octets` into the queue of its flow: any number, of which the low bits count. */

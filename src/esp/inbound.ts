@@ -52,7 +52,7 @@ const KEEPALIVE_OCTET = 0xff;
 /** What one round should bring at most: what waits on the outbound side waits no longer than these take to open. */
 const BURST_OCTETS = 65_536;
 /** Messages that are asked for even when each is large. */
-const FEWEST_MESSAGES = 2;
+const FEWEST_MESSAGES = 1;
 /** What a packet in transport mode becomes longer by, at most: an IP header, room for the device's header, alignment. */
 const REBUILT_ROOM = 72;
 

@@ -1,4 +1,4 @@
-import { VNET_HEADERS_LENGTH_OFFSET, VNET_SEGMENT_LENGTH_OFFSET } from "../../assembly/layout.ts";
+import { VNET_SEGMENT_LENGTH_OFFSET } from "../../assembly/layout.ts";
 import { FairQueue, NONE } from "./fair-queue.ts";
 import { flowHash } from "./flow-hash.ts";
 import { INTAKE_CAPACITY, type TunIntake } from "./tun-intake.ts";
@@ -7,6 +7,12 @@ import { INTAKE_CAPACITY, type TunIntake } from "./tun-intake.ts";
 export const BURST_COUNT = 64;
 /** Octets after which a burst ends: what comes meanwhile, from either side, waits no longer than these take to seal. */
 const BURST_OCTETS = 65_536;
+/** The same while somebody sends small packets beside a transfer; a super-packet leaves in pieces of about this then. Costs about a tenth of the throughput. */
+const FINE_OCTETS = 24_576;
+/** How long that goes on after the last of them. */
+const FINE_MS = 250;
+/** What is urgent is no longer than a packet on the wire. */
+const URGENT_OCTETS = 2_048;
 /** Packets taken in before something leaves again. */
 const INTAKE_LIMIT = 256;
 /** Packets given up at most to make room for others. */
@@ -27,6 +33,7 @@ export class OutboundQueue {
   readonly #unsorted = new Int32Array(INTAKE_LIMIT);
   #unsortedCount = 0;
   #unsortedOctets = 0;
+  #fineUntil = 0;
 
   /** `onShed` is told how many packets were given up, the segments of a super-packet each for itself. */
   constructor(facts: {
@@ -49,8 +56,8 @@ export class OutboundQueue {
     });
   }
 
-  /** Reads what the TUN device has. Returns how many packets that were. */
-  takeIn(now: number): number {
+  /** Reads what the TUN device has. Returns how many packets that were. `isBusy`: the burst of this round is another one already. */
+  takeIn(now: number, isBusy: boolean): number {
     for (let shed = 0; shed < SHED_LIMIT && !this.#intake.hasRoom; shed++) this.#fair.shedLongest();
     let count = 0;
     while (count < INTAKE_LIMIT) {
@@ -60,34 +67,48 @@ export class OutboundQueue {
       this.#unsortedOctets += this.#intake.lengthOf(packet);
     }
     this.#unsortedCount = count;
-    const fitsInOne = count <= BURST_COUNT && this.#unsortedOctets <= BURST_OCTETS;
-    if (this.#fair.count > 0 || !fitsInOne) this.#sort(now);
+    const fitsInOne = count <= BURST_COUNT && this.#unsortedOctets <= this.#burstLimit(now);
+    if (isBusy || this.#fair.count > 0 || !fitsInOne) this.#sort(now);
     return count;
   }
 
-  /** Puts packets of flows that have just begun to send into `burst`, if others wait as well. Returns how many. */
+  /** Puts small packets of flows that have just begun to send into `burst`, if others wait as well. Returns how many. */
   chooseUrgent(burst: Int32Array, now: number): number {
     let count = 0;
-    for (let octets = 0; count < BURST_COUNT && octets < BURST_OCTETS && this.#fair.hasNewFlow; ) {
+    while (count < BURST_COUNT) {
+      const octets = this.#fair.peekNewcomer();
+      if (octets === 0 || octets > URGENT_OCTETS) break;
       const packet = this.#fair.take(now);
       if (packet === NONE) break;
       burst[count++] = packet;
-      octets += this.#intake.lengthOf(packet);
     }
+    if (count > 0) this.#fineUntil = now + FINE_MS;
     return count;
   }
 
   /** Puts the packets of the next burst into `burst`. Returns how many. */
   choose(burst: Int32Array, now: number): number {
     if (this.#unsortedCount > 0) return this.#chooseAll(burst);
+    const limit = this.#burstLimit(now);
     let count = 0;
-    for (let octets = 0; count < BURST_COUNT && octets < BURST_OCTETS; ) {
+    for (let octets = 0; count < BURST_COUNT && octets < limit; ) {
       const packet = this.#fair.take(now);
       if (packet === NONE) break;
       burst[count++] = packet;
       octets += this.#intake.lengthOf(packet);
     }
     return count;
+  }
+
+  /** How many segments of a packet should leave in one burst; 0 is all. Of the packets of a burst it concerns the last one alone. */
+  segmentLimit(packet: number, now: number): number {
+    if (now >= this.#fineUntil || this.#intake.lengthOf(packet) <= FINE_OCTETS) return 0;
+    const segmentLength = this.#segmentLengthOf(packet);
+    return segmentLength === 0 ? 0 : Math.ceil(FINE_OCTETS / segmentLength);
+  }
+
+  #burstLimit(now: number): number {
+    return now < this.#fineUntil ? FINE_OCTETS : BURST_OCTETS;
   }
 
   #chooseAll(burst: Int32Array): number {
@@ -109,12 +130,17 @@ export class OutboundQueue {
     this.#unsortedOctets = 0;
   }
 
+  /** Of a packet that is given up: headers are short beside what it carries. */
   #segmentsOf(packet: number): number {
-    if (this.#headerLength === 0) return 1;
-    const header = this.#intake.addressOf(packet);
-    const segmentLength = this.#halfWords[(header + VNET_SEGMENT_LENGTH_OFFSET) >>> 1]!;
-    if (segmentLength === 0) return 1;
-    const headers = this.#headerLength + this.#halfWords[(header + VNET_HEADERS_LENGTH_OFFSET) >>> 1]!;
-    return Math.max(1, Math.ceil((this.#intake.lengthOf(packet) - headers) / segmentLength));
+    const segmentLength = this.#segmentLengthOf(packet);
+    return segmentLength === 0
+      ? 1
+      : Math.ceil((this.#intake.lengthOf(packet) - this.#headerLength) / segmentLength);
+  }
+
+  /** Octets of payload in each segment of a super-packet; 0 for a packet that is none. */
+  #segmentLengthOf(packet: number): number {
+    if (this.#headerLength === 0) return 0;
+    return this.#halfWords[(this.#intake.addressOf(packet) + VNET_SEGMENT_LENGTH_OFFSET) >>> 1]!;
   }
 }

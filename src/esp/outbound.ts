@@ -13,9 +13,11 @@ import {
   DESCRIPTOR_LENGTH_OFFSET,
   DESCRIPTOR_RESULT_LENGTH_OFFSET,
   DESCRIPTOR_RESULT_OFFSET,
+  DESCRIPTOR_RESUME_OFFSET,
   DESCRIPTOR_SA_OFFSET,
   DESCRIPTOR_SEGMENT_COUNT_OFFSET,
   DESCRIPTOR_SEGMENT_LENGTH_OFFSET,
+  DESCRIPTOR_SEGMENT_LIMIT_OFFSET,
   DESCRIPTOR_SIZE,
   DESCRIPTOR_SOURCE_OFFSET,
   DESCRIPTOR_STATUS_OFFSET,
@@ -58,6 +60,8 @@ import { type TrapCall, TrappedPackets } from "./trapped-packets.ts";
 import { TunIntake } from "./tun-intake.ts";
 import { decrementU64, incrementU64 } from "./words.ts";
 
+const NO_PACKET = -1;
+
 export class Outbound {
   readonly #words: Uint32Array;
   readonly #kernel: Kernel;
@@ -65,6 +69,10 @@ export class Outbound {
   readonly #queue: OutboundQueue;
   /** The packets of the burst at work. */
   readonly #burst = new Int32Array(BURST_COUNT);
+  /** The super-packet that has left in part, the segment that comes next, and how many packets it has become so far. */
+  #partial = NO_PACKET;
+  #resume = 0;
+  #partialSegmentCount = 0;
   readonly #headerLength: number;
   readonly #sockets: readonly UdpSocket[];
   readonly #region: number;
@@ -136,11 +144,11 @@ export class Outbound {
     const trapped = this.#takeTrapped(now);
     if (trapped > 0) this.#encapsulate(trapped, now);
     this.#trapped.endBatch();
-    const taken = this.#queue.takeIn(now);
+    const taken = this.#queue.takeIn(now, this.#partial !== NO_PACKET);
     // What has just begun to send does not wait until a burst of the others is sealed.
     const urgent = this.#queue.chooseUrgent(this.#burst, now);
     if (urgent > 0) this.#encapsulate(urgent, now);
-    const chosen = this.#queue.choose(this.#burst, now);
+    const chosen = this.#chooseRest() || this.#queue.choose(this.#burst, now);
     if (chosen > 0) this.#encapsulate(chosen, now);
     return trapped + taken + urgent + chosen;
   }
@@ -178,17 +186,40 @@ export class Outbound {
     return count;
   }
 
-  /** Seals and transmits the first `count` packets of the burst. */
+  /** Makes the packet that has left in part the burst. Returns how many packets that are. */
+  #chooseRest(): number {
+    if (this.#partial === NO_PACKET) return 0;
+    this.#burst[0] = this.#partial;
+    return 1;
+  }
+
+  /** Seals and transmits the first `count` packets of the burst; of the last one perhaps only a part. */
   #encapsulate(count: number, now: number): void {
-    for (let index = 0; index < count; index++) this.#describe(index, this.#burst[index]!);
+    for (let index = 0; index < count; index++) this.#describe(index, this.#burst[index]!, now);
     this.#kernel.espEncapsulateBatch(0, count);
-    for (let index = 0; index < count; index++) {
-      const descriptor = this.#descriptor(index);
-      const segmentCount = this.#words[descriptor + DESCRIPTOR_SEGMENT_COUNT_OFFSET / 4]!;
-      this.#readTally.add(Math.max(segmentCount, 1), this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4]!);
-    }
+    for (let index = 0; index < count; index++) this.#noteProgress(index);
     this.#send(count, now);
-    for (let index = 0; index < count; index++) this.#intake.release(this.#burst[index]!);
+    for (let index = 0; index < count; index++) {
+      if (this.#burst[index] !== this.#partial) this.#intake.release(this.#burst[index]!);
+    }
+  }
+
+  #noteProgress(index: number): void {
+    const descriptor = this.#descriptor(index);
+    const packet = this.#burst[index]!;
+    let segmentCount = this.#words[descriptor + DESCRIPTOR_SEGMENT_COUNT_OFFSET / 4]!;
+    if (packet === this.#partial) {
+      segmentCount += this.#partialSegmentCount;
+      this.#partial = NO_PACKET;
+    }
+    const resume = this.#words[descriptor + DESCRIPTOR_RESUME_OFFSET / 4]!;
+    if (resume === 0) {
+      this.#readTally.add(Math.max(segmentCount, 1), this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4]!);
+    } else {
+      this.#partial = packet;
+      this.#resume = resume;
+      this.#partialSegmentCount = segmentCount;
+    }
   }
 
   /** The datagrams of the first descriptors. */
@@ -198,13 +229,15 @@ export class Outbound {
     for (let socket = 0; socket < this.#sockets.length; socket++) this.#transmit(socket);
   }
 
-  #describe(index: number, packet: number): void {
+  #describe(index: number, packet: number, now: number): void {
     const at = this.#intake.addressOf(packet);
     const descriptor = this.#descriptor(index);
     this.#words[descriptor + DESCRIPTOR_SOURCE_OFFSET / 4] = at + this.#headerLength;
     this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4] =
       this.#intake.lengthOf(packet) - this.#headerLength;
     this.#words[descriptor + DESCRIPTOR_HEADER_OFFSET / 4] = this.#headerLength === 0 ? 0 : at;
+    this.#words[descriptor + DESCRIPTOR_RESUME_OFFSET / 4] = packet === this.#partial ? this.#resume : 0;
+    this.#words[descriptor + DESCRIPTOR_SEGMENT_LIMIT_OFFSET / 4] = this.#queue.segmentLimit(packet, now);
   }
 
   /** Adds the datagrams of a packet, which lie behind those of the packet before it, to the message, as far as they fit in. */

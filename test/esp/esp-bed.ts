@@ -3,8 +3,10 @@ import {
   DESCRIPTOR_LENGTH_OFFSET,
   DESCRIPTOR_RESULT_LENGTH_OFFSET,
   DESCRIPTOR_RESULT_OFFSET,
+  DESCRIPTOR_RESUME_OFFSET,
   DESCRIPTOR_SEGMENT_COUNT_OFFSET,
   DESCRIPTOR_SEGMENT_LENGTH_OFFSET,
+  DESCRIPTOR_SEGMENT_LIMIT_OFFSET,
   DESCRIPTOR_SEQUENCE_OFFSET,
   DESCRIPTOR_SIZE,
   DESCRIPTOR_SOURCE_OFFSET,
@@ -433,6 +435,8 @@ export class EspBed {
     const descriptor = REGION + WORKER_DESCRIPTORS_OFFSET + index * DESCRIPTOR_SIZE;
     this.view.setUint32(descriptor + DESCRIPTOR_SOURCE_OFFSET, address, true);
     this.view.setUint32(descriptor + DESCRIPTOR_LENGTH_OFFSET, length, true);
+    this.view.setUint32(descriptor + DESCRIPTOR_RESUME_OFFSET, 0, true);
+    this.view.setUint32(descriptor + DESCRIPTOR_SEGMENT_LIMIT_OFFSET, 0, true);
   }
 
   #results(count: number): EspResult[] {

@@ -39,8 +39,21 @@ test("a flow that begins is served before one that has been sending", () => {
   const bulk = bed.add(1, { count: 100, octets: 60_000 });
   expect(bed.take(3)).toEqual(bulk.slice(0, 3));
   const [ping] = bed.add(2, { octets: 84 });
-  expect(bed.queue.hasNewFlow).toBe(true);
+  expect(bed.queue.peekNewcomer()).toBe(84);
   expect(bed.take(2)).toEqual([ping, bulk[3]]);
+});
+
+test("a newcomer is seen behind one that has had its turn, and only until it has had its own", () => {
+  const bed = new Bed();
+  const bulk = bed.add(1, { count: 2, octets: 60_000 });
+  expect(bed.queue.peekNewcomer()).toBe(60_000);
+  expect(bed.take(1)).toEqual([bulk[0]]);
+  expect(bed.queue.peekNewcomer()).toBe(0);
+  const [ping] = bed.add(2, { octets: 84 });
+  expect(bed.queue.peekNewcomer()).toBe(84);
+  expect(bed.take(1)).toEqual([ping]);
+  expect(bed.queue.peekNewcomer()).toBe(0);
+  expect(bed.take(1)).toEqual([bulk[1]]);
 });
 
 test("flows that send without end get equal shares of octets, whatever the size of their packets", () => {

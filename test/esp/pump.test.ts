@@ -601,3 +601,47 @@ test("ESP for an SPI that is not ours is told of once a second, with where it ca
   });
   expect(pair.a.strays.length).toBeLessThan(100);
 });
+
+test("super-packets that leave in pieces, since a ping came between, arrive whole and in order", () => {
+  const pair = new Pair({ a: "auto", b: "auto" });
+  pair.join();
+  const random = new SeededRandom(8);
+  const frames = Array.from({ length: 12 }, (_, i) =>
+    superFrame(
+      {
+        version: 4,
+        kind: "tcp",
+        payload: random.octets(60_000 + i),
+        sequence: 1000 + 60_000 * i,
+        identification: 50 * i,
+        flags: ACK,
+      },
+      1300,
+    ),
+  );
+  const echo = ping("10.1.0.1", "10.2.0.1");
+  const arrived: Uint8Array[] = [];
+  let pingsBefore = 0;
+  let transferred = 0;
+  pair.b.tun.onWritten = () => {
+    for (const frame of pair.b.tun.drainFrames()) {
+      const packets = cutFrame(frame);
+      const isPing = packets[0]![9] === 1;
+      if (!isPing) transferred += packets.length;
+      else if (transferred < 8 * 47) pingsBefore++;
+      arrived.push(...packets);
+    }
+  };
+  for (let i = 0; i < frames.length; i++) {
+    expect(pair.a.tun.injectFrame(frames[i]!)).toBe(true);
+    if (i % 3 === 2) expect(pair.a.tun.inject(echo)).toBe(true);
+  }
+  pair.settle();
+  const isPing = (packet: Uint8Array): boolean => packet[9] === 1;
+  expect(arrived.filter((packet) => !isPing(packet))).toEqual(frames.flatMap(cutFrame));
+  expect(arrived.filter(isPing)).toEqual(Array.from({ length: 4 }, () => echo));
+  // All four have come before two thirds of the transfer.
+  expect(pingsBefore).toBe(4);
+  const { tunRead } = pair.a.plane.tallies;
+  expect(tunRead.packets).toBe(frames.flatMap(cutFrame).length + 4);
+});
