@@ -28,6 +28,13 @@ interface InstalledSa {
   readonly hard: Volume;
 }
 
+/** An SA that has carried as much as it should, or as it may. */
+interface UsedUp {
+  readonly connection: string;
+  readonly inboundSpi: number;
+  readonly limit: "soft" | "hard";
+}
+
 interface Volume {
   readonly octets: number;
   readonly packets: number;
@@ -47,7 +54,7 @@ export class ChildSas {
   readonly #lingering = new Map<number, NodeJS.Timeout>();
   readonly #removals = new Set<Promise<void>>();
   readonly #random: Random;
-  readonly #onUsedUp: (inboundSpi: number, limit: "soft" | "hard") => void;
+  readonly #onUsedUp: (usedUp: UsedUp) => void;
   readonly #traps = new Traps();
   readonly #policies: OutboundPolicies;
   /** SAs that replace others, and whose peer has not sent anything through them. */
@@ -61,7 +68,7 @@ export class ChildSas {
   constructor(facts: {
     readonly dataPlane: DataPlane;
     readonly random: Random;
-    readonly onUsedUp: (inboundSpi: number, limit: "soft" | "hard") => void;
+    readonly onUsedUp: (usedUp: UsedUp) => void;
   }) {
     this.#dataPlane = facts.dataPlane;
     this.#random = facts.random;
@@ -136,8 +143,9 @@ export class ChildSas {
       const directions = [carried.inbound, carried.outbound];
       const isBeyond = ({ octets, packets }: Volume): boolean =>
         directions.some((direction) => direction.octets >= octets || direction.packets >= packets);
-      if (isBeyond(sa.hard)) this.#onUsedUp(inboundSpi, "hard");
-      else if (isBeyond(sa.soft)) this.#onUsedUp(inboundSpi, "soft");
+      const { connection } = sa;
+      if (isBeyond(sa.hard)) this.#onUsedUp({ connection, inboundSpi, limit: "hard" });
+      else if (isBeyond(sa.soft)) this.#onUsedUp({ connection, inboundSpi, limit: "soft" });
     }
     if (this.#installed.size > 0) this.#watch = setTimeout(() => this.#look(), WATCH_MS);
   }

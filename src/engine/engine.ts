@@ -107,7 +107,7 @@ export class Engine implements EngineControl {
     this.#childSas = new ChildSas({
       dataPlane: open.dataPlane,
       random: host.random,
-      onUsedUp: (inboundSpi, limit) => this.#driver.feed({ kind: "used-up", inboundSpi, limit }),
+      onUsedUp: (usedUp) => this.#driver.feed({ kind: "used-up", ...usedUp }),
     });
     this.#routes = new TunnelRoutes(open.network, open.tunName);
     this.#endpoint = new IkeEndpoint({
@@ -181,9 +181,7 @@ export class Engine implements EngineControl {
   async rekey(name: string, what: "children" | "ike"): Promise<Outcome> {
     const connection = this.#connections.get(name);
     if (connection === undefined) return this.#unknown(name);
-    const ikeSa = this.#endpoint.ikeSas.find(
-      (candidate) => candidate.connection === name && candidate.state === "established",
-    );
+    const ikeSa = this.#endpoint.ikeSasOf(name).find(({ state }) => state === "established");
     // One that was replaced and waits to be deleted is not replaced again.
     const children = new Set(ikeSa?.childSas.map(({ name: child }) => child));
     const count = what === "ike" ? 1 : children.size;
@@ -475,12 +473,13 @@ export class Engine implements EngineControl {
 
   /** An IKE SA stands, and each child that is configured has an SA. */
   #isUp({ policy }: ConnectionState): boolean {
-    return this.#endpoint.ikeSas.some(
-      ({ connection, state, childSas }) =>
-        connection === policy.name &&
-        state === "established" &&
-        policy.children.every((child) => childSas.some(({ name }) => name === child.name)),
-    );
+    return this.#endpoint
+      .ikeSasOf(policy.name)
+      .some(
+        ({ state, childSas }) =>
+          state === "established" &&
+          policy.children.every((child) => childSas.some(({ name }) => name === child.name)),
+      );
   }
 
   #settleLeaving(): void {
@@ -493,15 +492,11 @@ export class Engine implements EngineControl {
 
   /** A closed SA only repeats its last answer for a peer that did not hear it. */
   #hasIkeSa(name: string): boolean {
-    return this.#endpoint.ikeSas.some(
-      ({ connection, state }) => connection === name && state !== "closed" && state !== "rekeyed",
-    );
+    return this.#endpoint.ikeSasOf(name).some(({ state }) => state !== "closed" && state !== "rekeyed");
   }
 
   #isEstablished(name: string): boolean {
-    return this.#endpoint.ikeSas.some(
-      ({ connection, state }) => connection === name && state === "established",
-    );
+    return this.#endpoint.ikeSasOf(name).some(({ state }) => state === "established");
   }
 
   #unknown(name: string): Outcome & { kind: "failed" } {

@@ -50,9 +50,7 @@ function describeIke(counters: Readonly<Counters>): IkeStatus {
 
 function describeConnection(connection: ConnectionState, facts: EngineFacts): ConnectionStatus {
   const { name } = connection.policy;
-  const ikeSas = facts.endpoint.ikeSas.filter(
-    (ikeSa) => ikeSa.connection === name && ikeSa.state !== "closed",
-  );
+  const ikeSas = facts.endpoint.ikeSasOf(name);
   const ikeSa = ikeSas.find(({ state }) => state === "established") ?? ikeSas[0];
   const attemptMs = connection.nextAttemptMs(facts.now);
   const nextAttemptMs = attemptMs === undefined ? undefined : Math.round(attemptMs);

@@ -7,10 +7,8 @@ import type { IkeSa } from "./ike-sa.ts";
 export function thinOut(newest: IkeSa, now: number): void {
   const { machine, connection } = newest;
   const { ikeSaCount, ikeSaRemainsCount } = machine.limits;
-  const others = machine.ikeSas.filter(
-    (ikeSa) =>
-      ikeSa !== newest && ikeSa.connection !== undefined && ikeSa.connection.name === connection?.name,
-  );
+  if (connection === undefined) return;
+  const others = machine.ikeSasOf(connection.name).filter((ikeSa) => ikeSa !== newest);
   const established = others.filter(({ state }) => state.name === "established");
   for (const ikeSa of established.slice(0, Math.max(0, established.length + 1 - ikeSaCount))) {
     ikeSa.terminate({ reason: "replaced", message: "the peer has set up more of them than it needs" }, now);

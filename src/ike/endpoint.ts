@@ -89,7 +89,7 @@ export class IkeEndpoint {
         machine.rekey(input.connection, input.what, now);
         return;
       case "used-up":
-        machine.usedUp(input.inboundSpi, input.limit, now);
+        machine.usedUp({ ...input, now });
         return;
       case "computed":
         machine.computed(input.id, input.result, now);
@@ -116,7 +116,12 @@ export class IkeEndpoint {
 
   /** The IKE SAs as they are now, without those that are closed. */
   get ikeSas(): readonly IkeSaView[] {
-    return this.#machine.ikeSas.filter(({ state }) => state.name !== "closed").map(viewOf);
+    return views(this.#machine.ikeSas);
+  }
+
+  /** Those of one connection. */
+  ikeSasOf(connection: string): readonly IkeSaView[] {
+    return views(this.#machine.ikeSasOf(connection));
   }
 
   /**
@@ -126,6 +131,10 @@ export class IkeEndpoint {
   replaceConnections(connections: readonly ConnectionPolicy[]): void {
     this.#machine.connections = connections;
   }
+}
+
+function views(ikeSas: readonly IkeSa[]): readonly IkeSaView[] {
+  return ikeSas.filter(({ state }) => state.name !== "closed").map(viewOf);
 }
 
 /** What the IKE SAs of an endpoint share. */
@@ -146,6 +155,8 @@ class EndpointMachine implements Machine {
   readonly #onIkeSpi: (localSpi: bigint, isInUse: boolean) => void;
   readonly #bySpi = new Map<bigint, IkeSa>();
   readonly #byInit = new Map<string, IkeSa>();
+  /** Each IKE SA under the name of its connection. */
+  readonly #byConnection = new Map<string | undefined, Set<IkeSa>>();
   readonly #jobs = new Map<number, (result: ComputeResult, now: number) => void>();
   #lastJob = 0;
   readonly #dropEvents: TokenBucket;
@@ -173,6 +184,26 @@ class EndpointMachine implements Machine {
 
   get ikeSas(): readonly IkeSa[] {
     return [...this.#bySpi.values()];
+  }
+
+  ikeSasOf(connection: string | undefined): readonly IkeSa[] {
+    return [...(this.#byConnection.get(connection) ?? [])];
+  }
+
+  connected(ikeSa: IkeSa, before: string | undefined): void {
+    this.#unlist(ikeSa, before);
+    if (this.#bySpi.get(ikeSa.localSpi) === ikeSa) this.#list(ikeSa);
+  }
+
+  #list(ikeSa: IkeSa): void {
+    const name = ikeSa.connection?.name;
+    this.#byConnection.set(name, (this.#byConnection.get(name) ?? new Set()).add(ikeSa));
+  }
+
+  #unlist(ikeSa: IkeSa, name: string | undefined): void {
+    const ikeSas = this.#byConnection.get(name);
+    ikeSas?.delete(ikeSa);
+    if (ikeSas?.size === 0) this.#byConnection.delete(name);
   }
 
   // ---- Inputs ---------------------------------------------------------------------------------------------
@@ -248,9 +279,8 @@ class EndpointMachine implements Machine {
     now: number,
   ): void {
     const connection = this.#connection(name);
-    const underWay = this.ikeSas.filter(
-      (ikeSa) =>
-        ikeSa.connection?.name === name && !["rekeyed", "deleting", "closed"].includes(ikeSa.state.name),
+    const underWay = this.ikeSasOf(name).filter(
+      (ikeSa) => !["rekeyed", "deleting", "closed"].includes(ikeSa.state.name),
     );
     for (const ikeSa of underWay) ikeSa.want();
     if (underWay.length === 0) initiate(this, connection, now).trigger = trigger;
@@ -267,8 +297,14 @@ class EndpointMachine implements Machine {
     }
   }
 
-  usedUp(inboundSpi: number, limit: "soft" | "hard", now: number): void {
-    const childSas = this.ikeSas.flatMap((ikeSa) => ikeSa.childSas);
+  usedUp(facts: {
+    readonly inboundSpi: number;
+    readonly limit: "soft" | "hard";
+    readonly connection: string;
+    readonly now: number;
+  }): void {
+    const { inboundSpi, limit, connection, now } = facts;
+    const childSas = this.ikeSasOf(connection).flatMap((ikeSa) => ikeSa.childSas);
     const childSa = childSas.find((candidate) => candidate.inboundSpi === inboundSpi);
     if (childSa === undefined) return;
     if (limit === "soft") rekeyChild(childSa, now);
@@ -277,26 +313,22 @@ class EndpointMachine implements Machine {
 
   /** Without one that may yet take over from another, or go: while that is not decided, the other carries all. */
   #established(name: string): readonly IkeSa[] {
-    return this.ikeSas.filter(
-      ({ connection, state, predecessor }) =>
-        connection?.name === name && state.name === "established" && predecessor === undefined,
+    return this.ikeSasOf(name).filter(
+      ({ state, predecessor }) => state.name === "established" && predecessor === undefined,
     );
   }
 
   terminate(facts: { readonly connection: string; readonly child?: string; readonly now: number }): void {
     const { connection, child, now } = facts;
     const reason = "terminated by us";
-    for (const ikeSa of this.ikeSas) {
-      if (ikeSa.connection?.name !== connection) continue;
+    for (const ikeSa of this.ikeSasOf(connection)) {
       if (child === undefined) ikeSa.terminate({ reason: "terminated", message: reason }, now);
       else terminateChild(ikeSa, child, { reason, now });
     }
   }
 
   checkLiveness(name: string, now: number): void {
-    for (const ikeSa of this.ikeSas) {
-      if (ikeSa.connection?.name === name) checkLiveness(ikeSa, { isCommanded: true, now });
-    }
+    for (const ikeSa of this.ikeSasOf(name)) checkLiveness(ikeSa, { isCommanded: true, now });
   }
 
   computed(id: number, result: ComputeResult, now: number): void {
@@ -363,6 +395,7 @@ class EndpointMachine implements Machine {
     const ikeSa = new IkeSa({ ...facts, machine: this, localSpi });
     this.#bySpi.set(localSpi, ikeSa);
     this.#onIkeSpi(localSpi, true);
+    this.#list(ikeSa);
     return ikeSa;
   }
 
@@ -383,6 +416,7 @@ class EndpointMachine implements Machine {
 
   forget(ikeSa: IkeSa): void {
     if (this.#bySpi.delete(ikeSa.localSpi)) this.#onIkeSpi(ikeSa.localSpi, false);
+    this.#unlist(ikeSa, ikeSa.connection?.name);
     if (ikeSa.initKey !== undefined) this.#byInit.delete(ikeSa.initKey);
   }
 

@@ -65,8 +65,6 @@ export class IkeSa {
   peerSpi = 0n;
   path: Path;
   state: IkeSaState;
-  /** What we know the peer to be: at once for an initiator, after authentication for a responder. */
-  connection: ConnectionPolicy | undefined;
   remoteIdentity: Identity | undefined;
   /** Responder: the place held among the half-open SAs. */
   halfOpenPlace: HalfOpenPlace | undefined;
@@ -111,6 +109,7 @@ export class IkeSa {
   creations: TokenBucket;
 
   readonly #inbox: Inbox;
+  #connection: ConnectionPolicy | undefined;
   #isUnwanted = false;
 
   constructor(facts: IkeSaFacts) {
@@ -120,13 +119,24 @@ export class IkeSa {
     this.localSpi = facts.localSpi;
     this.path = facts.path;
     this.state = facts.state;
-    this.connection = facts.connection;
+    this.#connection = facts.connection;
     this.createdAt = facts.now;
     this.timers = new NamedTimers(facts.machine.timers);
     this.outbox = new Outbox(this);
     this.creations = new TokenBucket(facts.machine.limits.peerCreationsPerSecond);
     this.postponed = new PostponedChildren(this);
     this.#inbox = new Inbox(this);
+  }
+
+  /** What we know the peer to be: at once for an initiator, after authentication for a responder. */
+  get connection(): ConnectionPolicy | undefined {
+    return this.#connection;
+  }
+
+  set connection(connection: ConnectionPolicy | undefined) {
+    const before = this.#connection?.name;
+    this.#connection = connection;
+    if (connection?.name !== before) this.machine.connected(this, before);
   }
 
   get initiatorSpi(): bigint {

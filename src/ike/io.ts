@@ -18,7 +18,12 @@ export type IkeInput =
   /** Replaces the connection's child SAs, or its IKE SA, now. */
   | { readonly kind: "rekey"; readonly connection: string; readonly what: "children" | "ike" }
   /** A child SA has carried as much as it should: it is replaced. "hard": it carries nothing any more. */
-  | { readonly kind: "used-up"; readonly inboundSpi: number; readonly limit: "soft" | "hard" }
+  | {
+      readonly kind: "used-up";
+      readonly connection: string;
+      readonly inboundSpi: number;
+      readonly limit: "soft" | "hard";
+    }
   | { readonly kind: "computed"; readonly id: number; readonly result: ComputeResult }
   | { readonly kind: "timer" };
 

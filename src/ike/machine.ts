@@ -26,6 +26,10 @@ export interface Machine {
   /** For tests only. */
   readonly impair: Impair | undefined;
   readonly ikeSas: readonly IkeSa[];
+  /** The IKE SAs of a connection; with undefined those that may become one's. In the order they came. */
+  ikeSasOf(connection: string | undefined): readonly IkeSa[];
+  /** The SA turns out to belong to a connection. */
+  connected(ikeSa: IkeSa, before: string | undefined): void;
   emit(output: IkeOutput): void;
   report(event: IkeEvent): void;
   /** Reports what a peer that nobody has authenticated brought about; beyond a rate it is only counted. */

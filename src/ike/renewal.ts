@@ -11,11 +11,9 @@ export function renew(ikeSa: IkeSa, now: number): void {
   const { machine, state } = ikeSa;
   const connection = machine.connections.find(({ name }) => name === ikeSa.connection?.name);
   if (state.name !== "established" || connection?.remote.address === undefined) return;
-  const isComing = machine.ikeSas.some(
-    (other) =>
-      other.connection?.name === connection.name &&
-      ["initiating", "agreeing", "authenticating"].includes(other.state.name),
-  );
+  const isComing = machine
+    .ikeSasOf(connection.name)
+    .some((other) => ["initiating", "agreeing", "authenticating"].includes(other.state.name));
   if (!isComing) initiate(machine, connection, now).renews = ikeSa;
 }
 

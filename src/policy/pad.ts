@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { equal } from "../bytes/constant-time.ts";
-import { parseAddress } from "../bytes/ip-address.ts";
+import { formatAddress, parseAddress } from "../bytes/ip-address.ts";
 import type { ConnectionPolicy, Identity } from "./connection.ts";
 import { sameIdentity } from "./identity.ts";
 
@@ -23,14 +22,50 @@ export function findCandidates(
   connections: readonly ConnectionPolicy[],
   addresses: Addresses,
 ): ConnectionPolicy[] {
-  const rank = ({ local, remote }: ConnectionPolicy): number =>
-    (remote.address === undefined ? 2 : 0) + (local.address === undefined ? 1 : 0);
-  return connections
-    .filter(
-      ({ local, remote }) =>
-        fits(local.address, addresses.localAddress) && fits(remote.address, addresses.remoteAddress),
-    )
-    .sort((a, b) => rank(a) - rank(b)); // a stable sort
+  const byRemote = indexOf(connections);
+  const local = spellingOf(addresses.localAddress);
+  const remote = spellingOf(addresses.remoteAddress);
+  const fitting = [...(byRemote.get(remote) ?? []), ...(byRemote.get(ANY) ?? [])];
+  return fitting
+    .filter((candidate) => candidate.local === ANY || candidate.local === local)
+    .sort((a, b) => a.rank - b.rank) // a stable sort
+    .map(({ connection }) => connection);
+}
+
+interface Candidate {
+  readonly connection: ConnectionPolicy;
+  readonly local: string;
+  readonly rank: number;
+}
+
+const ANY = "any";
+const indexes = new WeakMap<readonly ConnectionPolicy[], ReadonlyMap<string, readonly Candidate[]>>();
+
+/** Connections by the peer's address: who knocks, and is nobody yet, costs little among thousands of them. */
+function indexOf(connections: readonly ConnectionPolicy[]): ReadonlyMap<string, readonly Candidate[]> {
+  const known = indexes.get(connections);
+  if (known !== undefined) return known;
+  const index = new Map<string, Candidate[]>();
+  for (const connection of connections) {
+    const { local, remote } = connection;
+    const key = remote.address === undefined ? ANY : spellingOf(remote.address);
+    const candidates = index.get(key) ?? [];
+    index.set(key, candidates);
+    const rank = (remote.address === undefined ? 2 : 0) + (local.address === undefined ? 1 : 0);
+    candidates.push({
+      connection,
+      local: local.address === undefined ? ANY : spellingOf(local.address),
+      rank,
+    });
+  }
+  indexes.set(connections, index);
+  return index;
+}
+
+/** IPv6 has many spellings: one for each address. */
+function spellingOf(address: string): string {
+  const octets = parseAddress(address);
+  return octets === undefined ? address : formatAddress(octets);
 }
 
 /** Verify AUTH with `presharedKey` in either case, and accept it only where there is a `connection`. */
@@ -65,10 +100,3 @@ export function findPadEntry(input: {
 
 /** Nobody knows it, and what it verifies is refused all the same. */
 const UNKNOWN_PEER_KEY: Uint8Array = new Uint8Array(randomBytes(32));
-
-/** Addresses compare as octets: IPv6 has many spellings. */
-function fits(configured: string | undefined, actual: string): boolean {
-  if (configured === undefined) return true;
-  const [a, b] = [parseAddress(configured), parseAddress(actual)];
-  return a !== undefined && b !== undefined && equal(a, b);
-}

@@ -99,6 +99,7 @@ describe("a child SA is rekeyed", () => {
     const before = spis(pair);
     pair.responder.handle({
       kind: "used-up",
+      connection: "tunnel",
       inboundSpi: [...pair.responder.installed.keys()][0]!,
       limit: "soft",
     });
@@ -110,7 +111,7 @@ describe("a child SA is rekeyed", () => {
   test("no more when it may carry nothing more: it goes on both sides", () => {
     const pair = establishedPair({ seed: 6 });
     const inboundSpi = spis(pair).child;
-    pair.initiator.handle({ kind: "used-up", inboundSpi, limit: "hard" });
+    pair.initiator.handle({ kind: "used-up", connection: "tunnel", inboundSpi, limit: "hard" });
     pair.link.deliverAll();
     expect(pair.initiator.installed.size).toBe(0);
     expect(pair.responder.installed.size).toBe(0);

@@ -54,7 +54,7 @@ function takeDown(stage: Stage, side: "a" | "b"): void {
 
 function usedUp(stage: Stage, side: "a" | "b", limit: "soft" | "hard"): void {
   const inboundSpi = [...stage[side].installed.keys()][0]!;
-  stage[side].handle({ kind: "used-up", inboundSpi, limit });
+  stage[side].handle({ kind: "used-up", connection: "tunnel", inboundSpi, limit });
 }
 
 const CHILD: readonly Situation[] = [
