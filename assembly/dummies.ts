@@ -2,6 +2,7 @@
 // when there is something to say. The receiver drops them without fault.
 
 import { NEXT_HEADER_NONE } from "./esp-header";
+import { longestInner } from "./fit";
 import { beginJobs, sealJobs } from "./jobs";
 import {
   DESCRIPTOR_COUNT,
@@ -86,7 +87,7 @@ function senderOf(slot: u32): Sa | null {
 
 /** False when the SA must not send any more. */
 function addDummy(descriptor: Descriptor, sa: Sa, slot: u32, destination: usize, end: usize): bool {
-  const length = sa.dummyLength;
+  const length = min<u32>(sa.dummyLength, longestInner(sa));
   if (!fitsInto(sa, destination, length, end) || wouldExceedLimits(sa, 0)) {
     sa.lastDummy = load<f64>(region(), WORKER_CLOCK_OFFSET);
     return false;

@@ -50,6 +50,12 @@ export function parseInnerPacket(packet: usize, length: u32): bool {
   return false;
 }
 
+/** Makes the packet parsed last look as a later fragment of it does. */
+export function hidePorts(): void {
+  sourcePort = PORT_OPAQUE;
+  destinationPort = PORT_OPAQUE;
+}
+
 function parseIpv4(packet: usize, length: u32): bool {
   const headerLength = (<u32>load<u8>(packet) & 15) << 2;
   const total = <u32>bswap<u16>(load<u16>(packet, 2));

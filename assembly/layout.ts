@@ -10,7 +10,7 @@
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 14;
+export const LAYOUT_VERSION = 15;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -130,6 +130,9 @@ export const SA_FLAG_COPY_DSCP = 8;
 export const SA_FLAG_CLAMP_MSS = 256;
 /** Transport mode (RFC 4303 section 3.1.1): the IP header is not inside. */
 export const SA_FLAG_TRANSPORT = 512;
+/** Outside, any packet may be fragmented, or those that may be inside (RFC 4301 section 8.1). Else none may that has another way. */
+export const SA_FLAG_FRAGMENT_OUTSIDE = 1024;
+export const SA_FLAG_COPY_DF = 2048;
 /** u32: ALGORITHM_*. */
 export const SA_ALGORITHM_OFFSET = 12;
 /** 4 octets: the salt of RFC 4106 section 4, RFC 4543 section 3.2 and RFC 7634 section 2, the nonce of RFC 3686 section 4. */
@@ -176,7 +179,11 @@ export const SA_COUNTERS_OFFSET = 128;
 /** u64 for each EVENT_* at 8 * event: what was done to packets that went on. */
 export const SA_EVENTS_OFFSET = 448;
 export const EVENT_MSS_CLAMPED = 0;
-export const EVENT_COUNT = 1;
+/** An IPv4 packet that was too long became fragments, before they were sealed. */
+export const EVENT_FRAGMENTED = 1;
+/** A packet that was too long went whole, to be fragmented outside. */
+export const EVENT_FRAGMENTED_OUTSIDE = 2;
+export const EVENT_COUNT = 3;
 
 /**
  * Inbound, the bitmap ring of the replay window (RFC 6479): a power of two of blocks, one bit for each number. Outbound, where there
@@ -290,6 +297,15 @@ export const WORKER_WRITES_SIZE = 16384;
 /** u32 addresses: the flows that may still grow while a batch is coalesced. */
 export const WORKER_FLOWS_OFFSET = 610304;
 export const FLOW_COUNT = 16;
+/** u32, the kernel: ICMP messages of the batch that was encapsulated last, for the TUN device. */
+export const WORKER_REPLY_COUNT_OFFSET = 655360;
+/** Each: u32 length of the packet, and the packet at REPLY_PACKET_OFFSET, with room for a virtio_net_hdr before it. */
+export const WORKER_REPLIES_OFFSET = 655424;
+export const REPLY_COUNT = 16;
+export const REPLY_PACKET_OFFSET = 16;
+export const REPLY_SIZE = 1344;
+/** A piece of a super-packet, while it is looked at; 64 KB. */
+export const WORKER_STAGING_OFFSET = 720896;
 /** IKE datagrams on their way to the host: a ring with one writer (the worker) and one reader (the host). */
 export const WORKER_MAILBOX_OFFSET = 856064;
 export const MAILBOX_SIZE = 1048576;
@@ -383,7 +399,7 @@ export const DESCRIPTOR_SEGMENT_LENGTH_OFFSET = 40;
 export const DESCRIPTOR_SEGMENT_COUNT_OFFSET = 44;
 /** u32, the kernel, inbound: address of the descriptor that follows in the group, 0 is none. */
 export const DESCRIPTOR_NEXT_OFFSET = 48;
-/** u32, outbound: the segment of a super-packet to begin with. The kernel leaves the one to go on with here, 0 when all are done. */
+/** u32, outbound: octets of a super-packet's payload that have left before. The kernel leaves here how many have by now, 0 when all have. */
 export const DESCRIPTOR_RESUME_OFFSET = 48;
 /** u32, the kernel, inbound: address of the last descriptor of a group; 0 for one that is not its first. */
 export const DESCRIPTOR_LAST_OFFSET = 52;
@@ -391,8 +407,13 @@ export const DESCRIPTOR_LAST_OFFSET = 52;
 export const DESCRIPTOR_SEGMENT_LIMIT_OFFSET = 52;
 /** u32, the kernel, inbound: the TCP sequence number that continues the group. */
 export const DESCRIPTOR_CONTINUES_OFFSET = 56;
-/** u32: the outer traffic class (IPv4: type of service). Outbound the kernel says it; inbound the host does, and coalescing takes the room. */
+/**
+ * u32: the outer traffic class (IPv4: type of service). Outbound the kernel says it, with MAY_FRAGMENT; inbound the host does, and
+ * coalescing takes the room.
+ */
 export const DESCRIPTOR_TRAFFIC_CLASS_OFFSET = 56;
+/** The datagrams go without DF. */
+export const MAY_FRAGMENT = 256;
 /** u16 each, the kernel, inbound: where the transport header and where the payload begin in the packet. */
 export const DESCRIPTOR_TRANSPORT_OFFSET = 60;
 export const DESCRIPTOR_PAYLOAD_OFFSET = 62;
@@ -438,7 +459,9 @@ export const STATUS_CE_ON_NOT_ECT = 15;
 export const STATUS_TRAPPED = 16;
 /** Outbound: given up because its flow has too long a queue. */
 export const STATUS_SHED = 17;
-export const STATUS_COUNT = 18;
+/** Outbound: longer than the path of its SA takes, and not to be fragmented. Its sender is told (RFC 4301 section 8.2.1). */
+export const STATUS_TOO_BIG = 18;
+export const STATUS_COUNT = 19;
 
 // ---- IKE SPIs: which may be ours ----------------------------------------------------------------------------
 

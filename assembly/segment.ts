@@ -41,6 +41,8 @@ const TCP_CWR: u8 = 0x80;
 let packet: usize = 0;
 /** Where the transport header begins. */
 let transport: u32 = 0;
+/** Octets of payload that are not to be cut, since they have left before. */
+let payloadStart: u32 = 0;
 /** Octets of all headers. */
 let headersLength: u32 = 0;
 let payloadLength: u32 = 0;
@@ -70,8 +72,12 @@ export function completeChecksum(inner: usize, header: usize): bool {
   return true;
 }
 
-/** Looks at the super-packet parsed last. Returns into how many packets it is cut, or 0 when its headers make no sense. */
-export function beginSegments(inner: usize, header: usize): u32 {
+/**
+ * Looks at the super-packet parsed last. Returns into how many packets it is cut, or 0 when its headers make no sense. Segments of
+ * TCP are made shorter where packets would be longer than `longest`: to TCP that is the same stream. The first `start` octets of
+ * payload are left out; it is as if packets were numbered behind them.
+ */
+export function beginSegments(inner: usize, header: usize, longest: u32, start: u32): u32 {
   const kind = <u32>load<u8>(header, VNET_KIND_OFFSET) & ~(<u32>VNET_ECN);
   packet = inner;
   transport = load<u16>(header, VNET_CHECKSUM_START_OFFSET);
@@ -87,23 +93,31 @@ export function beginSegments(inner: usize, header: usize): u32 {
     headersLength = transport + dataOffset;
   }
   if (headersLength >= totalLength) return 0;
+  if (isTcp && longest > headersLength) pieceLength = min<u32>(pieceLength, longest - headersLength);
   payloadLength = totalLength - headersLength;
+  if (start >= payloadLength) return 0;
+  payloadStart = start;
   pseudoSum = sumPseudoHeader(inner, protocol);
-  return (payloadLength + pieceLength - 1) / pieceLength;
+  return (payloadLength - start + pieceLength - 1) / pieceLength;
 }
 
 /** Octets of packet `index`. */
 export function segmentLength(index: u32): u32 {
-  return headersLength + min<u32>(pieceLength, payloadLength - index * pieceLength);
+  return headersLength + min<u32>(pieceLength, payloadLength - segmentStart(index));
+}
+
+/** Octets of payload before packet `index`. */
+export function segmentStart(index: u32): u32 {
+  return payloadStart + index * pieceLength;
 }
 
 /** Writes packet `index`, whole and with all checksums, to `destination`. */
 export function writeSegment(destination: usize, index: u32): void {
-  const from = index * pieceLength;
+  const from = segmentStart(index);
   const length = min<u32>(pieceLength, payloadLength - from);
   memory.copy(destination, packet, headersLength);
   const payloadSum = copyAndSum(destination + headersLength, packet + headersLength + from, length);
-  writeIpHeader(destination, headersLength + length, index);
+  writeIpHeader(destination, headersLength + length, (from + pieceLength - 1) / pieceLength);
   const header = destination + transport;
   const upperLength = headersLength - transport + length;
   const field = protocol == TCP ? TCP_CHECKSUM_OFFSET : UDP_CHECKSUM_OFFSET;

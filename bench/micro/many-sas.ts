@@ -118,6 +118,7 @@ class SaCrowd {
         octetLimit: Number.POSITIVE_INFINITY,
         copyDscp: "out",
         clampsMss: true,
+        df: "set",
       });
       spd.set(i, { action: "protect", inboundSpi });
       this.#slots.push(sad.outboundOf(inboundSpi)!.slot);

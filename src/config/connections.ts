@@ -96,7 +96,7 @@ interface PolicyParts {
 }
 
 function childPolicy(name: string, entry: ChildEntry, mtu: number): ChildPolicy {
-  const { local, remote, esp, replayWindow, copyDscp, clampMss, rekey, tfc, mode } = entry;
+  const { local, remote, esp, replayWindow, copyDscp, clampMss, df, rekey, tfc, mode } = entry;
   return {
     name,
     local,
@@ -105,6 +105,7 @@ function childPolicy(name: string, entry: ChildEntry, mtu: number): ChildPolicy 
     replayWindowPackets: replayWindow ?? DEFAULT_REPLAY_WINDOW_PACKETS,
     ...(copyDscp !== undefined && { copyDscp }),
     ...(clampMss !== undefined && { clampsMss: clampMss }),
+    ...(df !== undefined && { df }),
     ...(rekey !== undefined && { rekey: lifetimeOf(rekey) }),
     ...(tfc !== undefined && { tfc: tfcOf(tfc, mtu) }),
     ...(mode !== undefined && { mode }),

@@ -76,6 +76,7 @@ const child = mapping({
   replayWindow: v.optional(integer({ from: 64, to: 8192 })),
   copyDscp: v.optional(oneOf(["out", "in", "yes", "no"])),
   clampMss: v.optional(v.boolean("expected true or false")),
+  df: v.optional(oneOf(["set", "copy", "clear"])),
   rekey: v.optional(rekey),
   tfc: v.optional(tfc),
   mode: v.optional(oneOf(["tunnel", "transport"])),

@@ -104,6 +104,7 @@ export class ChildSas {
         cover: coverOf(childPolicy, childSa),
       }),
       ...(childPolicy?.clampsMss !== undefined && { clampsMss: childPolicy.clampsMss }),
+      ...(childPolicy?.df && { df: childPolicy.df }),
     });
     const sa = { connection, child, selectors: selectorsOf(childSa), soft, hard };
     this.#installed.set(inboundSpi, sa);

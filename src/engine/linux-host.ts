@@ -65,6 +65,7 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
     network.withholdLinkLocal(tun.name);
     network.setLinkUp(tun.name, tun.offloads.tcp ? { queueLength: SUPER_PACKET_QUEUE } : {});
     const dataPlane: DataPlane = await startDataPlane({
+      mark: SOCKET_MARK,
       memory,
       systemCalls,
       random: systemRandom,
@@ -107,7 +108,13 @@ function openSockets(
     [listen.port, listen.natTraversalPort].map((port) => {
       const carriesEsp = port === listen.natTraversalPort;
       const offloads = carriesEsp ? offloadsOf(config) : "off";
-      const socket = openUdpSocket(systemCalls, { address, port, offloads, mark: SOCKET_MARK });
+      const socket = openUdpSocket(systemCalls, {
+        address,
+        port,
+        offloads,
+        mark: SOCKET_MARK,
+        setsDontFragment: carriesEsp,
+      });
       descriptors.push(socket.descriptor);
       return { socket, carriesEsp };
     }),

@@ -29,7 +29,7 @@ import type { MemoryTun } from "../platform/tun/memory-tun.ts";
 import type { OpenUdpSocket } from "../platform/udp/linux-udp-socket.ts";
 import type { MemoryUdpSocket } from "../platform/udp/memory-udp.ts";
 import { readPathMtu } from "../platform/udp/read-path-mtu.ts";
-import type { CopyDscp } from "../policy/connection.ts";
+import type { CopyDscp, DontFragment } from "../policy/connection.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
 import { IkeSpiFilter } from "./ike-spi-filter.ts";
@@ -87,6 +87,8 @@ export interface ChildSaInstallation {
   readonly copyDscp?: CopyDscp;
   /** Default true. */
   readonly clampsMss?: boolean;
+  /** Default "set". */
+  readonly df?: DontFragment;
   /** Hard limits of each direction. Default none but the sequence number. */
   readonly packetLimit?: number;
   readonly octetLimit?: number;
@@ -163,6 +165,8 @@ interface CommonFacts {
 
 /** What runs the pump. */
 interface Driver {
+  /** Told the slot of an SA that sent something longer than its path takes. */
+  onTooLong?: (slot: number) => void;
   wake(): void;
   stop(): Promise<void>;
 }
@@ -180,6 +184,8 @@ export async function startDataPlane(
   facts: CommonFacts & {
     readonly systemCalls: SystemCalls;
     readonly tun: OpenTun;
+    /** Firewall mark of the sockets. */
+    readonly mark?: number;
     readonly sockets: readonly PumpSocket<OpenUdpSocket>[];
     readonly onFailure: (error: Error) => void;
   },
@@ -194,6 +200,7 @@ export async function startDataPlane(
     onRefusal: facts.onRefusal ?? (() => {}),
     onTrap: facts.onTrap ?? (() => {}),
     onStray: facts.onStray ?? (() => {}),
+    onTooLong: (slot) => driver.onTooLong?.(slot),
     onFailure: (error) => {
       quiescence.stop();
       onFailure(error);
@@ -208,7 +215,7 @@ export async function startDataPlane(
       quiescence.stop();
     },
   };
-  const pathMtu = (path: Path): number | undefined => readPathMtu(facts.systemCalls, path);
+  const pathMtu = (path: Path): number | undefined => readPathMtu(facts.systemCalls, path, facts.mark);
   return createDataPlane({ ...facts, quiescence, driver, pathMtu });
 }
 
@@ -239,6 +246,7 @@ export function startMemoryDataPlane(
     onRefusal: facts.onRefusal ?? (() => {}),
     onTrap: (call) => queueMicrotask(() => facts.onTrap?.(call)),
     onStray: (stray) => queueMicrotask(() => facts.onStray?.(stray)),
+    onTooLong: (slot) => driver.onTooLong?.(slot),
     ring: () => {}, // the rounds are followed by a look into the mailbox anyway
   });
   const poller = new MemoryPoller([tun, ...sockets.map(({ socket }) => socket)]);
@@ -300,6 +308,7 @@ function createDataPlane({
   const sad = new Sad({ memory, kernel, worker: WORKER, random, selectors, quiescence });
   const spd = new Spd({ memory, sad, selectors, quiescence });
   const paths = new PathMtus({ sad, tunMtu: tun.mtu, read: pathMtu });
+  driver.onTooLong = (slot) => paths.lookFor(slot);
   const words = new Uint32Array(memory.buffer);
   const ikeSpis = new IkeSpiFilter(memory);
 
@@ -322,22 +331,26 @@ function createDataPlane({
     );
   };
 
+  const isRaw = ({ socket }: PathRecord): boolean => sockets[socket]?.isRaw ?? false;
+
   return {
     allocateSpi: () => sad.allocateSpi(),
     releaseSpi: (inboundSpi) => sad.releaseSpi(inboundSpi),
     installChildSa: (childSa) => {
       try {
+        const record = recordOf(childSa.path);
         sad.install({
           replayWindowPackets: DEFAULT_REPLAY_WINDOW,
           copyDscp: "out",
           clampsMss: true,
+          df: "set",
           packetLimit: Number.POSITIVE_INFINITY,
           octetLimit: Number.POSITIVE_INFINITY,
           ...childSa,
           selectors: { local: childSa.local, remote: childSa.remote },
-          path: recordOf(childSa.path),
+          path: record,
         });
-        paths.set(childSa.inboundSpi, childSa.path);
+        paths.set(childSa.inboundSpi, childSa.path, isRaw(record));
         // Something may have come for it already.
         driver.wake();
       } finally {
@@ -345,8 +358,9 @@ function createDataPlane({
       }
     },
     moveChildSa: ({ inboundSpi, path }) => {
-      sad.move(inboundSpi, recordOf(path));
-      paths.set(inboundSpi, path);
+      const record = recordOf(path);
+      sad.move(inboundSpi, record);
+      paths.set(inboundSpi, path, isRaw(record));
     },
     removeChildSa: (inboundSpi) => {
       paths.forget(inboundSpi);
@@ -386,6 +400,7 @@ function createDataPlane({
     },
     wake: () => driver.wake(),
     stop: async () => {
+      paths.close();
       await driver.stop();
       await sad.removeAll();
       wipeTraces(memory);

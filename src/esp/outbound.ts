@@ -24,6 +24,7 @@ import {
   DESCRIPTOR_TRAFFIC_CLASS_OFFSET,
   DUMMIES_BASE,
   DUMMIES_VERSION_OFFSET,
+  MAY_FRAGMENT,
   NO_SLOT,
   PATH_CONTROL_LENGTH_OFFSET,
   PATH_CONTROL_OFFSET,
@@ -31,6 +32,8 @@ import {
   PATH_PEER_OFFSET,
   PATH_SIZE,
   PATH_SOCKET_OFFSET,
+  REPLY_PACKET_OFFSET,
+  REPLY_SIZE,
   SA_BASE,
   SA_PATH_OFFSET,
   SA_PATHS_OFFSET,
@@ -43,6 +46,8 @@ import {
   WORKER_BASE,
   WORKER_COUNTERS_OFFSET,
   WORKER_DESCRIPTORS_OFFSET,
+  WORKER_REPLIES_OFFSET,
+  WORKER_REPLY_COUNT_OFFSET,
   WORKER_SIZE,
 } from "../../assembly/layout.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -65,11 +70,12 @@ const NO_PACKET = -1;
 export class Outbound {
   readonly #words: Uint32Array;
   readonly #kernel: Kernel;
+  readonly #tun: Tun;
   readonly #intake: TunIntake;
   readonly #queue: OutboundQueue;
   /** The packets of the burst at work. */
   readonly #burst = new Int32Array(BURST_COUNT);
-  /** The super-packet that has left in part, the segment that comes next, and how many packets it has become so far. */
+  /** The super-packet that has left in part, how much of it has, and how many packets that were. */
   #partial = NO_PACKET;
   #resume = 0;
   #partialSegmentCount = 0;
@@ -92,7 +98,10 @@ export class Outbound {
     control: 0,
     controlLength: 0,
     trafficClass: 0,
+    mayFragment: false,
   };
+  /** Its outer traffic class and whether it may be fragmented, as the kernel says it. */
+  #treatment = 0;
   /** Datagrams in it, and how many there may be. */
   #count = 0;
   #limit = 0;
@@ -104,6 +113,7 @@ export class Outbound {
   readonly #queuedOctets: number[];
   /** The list of SAs with dummies as it was looked at last, and when the first of them is due. */
   #dummiesVersion = 0;
+  #tooLong = NO_SLOT;
   #dummiesDueAt = Number.POSITIVE_INFINITY;
 
   constructor(facts: {
@@ -120,6 +130,7 @@ export class Outbound {
   }) {
     this.#words = new Uint32Array(facts.memory.buffer);
     this.#kernel = facts.kernel;
+    this.#tun = facts.tun;
     this.#headerLength = facts.tun.offloads.headerLength;
     this.#intake = new TunIntake(facts);
     this.#queue = new OutboundQueue({
@@ -151,6 +162,23 @@ export class Outbound {
     const chosen = this.#chooseRest() || this.#queue.choose(this.#burst, now);
     if (chosen > 0) this.#encapsulate(chosen, now);
     return trapped + taken + urgent + chosen;
+  }
+
+  /** ICMP for those whose packets were too big. */
+  #reply(): void {
+    const count = this.#words[(this.#region + WORKER_REPLY_COUNT_OFFSET) >>> 2]!;
+    for (let i = 0; i < count; i++) {
+      const reply = this.#region + WORKER_REPLIES_OFFSET + i * REPLY_SIZE;
+      const length = this.#words[reply >>> 2]!;
+      this.#tun.write(reply + REPLY_PACKET_OFFSET - this.#headerLength, length + this.#headerLength);
+    }
+  }
+
+  /** The slot of an SA that sent something longer than its path takes, since the last call; NO_SLOT when none did. */
+  takeTooLong(): number {
+    const slot = this.#tooLong;
+    this.#tooLong = NO_SLOT;
+    return slot;
   }
 
   /** Dummy packets of SAs that have been silent for too long. Returns how many there were. */
@@ -198,6 +226,7 @@ export class Outbound {
     for (let index = 0; index < count; index++) this.#describe(index, this.#burst[index]!, now);
     this.#kernel.espEncapsulateBatch(0, count);
     for (let index = 0; index < count; index++) this.#noteProgress(index);
+    this.#reply();
     this.#send(count, now);
     for (let index = 0; index < count; index++) {
       if (this.#burst[index] !== this.#partial) this.#intake.release(this.#burst[index]!);
@@ -248,7 +277,7 @@ export class Outbound {
     let address = this.#words[descriptor + DESCRIPTOR_RESULT_OFFSET / 4]!;
     let octets = this.#words[descriptor + DESCRIPTOR_RESULT_LENGTH_OFFSET / 4]!;
     let count = this.#words[descriptor + DESCRIPTOR_SEGMENT_COUNT_OFFSET / 4]!;
-    const trafficClass = this.#words[descriptor + DESCRIPTOR_TRAFFIC_CLASS_OFFSET / 4]!;
+    const treatment = this.#words[descriptor + DESCRIPTOR_TRAFFIC_CLASS_OFFSET / 4]!;
     if (this.#words[descriptor + DESCRIPTOR_STATUS_OFFSET / 4] === STATUS_TRAPPED) {
       this.#trapped.meet(descriptor, index, now);
       return;
@@ -257,10 +286,12 @@ export class Outbound {
     while (count > 0) {
       const isEqual = segmentLength === message.segmentLength;
       const mayEnd = count === 1 && segmentLength < message.segmentLength;
-      const isSamePath = slot === this.#slot && trafficClass === message.trafficClass;
+      const isSamePath = slot === this.#slot && treatment === this.#treatment;
       if (!isSamePath || this.#count === this.#limit || !(isEqual || mayEnd)) {
         this.#beginMessage(slot, { address, segmentLength });
-        message.trafficClass = trafficClass;
+        this.#treatment = treatment;
+        message.trafficClass = treatment & 0xff;
+        message.mayFragment = (treatment & MAY_FRAGMENT) !== 0;
       }
       const taken = Math.min(count, this.#limit - this.#count);
       const length = taken === count ? octets : taken * segmentLength;
@@ -330,6 +361,9 @@ export class Outbound {
     this.#queued[number] = 0;
     this.#queuedOctets[number] = 0;
     this.#countDrops(STATUS_DEVICE_REFUSED, queued - this.#sockets[number]!.transmit());
+    // It names the SA by its peer, which lies in the slot.
+    const peer = this.#sockets[number]!.takeTooLong();
+    if (peer !== 0) this.#tooLong = Math.floor((peer - SA_BASE) / SA_SLOT_SIZE);
   }
 
   #countDrops(status: number, count: number): void {

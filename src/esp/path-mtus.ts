@@ -5,8 +5,9 @@ import type { Sad } from "./sad.ts";
 const UDP_HEADER_LENGTH = 8;
 /** By family outside: the IP header; and the shortest packet that every path takes, below which no hint is believed (RFC 791, RFC 8200 section 5). */
 const FAMILIES = { 4: { header: 20, least: 576 }, 6: { header: 40, least: 1280 } } as const;
-/** Where nothing is known: the shortest that links have, but for IPv6 tunnels. */
+/** Of a link, where nothing is known. */
 const USUAL_MTU = 1500;
+const REPEAT_MS = 60_000;
 
 /** Keeps child SAs in step with what their paths take. The kernel knows: it hears what routers answer, and forgets it after ten minutes. */
 export class PathMtus {
@@ -14,7 +15,10 @@ export class PathMtus {
   readonly #tunMtu: number;
   readonly #read: (path: Path) => number | undefined;
   /** By inbound SPI. */
-  readonly #paths = new Map<number, Path>();
+  readonly #paths = new Map<number, KnownPath>();
+  /** Inbound SPI by the slot of the outbound SA. */
+  readonly #spis = new Map<number, number>();
+  readonly #timer: NodeJS.Timeout;
 
   /** `read`: the largest packet for a path, IP header included, or undefined when there is no route. */
   constructor(facts: {
@@ -25,24 +29,55 @@ export class PathMtus {
     this.#sad = facts.sad;
     this.#tunMtu = facts.tunMtu;
     this.#read = facts.read;
+    this.#timer = setInterval(() => this.#lookAtShort(), REPEAT_MS);
+    this.#timer.unref();
   }
 
-  /** The path of a child SA that is installed, or has moved. */
-  set(inboundSpi: number, path: Path): void {
-    this.#paths.set(inboundSpi, path);
-    this.look(inboundSpi);
+  /** The path of a child SA that is installed, or has moved. `isRaw`: without UDP around ESP. */
+  set(inboundSpi: number, path: Path, isRaw: boolean): void {
+    const slot = this.#sad.outboundOf(inboundSpi)?.slot;
+    if (slot === undefined) return;
+    this.#paths.set(inboundSpi, { path, slot, isRaw, mtu: USUAL_MTU });
+    this.#spis.set(slot, inboundSpi);
+    this.#look(inboundSpi);
   }
 
   forget(inboundSpi: number): void {
+    const slot = this.#paths.get(inboundSpi)?.slot;
     this.#paths.delete(inboundSpi);
+    if (slot !== undefined && this.#spis.get(slot) === inboundSpi) this.#spis.delete(slot);
   }
 
-  /** Asks again for the path of a child SA. */
-  look(inboundSpi: number): void {
-    const path = this.#paths.get(inboundSpi);
-    if (path === undefined) return;
-    const { header, least } = FAMILIES[familyOf(path.remote.address)];
-    const mtu = Math.max(least, this.#read(path) ?? USUAL_MTU);
-    this.#sad.fit(inboundSpi, { espLength: mtu - header - UDP_HEADER_LENGTH, longest: this.#tunMtu });
+  /** Asks again for the path of the outbound SA in a slot: something that it sent was too long. */
+  lookFor(slot: number): void {
+    const inboundSpi = this.#spis.get(slot);
+    if (inboundSpi !== undefined) this.#look(inboundSpi);
   }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #look(inboundSpi: number): void {
+    const known = this.#paths.get(inboundSpi);
+    if (known === undefined) return;
+    const { header, least } = FAMILIES[familyOf(known.path.remote.address)];
+    known.mtu = Math.max(least, this.#read(known.path) ?? USUAL_MTU);
+    const espLength = known.mtu - header - (known.isRaw ? 0 : UDP_HEADER_LENGTH);
+    this.#sad.fit(inboundSpi, { espLength, longest: this.#tunMtu });
+  }
+
+  /** A path that was short may have become longer: the kernel has forgotten what it heard, and the next packets try. */
+  #lookAtShort(): void {
+    for (const [inboundSpi, { mtu }] of this.#paths) {
+      if (mtu < USUAL_MTU) this.#look(inboundSpi);
+    }
+  }
+}
+
+interface KnownPath {
+  readonly path: Path;
+  readonly slot: number;
+  readonly isRaw: boolean;
+  mtu: number;
 }

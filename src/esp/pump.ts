@@ -1,6 +1,7 @@
 import {
   CONTROL_BASE,
   CONTROL_WIPE_OFFSET,
+  NO_SLOT,
   WORKER_BASE,
   WORKER_CLOCK_OFFSET,
   WORKER_EPOCH_OFFSET,
@@ -17,6 +18,9 @@ import { Outbound } from "./outbound.ts";
 import type { PumpSocket } from "./pump-socket.ts";
 import type { TrapCall } from "./trapped-packets.ts";
 
+/** The host reads a path in less. */
+const TOO_LONG_PAUSE_MS = 5;
+
 /**
  * Moves packets between a TUN device and UDP sockets, a round at a time. The same class serves a worker thread, which sleeps
  * in poll() between rounds, and devices in memory, where the host runs the rounds.
@@ -29,6 +33,8 @@ export class DataPump {
   readonly #sockets: readonly PumpSocket<UdpSocket>[];
   readonly #clock: Clock;
   readonly #ring: () => void;
+  readonly #onTooLong: (slot: number) => void;
+  #toldTooLongAt = Number.NEGATIVE_INFINITY;
   readonly #mailbox: MailboxWriter;
   readonly #outbound: Outbound;
   readonly #inbound: Inbound;
@@ -50,6 +56,8 @@ export class DataPump {
     readonly onRefusal: (what: string) => void;
     readonly onTrap: (call: TrapCall) => void;
     readonly onStray: (stray: StrayEsp) => void;
+    /** Told the slot of an SA that sent something longer than its path takes, not more often than every few milliseconds. */
+    readonly onTooLong: (slot: number) => void;
   }) {
     this.#words = new Int32Array(facts.memory.buffer);
     this.#view = new DataView(facts.memory.buffer);
@@ -58,6 +66,7 @@ export class DataPump {
     this.#sockets = facts.sockets;
     this.#clock = facts.clock;
     this.#ring = facts.ring;
+    this.#onTooLong = facts.onTooLong;
     this.#mailbox = new MailboxWriter(facts.memory, facts.worker);
     this.#outbound = new Outbound({
       ...facts,
@@ -73,11 +82,20 @@ export class DataPump {
     this.#passQuiescentPoint(now);
     const mailBefore = this.#inbound.mailCount;
     let handled = this.#inbound.releaseHeld() + this.#outbound.round() + this.#outbound.sendDummies(now);
+    this.#tellTooLong(now);
     for (let i = 0; i < this.#sockets.length; i++) {
       handled += this.#inbound.round(this.#sockets[i]!);
     }
     if (this.#inbound.mailCount !== mailBefore && this.#mailbox.shouldRing()) this.#ring();
     return handled;
+  }
+
+  /** Others that are meanwhile passed over come again with their next packet. */
+  #tellTooLong(now: number): void {
+    const slot = this.#outbound.takeTooLong();
+    if (slot === NO_SLOT || now - this.#toldTooLongAt < TOO_LONG_PAUSE_MS) return;
+    this.#toldTooLongAt = now;
+    this.#onTooLong(slot);
   }
 
   /** How long a worker with nothing to read may sleep, in milliseconds: `Infinity` for as long as it likes. */

@@ -3,7 +3,7 @@
 
 import { compareOctets } from "../bytes/compare.ts";
 import { TrafficSelectorType } from "../iana/ikev2-parameters.ts";
-import type { CopyDscp } from "../policy/connection.ts";
+import type { CopyDscp, DontFragment } from "../policy/connection.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
 import { type ReferenceCipher, referenceCipher } from "./reference-cipher.ts";
 import type { SelectorSet } from "./selector-table.ts";
@@ -27,6 +27,8 @@ export interface ReferenceSaFacts extends EspTransforms {
   readonly padTo?: number;
   /** Octets of inner packet that the path takes, which TCP SYNs are held to; 0 is not known. */
   readonly innerMtu?: number;
+  /** Default "set". */
+  readonly df?: DontFragment;
 }
 
 export type ReferencePolicy =
@@ -36,10 +38,13 @@ export type ReferencePolicy =
 export type Encapsulated =
   | {
       readonly status: "ok";
+      /** Several ESP packets behind one another, where it was fragmented before. */
       readonly octets: Uint8Array;
+      /** The last. */
       readonly sequence: bigint;
       /** Of the outer header. */
       readonly trafficClass: number;
+      readonly mayFragment: boolean;
     }
   | { readonly status: Exclude<StatusName, "ok"> };
 
@@ -121,28 +126,103 @@ export function referenceEncapsulate(policies: readonly ReferencePolicy[], packe
   if (policy === undefined) return { status: "noPolicy" };
   if (policy.action === "discard") return { status: "noSa" };
 
-  const { sa } = policy;
-  const { ivLength, icvLength, unit } = sa.cipher;
-  const filler = new Uint8Array(Math.max(0, (sa.facts.padTo ?? 0) - inner.length));
-  const bodyLength = inner.length + filler.length;
-  const padLength = (unit - ((bodyLength + TRAILER_LENGTH) % unit)) % unit;
-  const length = HEADER_LENGTH + ivLength + bodyLength + padLength + TRAILER_LENGTH + icvLength;
-  if (length > DATAGRAM_LIMIT) return { status: "tooLong" };
-  if (sa.wouldExceedLimits(inner.length)) return { status: "limitReached" };
-  const sequence = sa.nextSequence();
-  if (sequence === undefined) return { status: "sequenceExhausted" };
-  sa.noteUse(inner.length);
+  return encapsulate(policy.sa, packet.slice(0, inner.length), inner);
+}
 
+function encapsulate(sa: ReferenceSa, packet: Uint8Array, inner: InnerPacket): Encapsulated {
+  const { innerMtu = 0 } = sa.facts;
+  const fit = fitOf(sa, packet, inner);
+  if (fit === "doesNot") return { status: "tooBig" };
+  clampMss(packet, { inner, innerMtu });
+  const pieces = fit === "inside" ? fragmentsOf(packet, innerMtu) : [packet];
+  const sealed: Uint8Array[] = [];
+  for (const piece of pieces) {
+    const result = encapsulatePiece(sa, piece);
+    if (typeof result === "string") {
+      if (sealed.length === 0) return { status: result };
+      break;
+    }
+    sealed.push(result);
+  }
+  return {
+    status: "ok",
+    octets: new Uint8Array(Buffer.concat(sealed)),
+    sequence: sa.sequence,
+    trafficClass: trafficClassOf(packet) & (copiesDscp(sa, "out") ? 0xff : 0x03),
+    mayFragment: fit === "outside",
+  };
+}
+
+/** The ESP packet, or why there is none. */
+function encapsulatePiece(sa: ReferenceSa, packet: Uint8Array): Uint8Array | Exclude<StatusName, "ok"> {
+  const { padTo = 0, innerMtu = 0 } = sa.facts;
+  const { ivLength, icvLength, unit } = sa.cipher;
+  const paddedLength = Math.max(packet.length, innerMtu === 0 ? padTo : Math.min(padTo, innerMtu));
+  const padLength = (unit - ((paddedLength + TRAILER_LENGTH) % unit)) % unit;
+  const length = HEADER_LENGTH + ivLength + paddedLength + padLength + TRAILER_LENGTH + icvLength;
+  if (length > DATAGRAM_LIMIT) return "tooLong";
+  if (sa.wouldExceedLimits(packet.length)) return "limitReached";
+  const sequence = sa.nextSequence();
+  if (sequence === undefined) return "sequenceExhausted";
+  sa.noteUse(packet.length);
+
+  const filler = new Uint8Array(paddedLength - packet.length);
   const padding = Uint8Array.from({ length: padLength }, (_, i) => i + 1);
-  const nextHeader = inner.family === 4 ? 4 : 41;
-  const plaintext = Buffer.concat([
-    clampMss(packet.slice(0, inner.length), { inner, innerMtu: sa.facts.innerMtu }),
-    filler,
-    padding,
-    Uint8Array.of(padLength, nextHeader),
-  ]);
-  const trafficClass = trafficClassOf(packet) & (copiesDscp(sa, "out") ? 0xff : 0x03);
-  return { status: "ok", octets: sealEsp(sa.facts, { sequence, plaintext }), sequence, trafficClass };
+  const nextHeader = packet[0]! >> 4 === 4 ? 4 : 41;
+  const plaintext = Buffer.concat([packet, filler, padding, Uint8Array.of(padLength, nextHeader)]);
+  return sealEsp(sa.facts, { sequence, plaintext });
+}
+
+/** RFC 4301 section 8: whether a packet goes as it is, in fragments made before or after it is sealed, or not at all. */
+function fitOf(
+  sa: ReferenceSa,
+  packet: Uint8Array,
+  inner: InnerPacket,
+): "whole" | "inside" | "outside" | "doesNot" {
+  const { df = "set", innerMtu = 0, selectors } = sa.facts;
+  if (df === "clear") return "outside";
+  const mayFragment = inner.family === 4 && (packet[6]! & 0x40) === 0;
+  if (mayFragment && df === "copy") return "outside";
+  if (innerMtu === 0 || packet.length <= innerMtu) return "whole";
+  if (inner.family === 6) return packet.length <= 1280 ? "outside" : "doesNot";
+  if (!mayFragment) return "doesNot";
+  const [local, remote] = [inner.source, inner.destination].map((end) => ({
+    ...end,
+    port: "opaque" as const,
+  }));
+  return isSelected(selectors, { local: local!, remote: remote!, inner }) ? "inside" : "outside";
+}
+
+/** RFC 791 section 2.3. Options that only the first fragment has leave room behind that does nothing in the others. */
+function fragmentsOf(packet: Uint8Array, mtu: number): Uint8Array[] {
+  const headerLength = (packet[0]! & 15) * 4;
+  const pieceLength = Math.floor((mtu - headerLength) / 8) * 8;
+  const count = Math.ceil((packet.length - headerLength) / pieceLength);
+  return Array.from({ length: count }, (_, i) => {
+    const from = headerLength + i * pieceLength;
+    const piece = new Uint8Array(
+      Buffer.concat([packet.subarray(0, headerLength), packet.subarray(from, from + pieceLength)]),
+    );
+    const view = new DataView(piece.buffer);
+    if (i > 0) dropOptions(piece.subarray(20, headerLength));
+    const more = i < count - 1 ? 0x2000 : 0;
+    view.setUint16(2, piece.length);
+    view.setUint16(6, (view.getUint16(6) + (i * pieceLength) / 8) | more);
+    view.setUint16(10, 0);
+    let sum = 0;
+    for (let at = 0; at < headerLength; at += 2) sum += view.getUint16(at);
+    view.setUint16(10, 0xffff - (sum % 0xffff || 0xffff));
+    return piece;
+  });
+}
+
+function dropOptions(options: Uint8Array): void {
+  for (let at = 0; at < options.length && options[at] !== 0; ) {
+    const length = options[at] === 1 ? 1 : (options[at + 1] ?? 0);
+    if (options[at] !== 1 && (length < 2 || at + length > options.length)) return;
+    if ((options[at]! & 0x80) === 0) options.fill(1, at, at + length);
+    at += length;
+  }
 }
 
 /** Seals a plaintext, trailer included, as the ESP packet with this number. Tests use it to make what no sender should. */

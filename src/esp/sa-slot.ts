@@ -14,8 +14,10 @@ import {
   SA_DUMMY_LENGTH_OFFSET,
   SA_EVENTS_OFFSET,
   SA_FLAG_CLAMP_MSS,
+  SA_FLAG_COPY_DF,
   SA_FLAG_COPY_DSCP,
   SA_FLAG_ESN,
+  SA_FLAG_FRAGMENT_OUTSIDE,
   SA_FLAG_IMPLICIT_IV,
   SA_FLAG_INBOUND,
   SA_FLAG_TRANSPORT,
@@ -45,6 +47,7 @@ import {
   SA_STATE_OFFSET,
   SA_UNIT_OFFSET,
 } from "../../assembly/layout.ts";
+import type { DontFragment } from "../policy/connection.ts";
 import type { SelectorRun } from "./selector-table.ts";
 import { type Drops, dropsAt, eventsAt, type SaEvents } from "./status.ts";
 import type { EspSuite } from "./suites.ts";
@@ -72,6 +75,7 @@ export interface SaRecord {
   readonly replayWindowPackets: number;
   readonly copiesDscp: boolean;
   readonly clampsMss: boolean;
+  readonly df: DontFragment;
   /** `Infinity` is none. */
   readonly packetLimit: number;
   readonly octetLimit: number;
@@ -178,7 +182,9 @@ export class SaSlot {
         (sa.suite.hasImplicitIv ? SA_FLAG_IMPLICIT_IV : 0) |
         (sa.copiesDscp ? SA_FLAG_COPY_DSCP : 0) |
         (sa.clampsMss ? SA_FLAG_CLAMP_MSS : 0) |
-        (sa.transportHeader === undefined ? 0 : SA_FLAG_TRANSPORT),
+        (sa.transportHeader === undefined ? 0 : SA_FLAG_TRANSPORT) |
+        (sa.df === "clear" ? SA_FLAG_FRAGMENT_OUTSIDE : 0) |
+        (sa.df === "copy" ? SA_FLAG_COPY_DF : 0),
     );
     set(SA_ALGORITHM_OFFSET, sa.suite.algorithm);
     this.#octets[this.#address + SA_CIPHER_OFFSET] = sa.suite.cipher;

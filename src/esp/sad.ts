@@ -13,7 +13,7 @@ import {
 } from "../../assembly/layout.ts";
 import { wipe } from "../bytes/wipe.ts";
 import type { Random } from "../platform/random.ts";
-import type { CopyDscp } from "../policy/connection.ts";
+import type { CopyDscp, DontFragment } from "../policy/connection.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
 import type { Kernel } from "./kernel.ts";
 import { DoubleBuffer, type Quiescence } from "./quiescence.ts";
@@ -47,6 +47,7 @@ export interface ChildSaRecord {
   readonly replayWindowPackets: number;
   readonly copyDscp: CopyDscp;
   readonly clampsMss: boolean;
+  readonly df: DontFragment;
   /** Hard limits of each direction; `Infinity` is none. */
   readonly packetLimit: number;
   readonly octetLimit: number;
@@ -287,6 +288,7 @@ export class Sad {
       salt: keymat.subarray(keyLength, keyEnd),
       replayWindowPackets: record.replayWindowPackets,
       clampsMss: record.clampsMss,
+      df: record.df,
       copiesDscp: record.copyDscp === "yes" || record.copyDscp === (facts.isInbound ? "in" : "out"),
       packetLimit: record.packetLimit,
       octetLimit: record.octetLimit,

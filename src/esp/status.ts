@@ -21,12 +21,13 @@ const STATUS_NAMES = [
   "ceOnNotEct",
   "trapped",
   "shed",
+  "tooBig",
 ] as const;
 
 export type StatusName = (typeof STATUS_NAMES)[number];
 
 /** Names of EVENT_*, in their order. */
-const EVENT_NAMES = ["mssClamped"] as const;
+const EVENT_NAMES = ["mssClamped", "fragmented", "fragmentedOutside"] as const;
 
 /** What was done to packets that went on, only what happened at all. */
 export type SaEvents = Partial<Record<(typeof EVENT_NAMES)[number], number>>;

@@ -29,6 +29,7 @@ export class WorkerThread {
     readonly onRefusal: (what: string) => void;
     readonly onTrap: (call: TrapCall) => void;
     readonly onStray: (stray: StrayEsp) => void;
+    readonly onTooLong: (slot: number) => void;
     /** Called once, when the thread ends without having been told to. */
     readonly onFailure: (error: Error) => void;
   }): Promise<WorkerThread> {
@@ -52,8 +53,10 @@ export class WorkerThread {
           start.onRefusal(message.refusal);
         } else if ("stray" in message) {
           start.onStray(message.stray);
-        } else {
+        } else if ("trapCall" in message) {
           start.onTrap(message.trapCall);
+        } else {
+          start.onTooLong(message.tooLong);
         }
       });
       worker.on("error", (error) => {

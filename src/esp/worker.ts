@@ -25,13 +25,14 @@ export interface WorkerFacts {
   readonly wakeUp: number;
 }
 
-/** What it says: that it runs, that there is mail, what the kernel does not do after all, as a sentence, which policy calls for an SA, and what ESP is for nobody. */
+/** What it says: that it runs, that there is mail, what the kernel does not do after all, as a sentence, which policy calls for an SA, what ESP is for nobody, and which SA sent something too long. */
 export type WorkerMessage =
   | "ready"
   | "mail"
   | { readonly refusal: string }
   | { readonly trapCall: TrapCall }
-  | { readonly stray: StrayEsp };
+  | { readonly stray: StrayEsp }
+  | { readonly tooLong: number };
 
 /** The poller looks around once a second anyway. */
 const SLEEP_MS = 1000;
@@ -56,6 +57,7 @@ function run({ memory, worker, tun, sockets, wakeUp }: WorkerFacts): void {
     onRefusal,
     onTrap: (trapCall) => say({ trapCall }),
     onStray: (stray) => say({ stray }),
+    onTooLong: (tooLong) => say({ tooLong }),
   });
   const poller = new LinuxPoller(systemCalls, {
     worker,

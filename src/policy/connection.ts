@@ -44,6 +44,8 @@ export interface ChildPolicy {
   readonly copyDscp?: CopyDscp;
   /** Whether TCP SYNs are kept from naming larger segments than fit into the tunnel. Undefined is true. */
   readonly clampsMss?: boolean;
+  /** Undefined is "set". */
+  readonly df?: DontFragment;
   readonly rekey?: ChildLifetime;
   readonly tfc?: TfcPolicy;
   /** "transport": where the peer agrees and the selectors name its address and ours; tunnel mode otherwise, and by default. */
@@ -59,6 +61,12 @@ export interface TfcPolicy {
   /** Octets of a dummy packet, as if it were an inner packet. */
   readonly dummyLength: number;
 }
+
+/**
+ * The outer header's DF bit (RFC 4301 section 8.1): with "set" packets that are too long are fragmented before they are sealed, or
+ * refused; with "copy" those that may be fragmented are so outside, with "clear" all.
+ */
+export type DontFragment = "set" | "copy" | "clear";
 
 /** Which way DSCP is copied between the inner header and the outer one (RFC 4301 section 5.1.2): "out" is from inner to outer. */
 export type CopyDscp = "out" | "in" | "yes" | "no";

@@ -1,8 +1,10 @@
 import { describe } from "vitest";
+import { LinuxNetwork } from "../../src/platform/network/linux-network.ts";
 import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
 import { LinuxDatagramSender } from "../../src/platform/udp/linux-datagram-sender.ts";
 import { LinuxUdpSocket } from "../../src/platform/udp/linux-udp-socket.ts";
 import { openUdpSocket } from "../../src/platform/udp/open-udp-socket.ts";
+import { readPathMtu } from "../../src/platform/udp/read-path-mtu.ts";
 import { enterFreshNamespace, raiseLoopback, requireRoot } from "../support/namespace.ts";
 import { sharedMemory } from "../support/shared-memory.ts";
 import { udpSuite } from "./udp.ts";
@@ -15,12 +17,22 @@ describe.skipIf(!mayRun)("in a fresh network namespace", () => {
   raiseLoopback(["::2/128", "::3/128"]);
   const memory = sharedMemory();
   const systemCalls = createLinuxSystemCalls(memory);
+  const setLoopbackMtu = (mtu: number): void => {
+    const network = new LinuxNetwork(systemCalls);
+    network.setLinkUp("lo", { mtu });
+    network.close();
+  };
 
   udpSuite("UDP sockets of the kernel", (family, offloads) => {
     const leftAddresses = family === 4 ? (["127.0.0.1", "127.0.0.2"] as const) : (["::1", "::2"] as const);
     const rightAddress = family === 4 ? "127.0.0.3" : "::3";
     const any = family === 4 ? "0.0.0.0" : "::";
-    const leftSocket = openUdpSocket(systemCalls, { address: any, port: 500, offloads });
+    const leftSocket = openUdpSocket(systemCalls, {
+      address: any,
+      port: 500,
+      offloads,
+      setsDontFragment: true,
+    });
     const rightSocket = openUdpSocket(systemCalls, { address: any, port: 4500, offloads });
     const left = new LinuxUdpSocket(systemCalls, { ...leftSocket, worker: 1, index: 0 });
     const right = new LinuxUdpSocket(systemCalls, { ...rightSocket, worker: 2, index: 5 });
@@ -31,7 +43,14 @@ describe.skipIf(!mayRun)("in a fresh network namespace", () => {
       leftSender: new LinuxDatagramSender(systemCalls, [leftSocket]),
       right,
       rightAddress,
+      setLinkMtu: (mtu) => setLoopbackMtu(mtu),
+      pathMtu: () =>
+        readPathMtu(systemCalls, {
+          local: { address: leftAddresses[1], port: 500 },
+          remote: { address: rightAddress, port: 4500 },
+        }),
       close: () => {
+        setLoopbackMtu(65_536);
         left.close();
         right.close();
       },

@@ -19,6 +19,10 @@ udpSuite("UDP sockets in memory", (family, offloads) => {
     leftSender: leftHost,
     right,
     rightAddress,
+    setLinkMtu: (mtu) => {
+      wire.linkMtu = mtu;
+    },
+    pathMtu: () => left.pathMtu(rightAddress),
     close: () => {
       left.close();
       right.close();

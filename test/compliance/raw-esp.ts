@@ -45,6 +45,7 @@ export function rawEspSuite(name: string, open: (family: 4 | 6) => RawEspBench):
         control: at + 64,
         controlLength: control.length,
         trafficClass,
+        mayFragment: true,
       });
     }
 

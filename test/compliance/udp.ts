@@ -13,6 +13,10 @@ export interface UdpBench {
   readonly leftSender: DatagramSender;
   readonly right: UdpSocket;
   readonly rightAddress: string;
+  /** The largest packet that leaves either host, IP header included. */
+  setLinkMtu(mtu: number): void;
+  /** What the left host knows of the largest packet to the right one. */
+  pathMtu(): number | undefined;
   close(): void;
 }
 
@@ -43,10 +47,12 @@ export function udpSuite(name: string, open: (family: 4 | 6, offloads: Offloads)
       at = SEND,
       segmentLength = payload.length,
       trafficClass = 0,
+      mayFragment = true,
     }: {
       readonly payload: Uint8Array;
       readonly segmentLength?: number;
       readonly trafficClass?: number;
+      readonly mayFragment?: boolean;
       readonly to?: SocketAddress;
       readonly from?: string;
       readonly at?: number;
@@ -65,6 +71,7 @@ export function udpSuite(name: string, open: (family: 4 | 6, offloads: Offloads)
         control: at + 64,
         controlLength: control.length,
         trafficClass,
+        mayFragment,
       });
     }
 
@@ -224,6 +231,51 @@ export function udpSuite(name: string, open: (family: 4 | 6, offloads: Offloads)
       expect(bench.left.transmit()).toBe(2);
       expect(bench.right.receive(64)).toBe(2);
       expect(payloads(2)).toEqual([Uint8Array.of(1), Uint8Array.of(3)]);
+    });
+
+    test("refuses what is longer than the link, unless it may be fragmented, and says whose it was", () => {
+      bench.setLinkMtu(1400);
+      expect(bench.pathMtu()).toBe(1400);
+      const longest = 1400 - (family === 4 ? 28 : 48);
+      const lengths = [longest, longest + 1, longest + 1, 100];
+      const may = [false, false, true, false];
+      for (const [i, length] of lengths.entries()) {
+        const payload = new Uint8Array(length).fill(i);
+        queue({ payload, at: SEND + i * 4096, mayFragment: may[i]! });
+      }
+      expect(bench.left.takeTooLong()).toBe(0);
+      expect(bench.left.transmit()).toBe(3);
+      expect(bench.left.takeTooLong()).toBe(SEND + 4096);
+      expect(bench.left.takeTooLong()).toBe(0);
+      expect(drain().map((each) => [each.length, each[0]])).toEqual([
+        [longest, 0],
+        [longest + 1, 2],
+        [100, 3],
+      ]);
+    });
+
+    test("refuses a message of datagrams that are each longer than the link, and sends one of those that fit", () => {
+      bench.setLinkMtu(1400);
+      const longest = 1400 - (family === 4 ? 28 : 48);
+      const several = offloads === "auto" ? 3 : 1;
+      for (const [i, segmentLength] of [longest + 1, longest].entries()) {
+        const payload = new Uint8Array(several * segmentLength).fill(i);
+        queue({ payload, at: SEND + i * 8192, segmentLength, mayFragment: false });
+      }
+      expect(bench.left.transmit()).toBe(several);
+      expect(bench.left.takeTooLong()).toBe(SEND);
+      expect(drain().map((each) => [each.length, each[0]])).toEqual(Array(several).fill([longest, 1]));
+    });
+
+    test("the host's IKE datagrams pass a short link in fragments", () => {
+      bench.setLinkMtu(1400);
+      const from = { address: bench.leftAddresses[1], port: bench.left.port };
+      const to = { address: bench.rightAddress, port: bench.right.port };
+      expect(bench.leftSender.send({ octets: new Uint8Array(3000).fill(5), from, to })).toBeUndefined();
+      expect(drain()).toEqual([new Uint8Array(3000).fill(5)]);
+      // What follows has DF again.
+      queue({ payload: new Uint8Array(1400), mayFragment: false });
+      expect(bench.left.transmit()).toBe(0);
     });
 
     test("drops a datagram whose source is not ours", () => {

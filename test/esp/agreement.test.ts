@@ -33,7 +33,7 @@ describe("kernel and reference", () => {
         );
       }
     }
-    expect([...statuses].sort()).toEqual(["noPolicy", "ok", "runt"]);
+    expect([...statuses].sort()).toEqual(["noPolicy", "ok", "runt", "tooBig"]);
   });
 
   test("open random batches, with duplicates, forgeries and nonsense among them, to the same packets and statuses", () => {
@@ -100,7 +100,8 @@ function mixedChildren(bed: EspBed): Child[] {
       cipher: ALL_CIPHERS[bed.random.below(ALL_CIPHERS.length)]!,
       esn: bed.random.below(2) === 1,
       selectors: selectorSets[i] ?? ANY,
-      innerMtu: [0, 600, 1400][bed.random.below(3)]!,
+      innerMtu: [0, 600, 1300, 1400][bed.random.below(4)]!,
+      df: (["set", "copy", "clear"] as const)[bed.random.below(3)]!,
       copyDscp: (["out", "in", "yes", "no"] as const)[bed.random.below(4)]!,
       replayWindowPackets: [64, 128, 1024, 8192][bed.random.below(4)]!,
       cover: { padTo: [0, 0, 100, 1400][bed.random.below(4)]!, dummyEveryMs: 0, dummyLength: 0 },
@@ -136,6 +137,7 @@ function randomInnerPacket(random: SeededRandom): Uint8Array {
       pick([0, 43, 44, 51, 60]),
     ),
   });
+  if (isIpv4 && random.below(2) === 0) packet[6]! |= [0x40, 0x20][random.below(2)]!;
   if (random.below(2) === 0) packet[1] = isIpv4 ? random.below(256) : random.below(16) << 4;
   switch (random.below(12)) {
     case 0:
@@ -215,6 +217,7 @@ interface Seen {
   readonly sequence: bigint | undefined;
   readonly octets: string;
   readonly trafficClass?: number;
+  readonly mayFragment?: boolean;
 }
 
 function seen({ status, sequence, octets }: EspResult): Seen {
@@ -227,7 +230,8 @@ function seen({ status, sequence, octets }: EspResult): Seen {
 
 /** Sealed, the packet comes with what its outer header says. */
 function seenOutside(result: EspResult): Seen {
-  return result.status === "ok" ? { ...seen(result), trafficClass: result.trafficClass } : seen(result);
+  const { trafficClass, mayFragment } = result;
+  return result.status === "ok" ? { ...seen(result), trafficClass, mayFragment } : seen(result);
 }
 
 function expectedSeen(result: Encapsulated | Decapsulated): Seen {
@@ -237,6 +241,9 @@ function expectedSeen(result: Encapsulated | Decapsulated): Seen {
     status: "ok",
     sequence: result.sequence,
     octets: Buffer.from(octets).toString("hex"),
-    ...("trafficClass" in result && { trafficClass: result.trafficClass }),
+    ...("trafficClass" in result && {
+      trafficClass: result.trafficClass,
+      mayFragment: result.mayFragment,
+    }),
   };
 }

@@ -12,6 +12,7 @@ import {
   DESCRIPTOR_SOURCE_OFFSET,
   DESCRIPTOR_STATUS_OFFSET,
   DESCRIPTOR_TRAFFIC_CLASS_OFFSET,
+  MAY_FRAGMENT,
   SEND_SLAB_SIZE,
   TRAILER_ROOM,
   VNET_HEADER_SIZE,
@@ -33,7 +34,7 @@ import { SelectorTable } from "../../src/esp/selector-table.ts";
 import { type DataPolicy, Spd } from "../../src/esp/spd.ts";
 import { type StatusName, statusName } from "../../src/esp/status.ts";
 import { EncryptionTransform, IntegrityTransform, TransformType } from "../../src/iana/ikev2-parameters.ts";
-import type { CopyDscp } from "../../src/policy/connection.ts";
+import type { CopyDscp, DontFragment } from "../../src/policy/connection.ts";
 import type { Transform } from "../../src/wire/payloads/transform.ts";
 import { SeededRandom } from "../support/kernel.ts";
 import { trafficSelector } from "../support/traffic-selectors.ts";
@@ -153,6 +154,7 @@ export interface ChildFacts {
   readonly clampsMss?: boolean;
   /** As of a path; left out, nothing is known of it. */
   readonly innerMtu?: number;
+  readonly df?: DontFragment;
 }
 
 /** A child SA in the kernel, and the same SAs for the reference. */
@@ -169,6 +171,7 @@ export interface EspResult {
   readonly sequence: bigint;
   /** Outbound: of the outer header. */
   readonly trafficClass: number;
+  readonly mayFragment: boolean;
   readonly address: number;
 }
 
@@ -239,6 +242,7 @@ export class EspBed {
       copyDscp: facts.copyDscp ?? ("out" as const),
       clampsMss: facts.clampsMss ?? true,
       innerMtu: facts.innerMtu ?? 0,
+      df: facts.df ?? ("set" as const),
     };
     this.#longestPadding = Math.max(this.#longestPadding, facts.cover?.padTo ?? 0);
     const outboundSpi = facts.outboundSpi ?? 256 + this.random.below(2 ** 31);
@@ -447,7 +451,9 @@ export class EspBed {
       return {
         status: statusName(this.view.getUint32(descriptor + DESCRIPTOR_STATUS_OFFSET, true)),
         octets: this.octets.slice(address, address + length),
-        trafficClass: this.view.getUint32(descriptor + DESCRIPTOR_TRAFFIC_CLASS_OFFSET, true),
+        trafficClass: this.view.getUint8(descriptor + DESCRIPTOR_TRAFFIC_CLASS_OFFSET),
+        mayFragment:
+          (this.view.getUint32(descriptor + DESCRIPTOR_TRAFFIC_CLASS_OFFSET, true) & MAY_FRAGMENT) !== 0,
         sequence: this.view.getBigUint64(descriptor + DESCRIPTOR_SEQUENCE_OFFSET, true),
         address,
       };

@@ -80,6 +80,7 @@ describe("installation", () => {
     replayWindowPackets: 64,
     copyDscp: "out" as const,
     clampsMss: true,
+    df: "set" as const,
     packetLimit: Number.POSITIVE_INFINITY,
     octetLimit: Number.POSITIVE_INFINITY,
   });

@@ -21,6 +21,7 @@ const SOCKET = {
   index: 0,
   canSegment: false,
   canCoalesce: false,
+  setsDontFragment: false,
 } as const;
 const E = Errno;
 
@@ -39,6 +40,7 @@ describe("a UDP socket whose system refuses", () => {
         control: 128,
         controlLength: 0,
         trafficClass: 0,
+        mayFragment: false,
       });
     }
     const taken = socket.transmit();
@@ -142,6 +144,7 @@ describe("a UDP socket whose system refuses", () => {
       control: 0x1000,
       controlLength: 32,
       trafficClass: 0,
+      mayFragment: false,
     });
     socket.transmit();
     const header = Number(faulty.of("sendmmsg")[0]?.[1]);

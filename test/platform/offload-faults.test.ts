@@ -31,6 +31,7 @@ const SOCKET = {
   index: 0,
   canSegment: true,
   canCoalesce: true,
+  setsDontFragment: false,
 } as const;
 
 /** What a sendmmsg is given, message by message. */
@@ -62,6 +63,7 @@ describe("a UDP socket that may segment", () => {
         control: 128,
         controlLength: 32,
         trafficClass: 0,
+        mayFragment: false,
       });
       expect(isTaken).toBe(true);
     };
@@ -233,6 +235,7 @@ describe("a UDP socket that may coalesce", () => {
       opened: {
         canSegment: false,
         canCoalesce: false,
+        setsDontFragment: false,
         refusals: [
           "UDP port 4500 on 0.0.0.0: the kernel has no UDP segmentation (ENOPROTOOPT)",
           "UDP port 4500 on 0.0.0.0: the kernel has no UDP coalescing (ENOPROTOOPT)",

@@ -44,6 +44,7 @@ export class DatagramEnd {
       control: SEND + 64,
       controlLength: control.length,
       trafficClass,
+      mayFragment: true,
     });
     return this.#socket.transmit() === 1;
   }

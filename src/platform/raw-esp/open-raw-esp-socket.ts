@@ -2,10 +2,13 @@ import { IpProtocol } from "../../iana/ip-protocols.ts";
 import {
   AF_INET,
   AF_INET6,
+  IP_MTU_DISCOVER,
   IP_RECVTOS,
   IPPROTO_IP,
   IPPROTO_IPV6,
+  IPV6_MTU_DISCOVER,
   IPV6_RECVTCLASS,
+  PMTUDISC_DO,
   SO_MARK,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
@@ -40,12 +43,25 @@ export function openRawEspSocket(
   const set = (level: number, option: number, value: number): number =>
     systemCalls.setsockopt(descriptor, level, option, new Uint8Array(new Int32Array([value]).buffer));
   try {
-    if (family === 4) succeed(what, set(IPPROTO_IP, IP_RECVTOS, 1));
-    else succeed(what, set(IPPROTO_IPV6, IPV6_RECVTCLASS, 1));
+    if (family === 4) {
+      succeed(what, set(IPPROTO_IP, IP_RECVTOS, 1));
+      succeed(what, set(IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DO));
+    } else {
+      succeed(what, set(IPPROTO_IPV6, IPV6_RECVTCLASS, 1));
+      succeed(what, set(IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_DO));
+    }
     if (mark !== undefined) succeed(`${what}: mark ${mark}`, set(SOL_SOCKET, SO_MARK, mark));
     if (set(SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_LENGTH) < 0) set(SOL_SOCKET, SO_RCVBUF, BUFFER_LENGTH);
     if (set(SOL_SOCKET, SO_SNDBUFFORCE, BUFFER_LENGTH) < 0) set(SOL_SOCKET, SO_SNDBUF, BUFFER_LENGTH);
-    return { descriptor, family, port: RAW_ESP_PORT, canSegment: false, canCoalesce: false, refusals: [] };
+    return {
+      descriptor,
+      family,
+      port: RAW_ESP_PORT,
+      setsDontFragment: true,
+      canSegment: false,
+      canCoalesce: false,
+      refusals: [],
+    };
   } catch (error) {
     systemCalls.close(descriptor);
     throw error;

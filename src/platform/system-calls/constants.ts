@@ -36,14 +36,24 @@ export const IPPROTO_IP = 0;
 export const IPPROTO_IPV6 = 41;
 export const IP_TOS = 1;
 export const IP_PKTINFO = 8;
+export const IP_MTU_DISCOVER = 10;
 export const IP_RECVTOS = 13;
 export const IP_MTU = 14;
+export const IPV6_MTU_DISCOVER = 23;
 export const IPV6_MTU = 24;
 export const IPV6_V6ONLY = 26;
 export const IPV6_RECVPKTINFO = 49;
 export const IPV6_PKTINFO = 50;
 export const IPV6_RECVTCLASS = 66;
 export const IPV6_TCLASS = 67;
+
+// linux/in.h, linux/in6.h: the same for both families
+/** No DF. */
+export const PMTUDISC_DONT = 0;
+/** DF, but for what is longer than the path takes. */
+export const PMTUDISC_WANT = 1;
+/** DF; what is longer than the path takes is refused. */
+export const PMTUDISC_DO = 2;
 
 // linux/udp.h
 export const SOL_UDP = 17;

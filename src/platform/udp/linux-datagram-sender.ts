@@ -1,7 +1,14 @@
 import type { SocketAddress } from "../address.ts";
 import { DATAGRAM_BLOCK, ioBlock } from "../io-region.ts";
 import { encodePacketInfo, encodeSocketAddress } from "../socket-address.ts";
-import { MSG_DONTWAIT } from "../system-calls/constants.ts";
+import {
+  IP_MTU_DISCOVER,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_MTU_DISCOVER,
+  MSG_DONTWAIT,
+  PMTUDISC_WANT,
+} from "../system-calls/constants.ts";
 import { Errno, errnoName } from "../system-calls/errno.ts";
 import { PointerWriter } from "../system-calls/pointer.ts";
 import {
@@ -66,7 +73,24 @@ export class LinuxDatagramSender implements DatagramSender {
     if (result === -Errno.ECONNREFUSED || result === -Errno.EINTR) {
       result = this.#systemCalls.sendmmsg(socket.descriptor, message, 1, MSG_DONTWAIT); // the error was an earlier datagram's
     }
+    if (result === -Errno.EMSGSIZE) result = this.#sendInFragments(socket, message);
     return result === 1 ? undefined : errnoName(result);
+  }
+
+  /**
+   * IKE has to get through, in fragments if need be, on a socket that has DF set for ESP. The worker may change the setting
+   * meanwhile; at worst one of its datagrams, or ours, is lost for it.
+   */
+  #sendInFragments({ descriptor, family }: BoundUdpSocket, message: number): number {
+    const level = family === 4 ? IPPROTO_IP : IPPROTO_IPV6;
+    const option = family === 4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER;
+    const before = new Uint8Array(4);
+    this.#systemCalls.getsockopt(descriptor, level, option, before);
+    const want = new Uint8Array(Int32Array.of(PMTUDISC_WANT).buffer);
+    this.#systemCalls.setsockopt(descriptor, level, option, want);
+    const result = this.#systemCalls.sendmmsg(descriptor, message, 1, MSG_DONTWAIT);
+    this.#systemCalls.setsockopt(descriptor, level, option, before);
+    return result;
   }
 
   /** Lays out an mmsghdr with all it points to. Returns its address. */

@@ -9,11 +9,15 @@ import type { SocketAddress } from "../address.ts";
 import { ioBlock, SOCKET_BLOCK_COUNT } from "../io-region.ts";
 import { decodePacketInfo, decodeSocketAddress } from "../socket-address.ts";
 import {
+  IP_MTU_DISCOVER,
   IP_TOS,
   IPPROTO_IP,
   IPPROTO_IPV6,
+  IPV6_MTU_DISCOVER,
   IPV6_TCLASS,
   MSG_DONTWAIT,
+  PMTUDISC_DO,
+  PMTUDISC_DONT,
   SOL_UDP,
   UDP_GRO,
   UDP_SEGMENT,
@@ -51,6 +55,8 @@ export interface OpenUdpSocket extends BoundUdpSocket {
   /** Whether the kernel cuts messages into datagrams, and hands several datagrams over as one message. */
   readonly canSegment: boolean;
   readonly canCoalesce: boolean;
+  /** Whether datagrams have DF unless they are said to do without. */
+  readonly setsDontFragment: boolean;
   /** What was asked for and refused, as sentences. */
   readonly refusals: readonly string[];
 }
@@ -76,6 +82,9 @@ const SEGMENT_CONTROL_LENGTH = CMSGHDR_SIZE + 2;
 const CLASS_CONTROL_LENGTH = CMSGHDR_SIZE + 4;
 const NUMBER_CONTROL_SPACE = 24;
 
+const WITH_DF = new Uint8Array(Int32Array.of(PMTUDISC_DO).buffer);
+const WITHOUT_DF = new Uint8Array(Int32Array.of(PMTUDISC_DONT).buffer);
+
 /** Transmits after which messages are tried again that did not fit the path as they were. */
 const PATIENCE = 10_000;
 
@@ -91,6 +100,11 @@ export class LinuxUdpSocket implements UdpSocket {
   readonly #block: number;
   readonly #slots: number;
   readonly #canCoalesce: boolean;
+  readonly #setsDontFragment: boolean;
+  /** How the socket is set now. */
+  #mayFragment = false;
+  /** See `takeTooLong`. */
+  #tooLong = 0;
   readonly #onRefusal: (what: string) => void;
   #canSegment: boolean;
   /** Datagrams of this length and more are not sent as one message: the path takes them in fragments only. */
@@ -131,6 +145,7 @@ export class LinuxUdpSocket implements UdpSocket {
     this.#slots = WORKER_BASE + worker * WORKER_SIZE + WORKER_RECEIVE_OFFSET;
     this.#canSegment = facts.canSegment;
     this.#canCoalesce = facts.canCoalesce;
+    this.#setsDontFragment = facts.setsDontFragment;
     this.#onRefusal = facts.onRefusal ?? (() => {});
     this.#prepareReceive();
     this.#prepareTransmit();
@@ -216,6 +231,7 @@ export class LinuxUdpSocket implements UdpSocket {
     kept.control = message.control;
     kept.controlLength = message.controlLength;
     kept.trafficClass = message.trafficClass;
+    kept.mayFragment = message.mayFragment;
     const header = this.#block + SEND_HEADERS_OFFSET + index * MMSGHDR_SIZE;
     const vector = this.#block + SEND_VECTORS_OFFSET + index * IOVEC_SIZE;
     this.#layDatagram(header, vector, kept);
@@ -230,11 +246,18 @@ export class LinuxUdpSocket implements UdpSocket {
     let taken = 0;
     for (let next = 0; next < count; next++) {
       const first = next;
-      next = this.#offer(this.#block + SEND_HEADERS_OFFSET, { from: first, to: count });
+      const end = this.#setDontFragment(first, count);
+      next = this.#offer(this.#block + SEND_HEADERS_OFFSET, { from: first, to: end });
       for (let i = first; i < next; i++) taken += datagramsIn(this.#messages[i]!);
-      if (next === count) break;
+      if (next === end) {
+        next--;
+        continue;
+      }
       if (isSegmentRefusal(this.#failure) && datagramsIn(this.#messages[next]!) > 1) {
         taken += this.#transmitSingly(next);
+      }
+      if (this.#failure === -Errno.EMSGSIZE && this.#setsDontFragment && !this.#mayFragment) {
+        this.#tooLong = this.#messages[next]!.peer;
       }
       // The queues are full: what follows would be refused too, and a tunnel drops rather than waits.
       if (isQueueFull(this.#failure)) break;
@@ -243,8 +266,32 @@ export class LinuxUdpSocket implements UdpSocket {
     return taken;
   }
 
+  takeTooLong(): number {
+    const peer = this.#tooLong;
+    this.#tooLong = 0;
+    return peer;
+  }
+
   close(): void {
     this.#systemCalls.close(this.descriptor);
+  }
+
+  /**
+   * Sets the socket as message `from` wants it. Returns where those end that want the same. There is no control message for it in
+   * IPv4, so the socket itself changes.
+   */
+  #setDontFragment(from: number, count: number): number {
+    if (!this.#setsDontFragment) return count;
+    const { mayFragment } = this.#messages[from]!;
+    let end = from + 1;
+    while (end < count && this.#messages[end]!.mayFragment === mayFragment) end++;
+    if (mayFragment !== this.#mayFragment) {
+      const level = this.family === 4 ? IPPROTO_IP : IPPROTO_IPV6;
+      const option = this.family === 4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER;
+      this.#systemCalls.setsockopt(this.descriptor, level, option, mayFragment ? WITHOUT_DF : WITH_DF);
+      this.#mayFragment = mayFragment;
+    }
+    return end;
   }
 
   /** Offers messages to the kernel. Returns which was the first that it did not take; #failure says why. */
@@ -292,7 +339,8 @@ export class LinuxUdpSocket implements UdpSocket {
       const first = next;
       next = this.#offer(this.#block + SINGLE_HEADERS_OFFSET, { from: first, to: count });
       taken += next - first;
-      if (next < count && isQueueFull(this.#failure)) break;
+      // They are of one length: none of them fits.
+      if (next < count && (isQueueFull(this.#failure) || this.#failure === -Errno.EMSGSIZE)) break;
     }
     if (taken > 0) this.#noteSegmentRefusal(refusal, message.segmentLength);
     return taken;
@@ -438,6 +486,7 @@ function emptyMessage(): QueuedMessage {
     control: 0,
     controlLength: 0,
     trafficClass: 0,
+    mayFragment: false,
   };
 }
 

@@ -25,6 +25,8 @@ export interface WireDatagram {
   readonly octets: Uint8Array;
   /** Outer traffic class; 0 if left out. */
   readonly trafficClass?: number;
+  /** False: with DF, or IPv6 that was not fragmented. */
+  readonly mayFragment?: boolean;
   /** The message that it left with, when that was several datagrams: a socket with offloads gets them as one again. */
   readonly train?: number;
 }
@@ -34,22 +36,32 @@ export interface WireDatagram {
  * is lost without a word, as on a real one. Belongs to one thread.
  */
 export class MemoryWire {
-  /** The largest packet that it takes, IP header included. */
-  mtu = 65_535;
+  /** The largest packet that leaves a host, IP header included. */
+  linkMtu = 65_535;
+  /** The largest one that a router on the way passes on. A host learns of it when one that must not be fragmented gets lost there. */
+  routerMtu = 65_535;
   /** Decides what becomes of each datagram: the list of those that arrive, in order. Empty is loss, two is duplication. */
   filter: ((datagram: WireDatagram) => readonly WireDatagram[]) | undefined;
   /** Sees each datagram that is put on the wire, before the filter. */
   onDatagram: ((datagram: WireDatagram) => void) | undefined;
   readonly #sockets: MemoryUdpSocket[] = [];
+  readonly #hosts: MemoryHost[] = [];
 
   /** A host that has these addresses. */
   host(addresses: readonly string[]): MemoryHost {
-    return new MemoryHost(this, addresses);
+    const host = new MemoryHost(this, addresses);
+    this.#hosts.push(host);
+    return host;
   }
 
   /** Puts a datagram on the wire. */
   carry(datagram: WireDatagram): void {
     this.onDatagram?.(datagram);
+    if (datagram.mayFragment === false && packetLength(datagram) > this.routerMtu) {
+      const sender = this.#hosts.find(({ addresses }) => addresses.includes(datagram.from.address));
+      sender?.learnPathMtu(datagram.to.address, this.routerMtu);
+      return;
+    }
     for (const arriving of this.filter?.(datagram) ?? [datagram]) this.deliver(arriving);
   }
 
@@ -77,6 +89,7 @@ export class MemoryWire {
 export class MemoryHost implements DatagramSender {
   readonly addresses: readonly string[];
   readonly wire: MemoryWire;
+  readonly #pathMtus = new Map<string, number>();
 
   constructor(wire: MemoryWire, addresses: readonly string[]) {
     this.wire = wire;
@@ -118,10 +131,27 @@ export class MemoryHost implements DatagramSender {
       : own.find((address) => address === asked);
   }
 
+  /** The largest packet for the way to an address, IP header included, as far as the host knows. */
+  pathMtu(address: string): number {
+    return Math.min(this.wire.linkMtu, this.#pathMtus.get(address) ?? this.wire.linkMtu);
+  }
+
+  /** A router has answered. */
+  learnPathMtu(address: string, mtu: number): void {
+    this.#pathMtus.set(address, mtu);
+  }
+
+  /** As when ten minutes are over. */
+  forgetPathMtus(): void {
+    this.#pathMtus.clear();
+  }
+
   #ofFamily(family: 4 | 6): readonly string[] {
     return this.addresses.filter((address) => familyOf(address) === family);
   }
 }
+
+const UDP_HEADER_LENGTH = 8;
 
 /** Of one message, as a kernel coalesces them. */
 const COALESCED_COUNT = 64;
@@ -143,6 +173,8 @@ export class MemoryUdpSocket implements UdpSocket {
   #queued: ReceivedMessage[] = [];
   #refused = 0;
   #trains = 0;
+  #queuedTooLong = 0;
+  #tooLong = 0;
 
   constructor(
     host: MemoryHost,
@@ -176,8 +208,8 @@ export class MemoryUdpSocket implements UdpSocket {
   }
 
   /** The largest packet for a way to `address`, IP header included. */
-  pathMtu(_address: string): number {
-    return this.#host.wire.mtu;
+  pathMtu(address: string): number {
+    return this.#host.pathMtu(address);
   }
 
   accepts({ address, port }: SocketAddress): boolean {
@@ -236,6 +268,7 @@ export class MemoryUdpSocket implements UdpSocket {
     control,
     controlLength,
     trafficClass,
+    mayFragment,
   }: QueuedMessage): boolean {
     if (this.#queued.length + this.#refused === SEND_BATCH_COUNT) return false;
     const to = decodeSocketAddress(this.#octets.slice(peer, peer + peerLength));
@@ -246,20 +279,35 @@ export class MemoryUdpSocket implements UdpSocket {
       return true;
     }
     const octets = this.#octets.slice(address, address + length);
+    const longest = packetLength({ to, octets: octets.subarray(0, segmentLength) });
+    if (!mayFragment && longest > this.#host.pathMtu(to.address)) {
+      this.#queuedTooLong = peer;
+      this.#refused++;
+      return true;
+    }
     this.#queued.push({
       from: { address: source, port: this.port },
       to,
       octets,
       segmentLength,
       trafficClass,
+      mayFragment,
     });
     return true;
+  }
+
+  takeTooLong(): number {
+    const peer = this.#tooLong;
+    this.#tooLong = 0;
+    return peer;
   }
 
   transmit(): number {
     const leaving = this.#queued.flatMap((message) => datagramsOf(message, this.#trains++));
     this.#queued = [];
     this.#refused = 0;
+    this.#tooLong ||= this.#queuedTooLong;
+    this.#queuedTooLong = 0;
     for (const datagram of leaving) this.#host.wire.carry(datagram);
     return leaving.length;
   }
@@ -303,6 +351,10 @@ function datagramsOf({ octets, segmentLength, ...path }: ReceivedMessage, train:
     train,
     octets: octets.slice(i * segmentLength, (i + 1) * segmentLength),
   }));
+}
+
+function packetLength({ to, octets }: Pick<WireDatagram, "to" | "octets">): number {
+  return octets.length + UDP_HEADER_LENGTH + (familyOf(to.address) === 4 ? 20 : 40);
 }
 
 function isSameSender(one: WireDatagram, other: WireDatagram): boolean {

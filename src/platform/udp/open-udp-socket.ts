@@ -2,13 +2,16 @@ import { decodeSocketAddress, encodeSocketAddress, familyOf } from "../socket-ad
 import {
   AF_INET,
   AF_INET6,
+  IP_MTU_DISCOVER,
   IP_PKTINFO,
   IP_RECVTOS,
   IPPROTO_IP,
   IPPROTO_IPV6,
+  IPV6_MTU_DISCOVER,
   IPV6_RECVPKTINFO,
   IPV6_RECVTCLASS,
   IPV6_V6ONLY,
+  PMTUDISC_DO,
   SO_MARK,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
@@ -39,12 +42,14 @@ export interface UdpSocketOptions {
   readonly mark?: number;
   /** "auto": whatever the kernel has of segmentation (UDP_SEGMENT) and coalescing (UDP_GRO). Default "off". */
   readonly offloads?: "auto" | "off";
+  /** Whether datagrams have DF unless they are said to do without. Default: as the system has it. */
+  readonly setsDontFragment?: boolean;
 }
 
 /** Binds a UDP socket of one family that tells which of our addresses each datagram reached, and its traffic class. Throws PlatformError: "UDP port 500 on ::: EADDRINUSE". */
 export function openUdpSocket(
   systemCalls: SystemCalls,
-  { address, port, mark, offloads = "off" }: UdpSocketOptions,
+  { address, port, mark, offloads = "off", setsDontFragment = false }: UdpSocketOptions,
 ): OpenUdpSocket {
   const what = `UDP port ${port} on ${address}`;
   const family = familyOf(address);
@@ -62,6 +67,10 @@ export function openUdpSocket(
       succeed(what, set(IPPROTO_IPV6, IPV6_V6ONLY, 1));
       succeed(what, set(IPPROTO_IPV6, IPV6_RECVPKTINFO, 1));
       succeed(what, set(IPPROTO_IPV6, IPV6_RECVTCLASS, 1));
+    }
+    if (setsDontFragment) {
+      const discover = family === 4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER;
+      succeed(what, set(family === 4 ? IPPROTO_IP : IPPROTO_IPV6, discover, PMTUDISC_DO));
     }
     if (mark !== undefined) succeed(`${what}: mark ${mark}`, set(SOL_SOCKET, SO_MARK, mark));
     // Beyond the system's maximum only root of the machine may go; within a user namespace we take what is given.
@@ -82,6 +91,7 @@ export function openUdpSocket(
       family,
       port: decodeSocketAddress(bound)?.port ?? port,
       // 0 changes nothing: it only asks whether there is such an option.
+      setsDontFragment,
       canSegment: has(UDP_SEGMENT, 0, "UDP segmentation"),
       canCoalesce: has(UDP_GRO, 1, "UDP coalescing"),
       refusals,

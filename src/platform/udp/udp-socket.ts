@@ -35,6 +35,8 @@ export interface UdpSocket {
   receivedTo(index: number): SocketAddress;
   /** Puts a message into the next transmit. `peer` and `control` are addresses of a sockaddr and a cmsghdr, as in an SA slot. False when the batch is full. */
   queue(message: QueuedMessage): boolean;
+  /** The `peer` of a message that was longer than the path takes, and was refused since the last call; 0 when there was none. */
+  takeTooLong(): number;
   /** Transmits what was queued. Returns how many datagrams the kernel took; the rest is dropped. */
   transmit(): number;
   close(): void;
@@ -53,6 +55,8 @@ export interface QueuedMessage {
   controlLength: number;
   /** Outer traffic class (IPv4: type of service) of each of its datagrams. */
   trafficClass: number;
+  /** Whether they go without DF, and may be fragmented: here or, with IPv4, on the way. Otherwise what is longer than the path takes is refused. */
+  mayFragment: boolean;
 }
 
 /** The host's way to send one datagram (IKE) from a chosen local address. Errors of the path (ENETUNREACH, EPERM) are returned, not thrown. */

@@ -72,6 +72,7 @@ export class Relay {
     control: 0,
     controlLength: 0,
     trafficClass: 0,
+    mayFragment: true,
   };
 
   /**

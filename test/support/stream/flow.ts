@@ -131,6 +131,7 @@ export class Flow {
         control: 0,
         controlLength: 0,
         trafficClass: 0,
+        mayFragment: true,
       });
     }
     this.#sent += count;

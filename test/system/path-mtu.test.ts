@@ -1,0 +1,82 @@
+import { describe, expect, test } from "vitest";
+import { requireRoot, type TestHost } from "../support/namespace.ts";
+import { command, INSIDE, type RoutedTunnel, withRoutedTunnel } from "../support/routed-tunnel.ts";
+import { expectEqualStreams } from "../support/tcp-stream.ts";
+import { until } from "../support/waiting.ts";
+
+// A link behind the router is shorter than those of the two gateways: nobody knows before a packet has been too long for it.
+
+const mayRun = requireRoot("path MTU through a tunnel");
+const FAR_MTU = 1300;
+const TCP_OCTETS = 4_000_000;
+
+/** Both ends of the cable between router and right host. */
+function shorten(router: TestHost, right: TestHost, mtu: number): void {
+  command(router, "ip", ["link", "set", "far", "mtu", String(mtu)]);
+  command(right, "ip", ["link", "set", "wire0", "mtu", String(mtu)]);
+}
+
+/** What a gateway thinks of the child SA. */
+async function childOf({ ikebana }: RoutedTunnel["left"]) {
+  return (await ikebana.connection()).ikeSa!.children[0]!;
+}
+
+describe.skipIf(!mayRun)("through a tunnel over a router", () => {
+  if (!mayRun) return;
+  const cases = ([4, 6] as const).flatMap((outside) =>
+    ([4, 6] as const).map((inside) => ({ outside, inside })),
+  );
+  /** Outer IP and UDP header, SPI and number, IV, ICV; the text is whole words of 4, and 2 of them are its trailer. */
+  const innerMtu = (outside: 4 | 6, mtu: number): number => {
+    const room = mtu - (outside === 4 ? 28 : 48) - 32;
+    return room - (room % 4) - 2;
+  };
+
+  test.each(cases)(
+    "a ping with DF finds the path MTU, and its sender is told: IPv$outside outside, IPv$inside inside",
+    async ({ outside, inside }) => {
+      await withRoutedTunnel({ family: outside }, async ({ left, router, right }) => {
+        shorten(router, right.host, FAR_MTU);
+        const [source, destination] = INSIDE[inside];
+        const fitting = innerMtu(outside, FAR_MTU);
+        const headers = inside === 4 ? 28 : 48;
+        const ping = (size: number) =>
+          left.host.run("ping", [
+            `-${inside}`,
+            ...["-M", "do", "-c", "1", "-W", "1", "-I", source],
+            ...["-s", String(size - headers), destination],
+          ]);
+        expect(ping(100).status).toBe(0);
+        // The first is lost on the way and the router says why; the second is refused by our own socket, and the third by the SA.
+        await until("the path MTU is known", async () => {
+          ping(1400);
+          return (await childOf(left)).innerMtu === fitting;
+        });
+        const told = inside === 4 ? fitting : Math.max(fitting, 1280);
+        await until(
+          "the sender is told",
+          () =>
+            ping(1400).stdout.includes(`mtu${inside === 4 ? " = " : "="}${told}`) ||
+            ping(1400).stderr.includes(`mtu=${told}`) ||
+            ping(1400).stderr.includes(`mtu: ${told}`),
+        );
+        expect(ping(fitting).status).toBe(0);
+        expect((await childOf(left)).outbound.drops.tooBig).toBeGreaterThan(0);
+      });
+    },
+  );
+
+  test.each(cases)(
+    "TCP over a path of 1300 octets flows in both directions: IPv$outside outside, IPv$inside inside",
+    async ({ outside, inside }) => {
+      await withRoutedTunnel({ family: outside }, async ({ left, router, right }) => {
+        shorten(router, right.host, FAR_MTU);
+        const [source, destination] = INSIDE[inside];
+        const octets = TCP_OCTETS;
+        const [from, to] = [left.host, right.host];
+        await expectEqualStreams({ from, to, source, destination, octets });
+        await expectEqualStreams({ from: to, to: from, source: destination, destination: source, octets });
+      });
+    },
+  );
+});
