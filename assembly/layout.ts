@@ -10,7 +10,7 @@
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 15;
+export const LAYOUT_VERSION = 16;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -279,6 +279,13 @@ export const TALLY_UDP_RECEIVE = 2;
 export const TALLY_UDP_TRANSMIT = 3;
 export const TALLY_CLASS_COUNT = 8;
 export const TALLY_SIZE = 96;
+/** Rounds that were timed, written by the worker: f64 rounds, packets, and milliseconds in all, in system calls and in WebAssembly. */
+export const WORKER_TIMES_OFFSET = 1024;
+export const TIMES_ROUNDS_OFFSET = 0;
+export const TIMES_PACKETS_OFFSET = 8;
+export const TIMES_TOTAL_OFFSET = 16;
+export const TIMES_SYSTEM_CALLS_OFFSET = 24;
+export const TIMES_WEBASSEMBLY_OFFSET = 32;
 /** Packet descriptors of the current batch. */
 export const WORKER_DESCRIPTORS_OFFSET = 4096;
 export const DESCRIPTOR_COUNT = 1024;

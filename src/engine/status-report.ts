@@ -38,8 +38,8 @@ export function describeEngine(facts: EngineFacts): EngineStatus {
   };
 }
 
-function describeDataPlane({ drops, tallies, occupancy }: DataPlane): DataPlaneStatus {
-  return { drops, systemCalls: tallies, memory: occupancy };
+function describeDataPlane({ drops, tallies, times, occupancy }: DataPlane): DataPlaneStatus {
+  return { drops, systemCalls: tallies, times, memory: occupancy };
 }
 
 function describeIke(counters: Readonly<Counters>): IkeStatus {

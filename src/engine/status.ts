@@ -99,6 +99,16 @@ interface MemoryStatus {
   readonly octets: number;
 }
 
+/** Where the data worker's time goes: one round in 61 is timed. Nanoseconds for each packet that came in from either side. */
+interface TimesStatus {
+  /** Rounds that were timed, and packets in them. */
+  readonly rounds: number;
+  readonly packets: number;
+  readonly systemCallsNs: number;
+  readonly webAssemblyNs: number;
+  readonly javaScriptNs: number;
+}
+
 export interface DataPlaneStatus {
   /** Packets that belong to no SA, by cause: { noSa: 12 }. */
   readonly drops: Readonly<Record<string, number>>;
@@ -108,5 +118,6 @@ export interface DataPlaneStatus {
     readonly udpReceive: SystemCallStatus;
     readonly udpTransmit: SystemCallStatus;
   };
+  readonly times: TimesStatus;
   readonly memory: MemoryStatus;
 }

@@ -47,6 +47,7 @@ import { type ChildSaTraffic, type ChildSaVolume, Sad } from "./sad.ts";
 import { SelectorTable } from "./selector-table.ts";
 import { type DataPolicy, Spd } from "./spd.ts";
 import { type Drops, dropsAt } from "./status.ts";
+import { type PacketTimes, readTimes } from "./stopwatch.ts";
 import { readTallies, type TrafficTallies } from "./tally.ts";
 import type { TrapCall } from "./trapped-packets.ts";
 import { WorkerThread } from "./worker-thread.ts";
@@ -135,6 +136,8 @@ export interface DataPlane {
   readonly drops: Drops;
   /** What the worker's system calls moved, IKE included. */
   readonly tallies: TrafficTallies;
+  /** Where the worker's time goes. Devices in memory are not timed. */
+  readonly times: PacketTimes;
   /** What SAs and policies take of the shared memory. */
   readonly occupancy: Occupancy;
   /** Makes the worker look around now. */
@@ -388,6 +391,9 @@ function createDataPlane({
     },
     get tallies() {
       return readTallies(memory, WORKER);
+    },
+    get times() {
+      return readTimes(memory, WORKER);
     },
     get occupancy() {
       return occupancyOf({

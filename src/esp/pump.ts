@@ -16,6 +16,7 @@ import type { Kernel } from "./kernel.ts";
 import { MailboxWriter } from "./mailbox.ts";
 import { Outbound } from "./outbound.ts";
 import type { PumpSocket } from "./pump-socket.ts";
+import type { Stopwatch } from "./stopwatch.ts";
 import type { TrapCall } from "./trapped-packets.ts";
 
 /** The host reads a path in less. */
@@ -33,6 +34,7 @@ export class DataPump {
   readonly #sockets: readonly PumpSocket<UdpSocket>[];
   readonly #clock: Clock;
   readonly #ring: () => void;
+  readonly #stopwatch: Stopwatch | undefined;
   readonly #onTooLong: (slot: number) => void;
   #toldTooLongAt = Number.NEGATIVE_INFINITY;
   readonly #mailbox: MailboxWriter;
@@ -53,6 +55,8 @@ export class DataPump {
     readonly clock: Clock;
     readonly random: Random;
     readonly ring: () => void;
+    /** Told when rounds begin and end. */
+    readonly stopwatch?: Stopwatch;
     readonly onRefusal: (what: string) => void;
     readonly onTrap: (call: TrapCall) => void;
     readonly onStray: (stray: StrayEsp) => void;
@@ -66,6 +70,7 @@ export class DataPump {
     this.#sockets = facts.sockets;
     this.#clock = facts.clock;
     this.#ring = facts.ring;
+    this.#stopwatch = facts.stopwatch;
     this.#onTooLong = facts.onTooLong;
     this.#mailbox = new MailboxWriter(facts.memory, facts.worker);
     this.#outbound = new Outbound({
@@ -78,6 +83,13 @@ export class DataPump {
 
   /** One burst each way. Returns how many packets and datagrams came in from either side; 0 means there is nothing to do. */
   round(): number {
+    this.#stopwatch?.beginRound();
+    const handled = this.#round();
+    this.#stopwatch?.endRound();
+    return handled;
+  }
+
+  #round(): number {
     const now = this.#clock.now();
     this.#passQuiescentPoint(now);
     const mailBefore = this.#inbound.mailCount;

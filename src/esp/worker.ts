@@ -13,6 +13,7 @@ import type { StrayEsp } from "./inbound.ts";
 import { loadKernel } from "./kernel.ts";
 import { DataPump } from "./pump.ts";
 import type { PumpSocket } from "./pump-socket.ts";
+import { Stopwatch } from "./stopwatch.ts";
 import type { TrapCall } from "./trapped-packets.ts";
 
 /** What the thread is given. */
@@ -38,8 +39,10 @@ export type WorkerMessage =
 const SLEEP_MS = 1000;
 
 function run({ memory, worker, tun, sockets, wakeUp }: WorkerFacts): void {
-  const systemCalls = createLinuxSystemCalls(memory);
-  const kernel = loadKernel(memory, worker);
+  const clock = createMonotonicClock();
+  const stopwatch = new Stopwatch(memory, worker, clock);
+  const systemCalls = stopwatch.timeSystemCalls(createLinuxSystemCalls(memory));
+  const kernel = stopwatch.timeKernel(loadKernel(memory, worker));
   const onRefusal = (refusal: string): void => say({ refusal });
   const pump = new DataPump({
     memory,
@@ -51,7 +54,8 @@ function run({ memory, worker, tun, sockets, wakeUp }: WorkerFacts): void {
       const Socket = use.isRaw === true ? LinuxRawEspSocket : LinuxUdpSocket;
       return { socket: new Socket(systemCalls, facts), ...use };
     }),
-    clock: createMonotonicClock(),
+    clock,
+    stopwatch,
     random: systemRandom,
     ring: () => say("mail"),
     onRefusal,

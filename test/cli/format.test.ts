@@ -56,6 +56,7 @@ const STATUS: EngineStatus = {
   dataPlane: {
     drops: { noSa: 12 },
     systemCalls: { tunRead: IDLE, tunWrite: IDLE, udpReceive: IDLE, udpTransmit: IDLE },
+    times: { rounds: 0, packets: 0, systemCallsNs: 0, webAssemblyNs: 0, javaScriptNs: 0 },
     memory: {
       sas: { inUse: 2, limit: 32_768 },
       keyTables: { inUse: 1, limit: 256 },

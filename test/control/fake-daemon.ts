@@ -17,6 +17,7 @@ export const STATUS: EngineStatus = {
   dataPlane: {
     drops: {},
     systemCalls: { tunRead: IDLE, tunWrite: IDLE, udpReceive: IDLE, udpTransmit: IDLE },
+    times: { rounds: 0, packets: 0, systemCallsNs: 0, webAssemblyNs: 0, javaScriptNs: 0 },
     memory: {
       sas: { inUse: 0, limit: 32_768 },
       keyTables: { inUse: 0, limit: 256 },
