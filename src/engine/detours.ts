@@ -35,6 +35,12 @@ export function rulesFor(routes: readonly Route[]): Rule[] {
   return [...rules.values()];
 }
 
+/** The rules that routes of other daemons need, which they share with ours where prefixes are equally long. */
+export function rulesOfOthers(network: Network, link: string): Rule[] {
+  const standAside = network.routes().filter(({ destination, table }) => table === tableOf(destination));
+  return rulesFor(standAside.filter((route) => route.link !== link));
+}
+
 /**
  * Takes back what a daemon left behind that was killed. Its routes went with its device; rules have no owner. Where routes stand in
  * the tables, another daemon lives and uses the rules.

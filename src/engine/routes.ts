@@ -6,7 +6,7 @@ import { parseCidr, prefixContains } from "../platform/network/prefix.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import { rangeToPrefixes } from "../policy/prefixes.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
-import { removeStaleRules, rulesFor, tableOf } from "./detours.ts";
+import { removeStaleRules, rulesFor, rulesOfOthers, tableOf } from "./detours.ts";
 
 /**
  * The routes that lead the remote selectors of every connection into the TUN device. They stand as long as we run, whether
@@ -40,12 +40,12 @@ export class TunnelRoutes {
         added.push(route);
       }
       for (const rule of rulesFor(wanted)) {
-        if (this.#rules.some((other) => isDeepStrictEqual(other, rule))) continue;
+        if (isAmong(this.#rules, rule)) continue;
         this.#network.addRule(rule);
         addedRules.push(rule);
       }
     } catch (error) {
-      for (const rule of addedRules) this.#network.removeRule(rule);
+      this.#removeRules(addedRules);
       for (const route of added) this.#network.removeRoute(route);
       throw error;
     }
@@ -62,20 +62,26 @@ export class TunnelRoutes {
       if (next === undefined) this.#remove(route);
       else if (next.source !== route.source) this.#exchange(route, next);
     }
-    const rules = rulesFor([...wanted.values()]);
-    for (const rule of this.#rules.slice()) {
-      if (!rules.some((other) => isDeepStrictEqual(other, rule))) this.#removeRule(rule);
-    }
+    this.#keepRules(rulesFor([...wanted.values()]));
   }
 
   removeAll(): void {
-    for (const rule of this.#rules.slice()) this.#removeRule(rule);
+    this.#keepRules([]);
     for (const route of this.#installed.slice()) this.#remove(route);
   }
 
-  #removeRule(rule: Rule): void {
-    this.#rules = this.#rules.filter((other) => other !== rule);
-    this.#network.removeRule(rule);
+  /** Takes back all rules but these. */
+  #keepRules(rules: readonly Rule[]): void {
+    const dropped = this.#rules.filter((rule) => !isAmong(rules, rule));
+    this.#rules = this.#rules.filter((rule) => isAmong(rules, rule));
+    this.#removeRules(dropped);
+  }
+
+  /** What another daemon needs as well stays: its packets would leave in clear. */
+  #removeRules(rules: readonly Rule[]): void {
+    if (rules.length === 0) return;
+    const shared = rulesOfOthers(this.#network, this.#link);
+    for (const rule of rules) if (!isAmong(shared, rule)) this.#network.removeRule(rule);
   }
 
   #remove(route: Route): void {
@@ -151,6 +157,10 @@ export class TunnelRoutes {
         ),
       );
   }
+}
+
+function isAmong(rules: readonly Rule[], rule: Rule): boolean {
+  return rules.some((other) => isDeepStrictEqual(other, rule));
 }
 
 function longestMatch(

@@ -56,6 +56,24 @@ describe("routes into the tunnel", () => {
     expect(network.rules().some(({ mark }) => mark !== undefined)).toBe(false);
   });
 
+  test("leave the rules that another daemon's routes need, or its packets would leave in clear", () => {
+    const { network, routes } = host();
+    const before = network.rules();
+    routes.replace([connection(["192.0.2.2/32", "192.0.2.128/25"])]);
+    routes.replace([connection(["192.0.2.2/32"])]);
+    const needed = network.rules();
+    network.addLink("ikebana1");
+    network.setLinkUp("ikebana1");
+    const others = new TunnelRoutes(network, "ikebana1");
+    others.replace([connection(["192.0.2.3/32"], "192.0.2.3")]);
+    routes.replace([]);
+    expect(network.rules()).toEqual(needed);
+    routes.removeAll();
+    expect(network.rules()).toEqual(needed);
+    others.removeAll();
+    expect(network.rules()).toEqual(before);
+  });
+
   test("begin without the rules that a daemon left which was killed", () => {
     const { network, routes } = host();
     const before = network.rules();
