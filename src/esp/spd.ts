@@ -75,8 +75,6 @@ interface Table {
   readonly roots: number;
   /** By precedence. */
   readonly rows: Map<number, InstalledRow>;
-  /** Slots of the SAs that send dummy packets. */
-  readonly dummySlots: Set<number>;
 }
 
 /**
@@ -135,7 +133,7 @@ export class Spd {
     const next = this.#createTable();
     try {
       for (const [precedence, policy] of policies) this.#add(next, precedence, policy);
-      this.#dummies.replace([...next.dummySlots]);
+      this.#dummies.replace(dummySlotsOf(next));
     } catch (error) {
       this.#dispose(next);
       throw error;
@@ -152,13 +150,12 @@ export class Spd {
     this.#table.rows.delete(precedence);
     try {
       this.#add(this.#table, precedence, policy);
-      if (old?.sendsDummies) this.#table.dummySlots.delete(old.slot);
       this.#listDummies(old, this.#table.rows.get(precedence));
     } catch (error) {
       const added = this.#table.rows.get(precedence);
       if (added !== undefined) this.#takeOut(added);
       this.#table.rows.delete(precedence);
-      if (old !== undefined) this.#keep(this.#table, precedence, old);
+      if (old !== undefined) this.#table.rows.set(precedence, old);
       throw error;
     }
     if (old !== undefined) this.#takeOut(old);
@@ -170,19 +167,13 @@ export class Spd {
     const row = this.#table.rows.get(precedence);
     if (row === undefined) return;
     this.#table.rows.delete(precedence);
-    if (row.sendsDummies) this.#table.dummySlots.delete(row.slot);
     this.#listDummies(row);
     this.#takeOut(row);
     this.#noteChange();
   }
 
   #listDummies(...changed: readonly (InstalledRow | undefined)[]): void {
-    if (changed.some((row) => row?.sendsDummies)) this.#dummies.replace([...this.#table.dummySlots]);
-  }
-
-  #keep(table: Table, precedence: number, row: InstalledRow): void {
-    table.rows.set(precedence, row);
-    if (row.sendsDummies) table.dummySlots.add(row.slot);
+    if (changed.some((row) => row?.sendsDummies)) this.#dummies.replace(dummySlotsOf(this.#table));
   }
 
   #add(table: Table, precedence: number, policy: DataPolicy): void {
@@ -210,7 +201,7 @@ export class Spd {
       this.#takeOut({ ...row, entries });
       throw error;
     }
-    this.#keep(table, precedence, { ...row, entries });
+    table.rows.set(precedence, { ...row, entries });
   }
 
   /** A row uses its selectors for as long as a worker may read them, whatever becomes of the SA. */
@@ -290,7 +281,7 @@ export class Spd {
     const roots = takeFrom(this.#nodes, "prefixes");
     this.#words[(roots + ROOTS_IPV4_OFFSET) >>> 2] = 0;
     this.#words[(roots + ROOTS_IPV6_OFFSET) >>> 2] = 0;
-    return { roots, rows: new Map(), dummySlots: new Set() };
+    return { roots, rows: new Map() };
   }
 
   #publishTable(): void {
@@ -327,6 +318,13 @@ export class Spd {
   #load(link: number): number {
     return Atomics.load(this.#words, link >>> 2);
   }
+}
+
+/** Slots of the SAs that send dummy packets. For a moment two rows may name one. */
+function dummySlotsOf({ rows }: Table): number[] {
+  const slots = new Set<number>();
+  for (const { sendsDummies, slot } of rows.values()) if (sendsDummies) slots.add(slot);
+  return [...slots];
 }
 
 function takeFrom(pool: BlockPool, what: string): number {

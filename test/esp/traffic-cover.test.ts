@@ -128,6 +128,23 @@ describe("dummy packets", () => {
     expect(dummiesAt(1800)).toBe(0);
   });
 
+  test("go on when the policy of the SA moves to another precedence, or is set again", () => {
+    const { bed, child } = bedWith({ cover });
+    const dummiesAt = (now: number): number => {
+      bed.view.setFloat64(CLOCK, now, true);
+      return bed.kernel.espDummyBatch(64);
+    };
+    const policy = { action: "protect", inboundSpi: child.inboundSpi } as const;
+    bed.spd.set(7, policy);
+    bed.spd.remove(0);
+    dummiesAt(1000);
+    expect(dummiesAt(1100)).toBe(1);
+    bed.spd.set(7, policy);
+    expect(dummiesAt(1200)).toBe(1);
+    bed.spd.set(7, { ...policy, isReplaced: true });
+    expect(dummiesAt(1300)).toBe(0);
+  });
+
   test("are dropped by their receiver, and counted", () => {
     const { bed, child } = bedWith({});
     const plaintext = withTrailer(child.inbound, new Uint8Array(500), 59);
