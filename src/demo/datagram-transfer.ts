@@ -8,11 +8,11 @@ import type { TransferEnd } from "./transfer-facts.ts";
 /** IPv4 and UDP headers around it fill the tunnel's MTU of 1400. */
 const DATAGRAM_LENGTH = 1372;
 
-/** Sent and not confirmed: fits every queue on the way. */
-const WINDOW = 256;
+/** Sent and not confirmed: less than what a tunnel takes for a queue that stands, and shortens (RFC 8289). */
+const WINDOW = 44;
 
 /** The receiver confirms every so many, with their count. */
-const CONFIRM_EVERY = 32;
+const CONFIRM_EVERY = 11;
 
 const SILENCE_MS = 2000;
 const PROGRESS_MS = 100;

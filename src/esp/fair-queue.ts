@@ -20,7 +20,7 @@ const OLD = 2;
 
 /** Packets are numbers below `capacity`, chosen by the caller. Allocates nothing after construction. */
 export class FairQueue {
-  readonly #onShed: (packet: number) => void;
+  readonly #onShed: (packet: number, isWhole: boolean) => boolean;
   // By packet.
   readonly #next: Int32Array;
   readonly #octets: Int32Array;
@@ -43,8 +43,14 @@ export class FairQueue {
   #count = 0;
   #isTooLong = false;
 
-  /** `onShed` is handed each packet that is given up. */
-  constructor(facts: { readonly capacity: number; readonly onShed: (packet: number) => void }) {
+  /**
+   * `onShed` is handed each packet that is given up, and answers whether something of it is to leave all the same: of a super-packet
+   * it may give up a segment, unless it is to go as a whole.
+   */
+  constructor(facts: {
+    readonly capacity: number;
+    readonly onShed: (packet: number, isWhole: boolean) => boolean;
+  }) {
     this.#onShed = facts.onShed;
     this.#next = new Int32Array(facts.capacity);
     this.#octets = new Int32Array(facts.capacity);
@@ -113,34 +119,34 @@ export class FairQueue {
     for (let queue = 1; queue < FLOW_COUNT; queue++) {
       if (this.#backlog[queue]! > this.#backlog[longest]!) longest = queue;
     }
-    this.#shed(this.#pop(longest));
+    const packet = this.#pop(longest);
+    if (packet !== NONE) this.#onShed(packet, true);
   }
 
   /** RFC 8289 section 5.5. */
   #takeFrom(queue: number, now: number): number {
     let packet = this.#takeJudged(queue, now);
-    if (packet === NONE) {
+    if (packet === NONE || !this.#isTooLong) {
       this.#isShedding[queue] = 0;
-      return NONE;
+      return packet;
     }
-    if (this.#isShedding[queue] === 1) {
-      if (!this.#isTooLong) this.#isShedding[queue] = 0;
-      while (this.#isShedding[queue] === 1 && now >= this.#shedNextAt[queue]!) {
-        this.#shed(packet);
-        this.#shedCount[queue]!++;
-        packet = this.#takeJudged(queue, now);
-        if (packet === NONE || !this.#isTooLong) this.#isShedding[queue] = 0;
-        else this.#scheduleShed(queue, this.#shedNextAt[queue]!);
-        if (packet === NONE) return NONE;
-      }
-    } else if (this.#isTooLong) {
-      this.#shed(packet);
-      packet = this.#takeJudged(queue, now);
+    if (this.#isShedding[queue] === 0) {
       this.#isShedding[queue] = 1;
       // Not long after the last time it goes on about as often as it did then.
       const isRecent = now - this.#shedNextAt[queue]! < 16 * INTERVAL_MS;
       this.#shedCount[queue] = isRecent ? Math.max(1, this.#shedCount[queue]! - 2) : 1;
       this.#scheduleShed(queue, now);
+      return this.#onShed(packet, false) ? packet : this.#takeJudged(queue, now);
+    }
+    while (now >= this.#shedNextAt[queue]!) {
+      this.#shedCount[queue]!++;
+      this.#scheduleShed(queue, this.#shedNextAt[queue]!);
+      if (this.#onShed(packet, false)) break;
+      packet = this.#takeJudged(queue, now);
+      if (packet === NONE || !this.#isTooLong) {
+        this.#isShedding[queue] = 0;
+        break;
+      }
     }
     return packet;
   }
@@ -172,10 +178,6 @@ export class FairQueue {
     this.#backlog[queue]! -= this.#octets[packet]!;
     this.#count--;
     return packet;
-  }
-
-  #shed(packet: number): void {
-    if (packet !== NONE) this.#onShed(packet);
   }
 
   #append(queue: number, list: number): void {

@@ -31,6 +31,8 @@ export class OutboundQueue {
   readonly #seed: number;
   /** What this round has taken in and not sorted by flow, in order of arrival. */
   readonly #unsorted = new Int32Array(INTAKE_LIMIT);
+  /** By packet: what `takeSkipped` gives. */
+  readonly #skipped = new Uint16Array(INTAKE_CAPACITY);
   #unsortedCount = 0;
   #unsortedOctets = 0;
   #fineUntil = 0;
@@ -49,9 +51,18 @@ export class OutboundQueue {
     this.#seed = facts.seed;
     this.#fair = new FairQueue({
       capacity: INTAKE_CAPACITY,
-      onShed: (packet) => {
-        facts.onShed(this.#segmentsOf(packet));
+      onShed: (packet, isWhole) => {
+        const segmentLength = this.#segmentLengthOf(packet);
+        const segments = segmentLength === 0 ? 1 : this.#segmentsOf(packet, segmentLength);
+        // One lost packet tells a sender to slow down; all of a super-packet would stop it.
+        if (!isWhole && segments > 1) {
+          this.#skipped[packet] = segmentLength;
+          facts.onShed(1);
+          return true;
+        }
+        facts.onShed(segments);
         this.#intake.release(packet);
+        return false;
       },
     });
   }
@@ -100,6 +111,13 @@ export class OutboundQueue {
     return count;
   }
 
+  /** Octets of a super-packet's payload that are given up, from its front: a segment, or none. Asking ends it: the number may be another packet's next time. */
+  takeSkipped(packet: number): number {
+    const octets = this.#skipped[packet]!;
+    this.#skipped[packet] = 0;
+    return octets;
+  }
+
   /** How many segments of a packet should leave in one burst; 0 is all. Of the packets of a burst it concerns the last one alone. */
   segmentLimit(packet: number, now: number): number {
     if (now >= this.#fineUntil || this.#intake.lengthOf(packet) <= FINE_OCTETS) return 0;
@@ -130,12 +148,9 @@ export class OutboundQueue {
     this.#unsortedOctets = 0;
   }
 
-  /** Of a packet that is given up: headers are short beside what it carries. */
-  #segmentsOf(packet: number): number {
-    const segmentLength = this.#segmentLengthOf(packet);
-    return segmentLength === 0
-      ? 1
-      : Math.ceil((this.#intake.lengthOf(packet) - this.#headerLength) / segmentLength);
+  /** Headers are short beside what a super-packet carries. */
+  #segmentsOf(packet: number, segmentLength: number): number {
+    return Math.max(1, Math.floor((this.#intake.lengthOf(packet) - this.#headerLength) / segmentLength));
   }
 
   /** Octets of payload in each segment of a super-packet; 0 for a packet that is none. */

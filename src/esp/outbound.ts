@@ -265,7 +265,8 @@ export class Outbound {
     this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4] =
       this.#intake.lengthOf(packet) - this.#headerLength;
     this.#words[descriptor + DESCRIPTOR_HEADER_OFFSET / 4] = this.#headerLength === 0 ? 0 : at;
-    this.#words[descriptor + DESCRIPTOR_RESUME_OFFSET / 4] = packet === this.#partial ? this.#resume : 0;
+    this.#words[descriptor + DESCRIPTOR_RESUME_OFFSET / 4] =
+      packet === this.#partial ? this.#resume : this.#queue.takeSkipped(packet);
     this.#words[descriptor + DESCRIPTOR_SEGMENT_LIMIT_OFFSET / 4] = this.#queue.segmentLimit(packet, now);
   }
 

@@ -3,7 +3,15 @@ import { FairQueue, NONE } from "../../src/esp/fair-queue.ts";
 
 class Bed {
   readonly shed: number[] = [];
-  readonly queue = new FairQueue({ capacity: 4096, onShed: (packet) => this.shed.push(packet) });
+  /** Whether packets are of several segments, of which one may go. */
+  areSuper = false;
+  readonly queue = new FairQueue({
+    capacity: 4096,
+    onShed: (packet, isWhole) => {
+      this.shed.push(packet);
+      return this.areSuper && !isWhole;
+    },
+  });
   #next = 0;
 
   /** Adds packets and returns their numbers. */
@@ -111,6 +119,18 @@ test("a queue that stands loses single packets, more and more often", () => {
   const other = new Bed();
   overload(other, 2000);
   expect(other.shed.length).toBeGreaterThan(2 * early);
+});
+
+test("what gives up a segment leaves all the same, and as often as others are given up", () => {
+  const bed = new Bed();
+  bed.areSuper = true;
+  const packets = bed.add(1, { count: 3000, octets: 1400, now: 0 });
+  const left: number[] = [];
+  for (let now = 1; now <= 1000; now++) left.push(...bed.take(1, now));
+  expect(left).toEqual(packets.slice(0, 1000));
+  expect(bed.shed.length).toBeGreaterThan(10);
+  expect(new Set(bed.shed).size).toBe(bed.shed.length);
+  expect(bed.queue.count).toBe(2000);
 });
 
 test("a queue of one super-packet is none that stands", () => {

@@ -645,3 +645,29 @@ test("super-packets that leave in pieces, since a ping came between, arrive whol
   const { tunRead } = pair.a.plane.tallies;
   expect(tunRead.packets).toBe(frames.flatMap(cutFrame).length + 4);
 });
+
+test("a transfer that is too fast for long loses single segments, and its super-packets go on", () => {
+  const pair = new Pair({ a: "auto", b: "auto" });
+  pair.join();
+  const random = new SeededRandom(9);
+  const frames = Array.from({ length: 60 }, (_, i) =>
+    superFrame(
+      { version: 4, kind: "tcp", payload: random.octets(13_000), sequence: 13_000 * i, flags: ACK },
+      1300,
+    ),
+  );
+  let injected = 0;
+  let arrived = 0;
+  pair.b.tun.onWritten = () => {
+    for (const frame of pair.b.tun.drainFrames()) arrived += cutFrame(frame).length;
+    // As much comes as leaves, and each burst takes 20 ms.
+    pair.now += 20;
+    if (injected < frames.length) pair.a.tun.injectFrame(frames[injected++]!);
+  };
+  while (injected < 20) pair.a.tun.injectFrame(frames[injected++]!);
+  pair.settle();
+  const { shed = 0 } = pair.a.plane.drops;
+  expect(shed).toBeGreaterThan(2);
+  expect(shed).toBeLessThan(60);
+  expect(arrived).toBe(600 - shed);
+});
