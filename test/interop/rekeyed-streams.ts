@@ -2,10 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import { CAMPAIGN, progress } from "../support/campaign.ts";
 import type { TestHost } from "../support/namespace.ts";
+import { newDrops, type PathDrops, readPathDrops, sumOf } from "../support/path-drops.ts";
 import { measureCapacity } from "../support/stream/capacity.ts";
 import type { FlowResult } from "../support/stream/results.ts";
 import { megabits, openStreams } from "../support/stream/streams.ts";
-import { newDrops, type PathDrops, readPathDrops, sumOf } from "./path-drops.ts";
 import { LEFT_INSIDE, RIGHT_INSIDE } from "./sites.ts";
 
 const SECONDS = CAMPAIGN ? 120 : 15;

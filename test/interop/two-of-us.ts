@@ -1,4 +1,5 @@
 import { type IkebanaDaemon, startIkebana } from "../support/ikebana.ts";
+import { createRelayedHosts, type RelayControl, type RelayedHosts } from "../support/relay/relayed-hosts.ts";
 import { until } from "../support/waiting.ts";
 import { createSites, type Sites } from "./sites.ts";
 
@@ -9,18 +10,30 @@ interface TwoOfUs {
   readonly right: IkebanaDaemon;
 }
 
+interface WireOptions {
+  /** Makes the wire between the sites. */
+  readonly join?: Parameters<typeof createSites>[1];
+  /** Of the left and of the right gateway. */
+  readonly offloads?: readonly ["auto" | "off", "auto" | "off"];
+}
+
 /** Starts both gateways, waits until the left one has brought the tunnel up, runs the action and takes everything away. */
 export async function withTwoOfUs(
   action: (both: TwoOfUs) => Promise<void>,
-  /** Makes the wire between the sites. */
-  join?: Parameters<typeof createSites>[1],
+  { join, offloads = ["auto", "auto"] }: WireOptions = {},
 ): Promise<void> {
   const sites = await createSites(undefined, join);
   let right: IkebanaDaemon | undefined;
   let left: IkebanaDaemon | undefined;
   try {
-    right = await startIkebana(sites.right, configuration(RIGHT, LEFT, "respond"));
-    left = await startIkebana(sites.left, configuration(LEFT, RIGHT, "start"));
+    right = await startIkebana(
+      sites.right,
+      configuration(RIGHT, LEFT, { start: "respond", offloads: offloads[1] }),
+    );
+    left = await startIkebana(
+      sites.left,
+      configuration(LEFT, RIGHT, { start: "start", offloads: offloads[0] }),
+    );
     const ends = [left, right];
     await until(
       "the child SA is up on both sides",
@@ -38,13 +51,31 @@ export async function withTwoOfUs(
   }
 }
 
+/** As `withTwoOfUs`, with a relay in place of the wire. It has no faults yet. */
+export async function withRelayedTwoOfUs(
+  action: (both: TwoOfUs & { readonly relay: RelayControl }) => Promise<void>,
+  options: Omit<WireOptions, "join"> = {},
+): Promise<void> {
+  let hosts: RelayedHosts | undefined;
+  const join = async (prefixes: Parameters<typeof createRelayedHosts>[0]): Promise<RelayedHosts> => {
+    hosts = await createRelayedHosts(prefixes);
+    return hosts;
+  };
+  await withTwoOfUs((both) => action({ ...both, relay: hosts!.relay }), { ...options, join });
+}
+
 const LEFT = { address: "192.0.2.1", id: "a.example.org", inside: '[10.1.0.0/24, "fd01::/64"]' };
 const RIGHT = { address: "192.0.2.2", id: "b.example.org", inside: '[10.2.0.0/24, "fd02::/64"]' };
 
-function configuration(ours: typeof LEFT, theirs: typeof LEFT, start: string): string {
+function configuration(
+  ours: typeof LEFT,
+  theirs: typeof LEFT,
+  { start, offloads }: { readonly start: string; readonly offloads: string },
+): string {
   return `
 socket: ikebana.sock
 state: state
+offloads: ${offloads}
 connections:
   office:
     local: { address: ${ours.address}, id: ${ours.id}, psk: "correct horse battery staple" }

@@ -3,7 +3,7 @@ import { HostProcess, runOn } from "./host-process.ts";
 import type { TestHost } from "./namespace.ts";
 import { until } from "./waiting.ts";
 
-const TCP_END = fileURLToPath(new URL("../system/fixtures/tcp-end.mjs", import.meta.url));
+const TCP_END = fileURLToPath(new URL("./integrity/tcp-end.mjs", import.meta.url));
 
 /** One way between two hosts, by addresses inside. */
 export interface Way {
@@ -13,16 +13,17 @@ export interface Way {
   readonly destination: string;
 }
 
-/** Sends octets by TCP in pieces of random sizes. What was sent and what arrived, in the words of either end: equal when all is well. */
+/** Sends octets by TCP in pieces of random sizes, the same again for a seed. What was sent and what arrived, in the words of either end: equal when all is well. */
 export async function carryStream(
   { from, to, source, destination }: Way,
   octets: number,
+  seed = "",
 ): Promise<{ readonly sent: string; readonly arrived: string }> {
   const node = process.execPath;
   const sink = new HostProcess(to, [node, TCP_END, "sink", destination, "9000"]);
   await until("the sink listens", () => sink.error.includes("listening"));
-  const words = ["source", source, destination, "9000", String(octets)];
-  const { out } = await runOn(from, [node, TCP_END, ...words], { timeoutMs: 120_000 });
+  const words = ["source", source, destination, "9000", String(octets), seed];
+  const { out } = await runOn(from, [node, TCP_END, ...words], { timeoutMs: 300_000 });
   await sink.ended;
   return { sent: out, arrived: sink.out };
 }

@@ -1,19 +1,12 @@
 import { expect, test } from "vitest";
 import { pingBothWays } from "../interop/sites.ts";
-import { withTwoOfUs } from "../interop/two-of-us.ts";
+import { withRelayedTwoOfUs } from "../interop/two-of-us.ts";
 import { requireRoot } from "../support/namespace.ts";
-import { createRelayedHosts, type RelayedHosts } from "../support/relay/relayed-hosts.ts";
 
 test.skipIf(!requireRoot("a NAT that rebinds under a tunnel"))(
   "a NAT that gives the initiator other ports ends no tunnel: with the next IKE message the peer follows, SAs and all",
   async () => {
-    let hosts: RelayedHosts | undefined;
-    const join = async (prefixes: Parameters<typeof createRelayedHosts>[0]): Promise<RelayedHosts> => {
-      hosts = await createRelayedHosts(prefixes);
-      return hosts;
-    };
-    await withTwoOfUs(async ({ sites, left, right }) => {
-      const { relay } = hosts!;
+    await withRelayedTwoOfUs(async ({ sites, left, right, relay }) => {
       const portOf = async (): Promise<number> => (await right.connection()).ikeSa!.remote.port;
       expect(await pingBothWays(sites)).toEqual([]);
       const ports = [await portOf()];
@@ -28,6 +21,6 @@ test.skipIf(!requireRoot("a NAT that rebinds under a tunnel"))(
       await right.client.rekey("office", "ike");
       await right.client.rekey("office", "children");
       expect(await pingBothWays(sites), `${left.log}\n${right.log}`).toEqual([]);
-    }, join);
+    });
   },
 );

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import type { TestHost } from "../support/namespace.ts";
-import { udpDrops } from "../support/udp-drops.ts";
+import type { TestHost } from "./namespace.ts";
+import { udpDrops } from "./udp-drops.ts";
 
 /** Packets that found a queue full on their way through a tunnel, by place: "right: UDP 4500". */
 export type PathDrops = Readonly<Record<string, number>>;
