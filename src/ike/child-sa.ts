@@ -3,7 +3,7 @@ import { keyLengths } from "../crypto/suites.ts";
 import { EsnTransform, NotifyType, ProtocolId, TransformType } from "../iana/ikev2-parameters.ts";
 import type { Path } from "../platform/address.ts";
 import type { ChildPolicy, ConnectionPolicy } from "../policy/connection.ts";
-import { isSubset, MAXIMUM_SELECTORS, narrow } from "../policy/narrow.ts";
+import { isSubset, MAXIMUM_SELECTORS, narrowBoth } from "../policy/narrow.ts";
 import { checkChosen, selectProposal } from "../policy/select-proposal.ts";
 import { formatTrafficSelectors } from "../policy/traffic-selectors.ts";
 import { findTransform, numberProposals, withoutKeyExchange } from "../policy/transforms.ts";
@@ -252,10 +252,10 @@ function judge(
     return refused({ child, notifyType: NotifyType.INVALID_SYNTAX, message });
   }
   const isWithin = isSubset(local.selectors, policy.local) && isSubset(remote.selectors, policy.remote);
-  const narrowed = {
-    local: narrow({ offered: local.selectors, allowed: policy.local }),
-    remote: narrow({ offered: remote.selectors, allowed: policy.remote }),
-  };
+  const narrowed = narrowBoth({
+    offered: { local: local.selectors, remote: remote.selectors },
+    allowed: policy,
+  });
   if (isWithin && narrowed.local.length > 0 && narrowed.remote.length > 0) {
     return { kind: "accepted", agreed: { policy, proposal, mode, ...narrowed } };
   }
@@ -350,8 +350,7 @@ export function chooseChild(
   const matches = policies
     .map((policy) => ({
       policy,
-      local: narrow({ offered: tsr.selectors, allowed: policy.local }),
-      remote: narrow({ offered: tsi.selectors, allowed: policy.remote }),
+      ...narrowBoth({ offered: { local: tsr.selectors, remote: tsi.selectors }, allowed: policy }),
     }))
     .filter(({ local, remote }) => local.length > 0 && remote.length > 0);
   if (matches.length === 0) {

@@ -4,6 +4,8 @@ import { formatTrafficSelectors } from "./traffic-selectors.ts";
 
 /** The payload counts its selectors in one octet (RFC 7296 section 3.13). */
 export const MAXIMUM_SELECTORS = 255;
+/** What a greedy peer takes with all its child SAs leaves room for the others, and time for packets. */
+const MAXIMUM_PAIRS = 256;
 
 /**
  * What the offered and the allowed selectors have in common, RFC 7296 section 2.9: the largest set that is a subset of both,
@@ -26,6 +28,33 @@ export function narrow(input: {
     }
   }
   return common.map(toSelector);
+}
+
+/** Selectors of both sides, seen from us. */
+export interface SelectorSides {
+  readonly local: readonly TrafficSelector[];
+  readonly remote: readonly TrafficSelector[];
+}
+
+/**
+ * The same for both sides of a child SA. Any local selector goes with any remote one, and each pair takes a place in the data plane and
+ * some time of every packet: a peer that cuts a policy into more pairs than `MAXIMUM_PAIRS`, or than the policy itself has, gets the first
+ * of them only.
+ */
+export function narrowBoth(input: {
+  readonly offered: SelectorSides;
+  readonly allowed: SelectorSides;
+}): SelectorSides {
+  const { offered, allowed } = input;
+  const local = narrow({ offered: offered.local, allowed: allowed.local });
+  const remote = narrow({ offered: offered.remote, allowed: allowed.remote });
+  const most = Math.max(MAXIMUM_PAIRS, allowed.local.length * allowed.remote.length);
+  if (local.length * remote.length <= most) return { local, remote };
+  // What the shorter side leaves over is for the longer one.
+  const share = Math.floor(Math.sqrt(most));
+  const shareBeside = (other: readonly TrafficSelector[]): number =>
+    Math.max(share, Math.floor(most / other.length));
+  return { local: local.slice(0, shareBeside(remote)), remote: remote.slice(0, shareBeside(local)) };
 }
 
 /** Whether every packet that `inner` matches is matched by `outer`, also where it takes several selectors to cover one. Selectors that mean nothing match no packet. */

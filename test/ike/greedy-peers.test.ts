@@ -4,6 +4,7 @@ import { DEFAULT_LIMITS } from "../../src/ike/limits.ts";
 import { encodeIkeSpi, encodeSpi, find, findNotify, notify } from "../../src/ike/payloads.ts";
 import { numberProposals } from "../../src/policy/transforms.ts";
 import type { Payload } from "../../src/wire/payloads/payload.ts";
+import type { TrafficSelector } from "../../src/wire/payloads/traffic-selector.ts";
 import { initiatorPolicy, pair, ScriptedPeer, scriptedEstablished } from "../support/simulator/index.ts";
 
 // A peer that has authenticated itself and then takes what it can.
@@ -27,6 +28,16 @@ function childWith(peer: ScriptedPeer, spi: number): Payload[] {
 
 function rekeySa(spi: number): Payload {
   return { ...notify(NotifyType.REKEY_SA), protocolId: ProtocolId.ESP, spi: encodeSpi(spi) };
+}
+
+/** As many selectors as a payload holds, none within another. */
+function pieces(selector: TrafficSelector): TrafficSelector[] {
+  return Array.from({ length: 255 }, (_, i) => ({
+    ...selector,
+    protocol: 17,
+    startPort: 2 * i,
+    endPort: 2 * i,
+  }));
 }
 
 function newIkeSa(peer: ScriptedPeer): Payload[] {
@@ -85,6 +96,20 @@ describe("a peer that is authenticated", () => {
     expect(link.inFlight).toHaveLength(4);
     expect(machine.installed.size).toBe(2);
     expect(machine.reserved.size).toBe(2);
+  });
+
+  test("that cuts its selectors into many takes no more of the data plane than a few hundred pairs", () => {
+    const { peer, machine, link } = scriptedEstablished({ seed: 6, limits: { livenessMs: NEVER } });
+    const payloads = childWith(peer, 0x1000).map((payload) =>
+      payload.kind === "traffic-selectors-initiator" || payload.kind === "traffic-selectors-responder"
+        ? { ...payload, selectors: pieces(payload.selectors[0]!) }
+        : payload,
+    );
+    peer.send(machine, peer.seal({ exchangeType: CREATE_CHILD_SA, messageId: 2, payloads }));
+    const answer = peer.open(link.take().octets).payloads;
+    expect(find(answer, "traffic-selectors-initiator")!.selectors).toHaveLength(16);
+    const { local, remote } = [...machine.installed.values()].at(-1)!;
+    expect(local.length * remote.length).toBe(256);
   });
 
   test("that rekeys child SAs and never deletes the old ones holds at most twice as many", () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { explainUnacceptable, isSubset, narrow } from "../../src/policy/narrow.ts";
+import { explainUnacceptable, isSubset, narrow, narrowBoth } from "../../src/policy/narrow.ts";
 import {
   formatTrafficSelector,
   formatTrafficSelectors,
@@ -12,6 +12,35 @@ const RUNS = Number(process.env.IKEBANA_FUZZ_RUNS ?? 2000);
 const ts = (...texts: string[]): TrafficSelector[] => selectorsFromPrefixes(texts);
 const narrowed = (offered: TrafficSelector[], allowed: TrafficSelector[]): string[] =>
   narrow({ offered, allowed }).map(formatTrafficSelector);
+
+describe("narrowBoth", () => {
+  const pieces = (net: string, count: number): TrafficSelector[] =>
+    ts(...Array.from({ length: count }, (_, port) => `${net}[udp/${2 * port}]`));
+  const countsOf = (local: number, remote: number, allowed: number): readonly number[] => {
+    const policy = (net: string): TrafficSelector[] =>
+      ts(...Array.from({ length: allowed }, (_, i) => `${net}.${i}.0.0/16`));
+    const sides = narrowBoth({
+      offered: { local: pieces("10.0.0.1", local), remote: pieces("11.0.0.1", remote) },
+      allowed: { local: policy("10"), remote: policy("11") },
+    });
+    expect(sides.local).toEqual(pieces("10.0.0.1", local).slice(0, sides.local.length));
+    expect(sides.remote).toEqual(pieces("11.0.0.1", remote).slice(0, sides.remote.length));
+    return [sides.local.length, sides.remote.length];
+  };
+
+  test("gives a peer that cuts a policy into many pairs the first of them", () => {
+    expect(countsOf(16, 16, 1)).toEqual([16, 16]);
+    expect(countsOf(255, 1, 1)).toEqual([255, 1]);
+    expect(countsOf(255, 255, 1)).toEqual([16, 16]);
+    expect(countsOf(255, 4, 1)).toEqual([64, 4]);
+    expect(countsOf(8, 100, 1)).toEqual([8, 32]);
+  });
+
+  test("gives as many pairs as the policy itself has", () => {
+    expect(countsOf(40, 40, 40)).toEqual([40, 40]);
+    expect(countsOf(255, 255, 40)).toEqual([40, 40]);
+  });
+});
 
 describe("narrow", () => {
   test.each([
