@@ -289,8 +289,9 @@ export class Outbound {
       const mayEnd = count === 1 && segmentLength < message.segmentLength;
       const isSamePath = slot === this.#slot && treatment === this.#treatment;
       if (!isSamePath || this.#count === this.#limit || !(isEqual || mayEnd)) {
-        this.#beginMessage(slot, { address, segmentLength });
+        this.#beginMessage(slot, segmentLength);
         this.#treatment = treatment;
+        message.address = address;
         message.trafficClass = treatment & 0xff;
         message.mayFragment = (treatment & MAY_FRAGMENT) !== 0;
       }
@@ -306,16 +307,12 @@ export class Outbound {
     }
   }
 
-  #beginMessage(
-    slot: number,
-    { address, segmentLength }: { readonly address: number; readonly segmentLength: number },
-  ): void {
+  #beginMessage(slot: number, segmentLength: number): void {
     this.#finishMessage();
     const sa = SA_BASE + slot * SA_SLOT_SIZE;
     const current = Atomics.load(this.#words, (sa + SA_PATH_OFFSET) >>> 2);
     const path = sa + SA_PATHS_OFFSET + current * PATH_SIZE;
     const message = this.#message;
-    message.address = address;
     message.length = 0;
     message.segmentLength = segmentLength;
     message.peer = path + PATH_PEER_OFFSET;
