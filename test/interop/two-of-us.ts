@@ -10,17 +10,21 @@ interface TwoOfUs {
   readonly right: IkebanaDaemon;
 }
 
-interface WireOptions {
+interface Options {
   /** Makes the wire between the sites. */
   readonly join?: Parameters<typeof createSites>[1];
   /** Of the left and of the right gateway. */
   readonly offloads?: readonly ["auto" | "off", "auto" | "off"];
+  /** Further variables of the left and of the right gateway. */
+  readonly environments?: readonly [Environment, Environment];
 }
+
+type Environment = Readonly<Record<string, string>>;
 
 /** Starts both gateways, waits until the left one has brought the tunnel up, runs the action and takes everything away. */
 export async function withTwoOfUs(
   action: (both: TwoOfUs) => Promise<void>,
-  { join, offloads = ["auto", "auto"] }: WireOptions = {},
+  { join, offloads = ["auto", "auto"], environments = [{}, {}] }: Options = {},
 ): Promise<void> {
   const sites = await createSites(undefined, join);
   let right: IkebanaDaemon | undefined;
@@ -29,10 +33,12 @@ export async function withTwoOfUs(
     right = await startIkebana(
       sites.right,
       configuration(RIGHT, LEFT, { start: "respond", offloads: offloads[1] }),
+      { environment: environments[1] },
     );
     left = await startIkebana(
       sites.left,
       configuration(LEFT, RIGHT, { start: "start", offloads: offloads[0] }),
+      { environment: environments[0] },
     );
     const ends = [left, right];
     await until(
@@ -54,7 +60,7 @@ export async function withTwoOfUs(
 /** As `withTwoOfUs`, with a relay in place of the wire. It has no faults yet. */
 export async function withRelayedTwoOfUs(
   action: (both: TwoOfUs & { readonly relay: RelayControl }) => Promise<void>,
-  options: Omit<WireOptions, "join"> = {},
+  options: Omit<Options, "join"> = {},
 ): Promise<void> {
   let hosts: RelayedHosts | undefined;
   const join = async (prefixes: Parameters<typeof createRelayedHosts>[0]): Promise<RelayedHosts> => {

@@ -35,6 +35,7 @@ export interface IkebanaDaemon {
  * Starts a daemon with the configuration text. Paths in it are relative to a directory of its own; "socket: ikebana.sock" is
  * what the tests expect. Settles when the daemon is ready. `directory`: that of an earlier daemon, to start in what it left.
  * `keepDirectory`: somebody else removes it. `impair`: the faults it shall have (`src/engine/impairment.ts`).
+ * `environment`: further variables.
  */
 export async function startIkebana(
   host: TestHost,
@@ -43,13 +44,20 @@ export async function startIkebana(
     directory = mkdtempSync(join(tmpdir(), "ikebana-")),
     keepDirectory = false,
     impair = "",
-  }: { readonly directory?: string; readonly keepDirectory?: boolean; readonly impair?: string } = {},
+    environment = {},
+  }: {
+    readonly directory?: string;
+    readonly keepDirectory?: boolean;
+    readonly impair?: string;
+    readonly environment?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<IkebanaDaemon> {
   const file = join(directory, "ikebana.yaml");
   const socket = join(directory, "ikebana.sock");
   writeFileSync(file, configuration, { mode: 0o600 });
   const process = new HostProcess(host, [globalThis.process.execPath, MAIN, "up", "-c", file], {
     ...(impair !== "" && { IKEBANA_IMPAIR: impair }),
+    ...environment,
   });
   const client = new ControlClient(socket);
   const describe = (): string => `${process.out}${process.error}`;
