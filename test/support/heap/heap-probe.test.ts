@@ -13,7 +13,8 @@ test("a heap probe sees what a thread allocates that never comes to rest, and in
   const daemon = { signal: (signal: NodeJS.Signals) => void program.kill(signal) };
   try {
     await once(program.stdout, "data");
-    await probe.begin(daemon);
+    await probe.weigh(daemon);
+    expect(await probe.sample(daemon)).toHaveLength(1);
     await sleep(500);
     const [thread, ...others] = await probe.end(daemon);
     expect(others).toEqual([]);

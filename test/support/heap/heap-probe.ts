@@ -5,11 +5,9 @@ import { until } from "../waiting.ts";
 
 const PRELOAD = new URL("./preload.mjs", import.meta.url).href;
 
-/** What one worker thread of a daemon did to its heap. */
+/** What one worker thread of a daemon has allocated. */
 export interface ThreadAllocations {
   readonly url: string;
-  /** By how many octets what is in use has grown, garbage collected before either look. */
-  readonly grown: number;
   /** What was allocated, estimated from samples, whether it was kept or not. */
   readonly sites: readonly { readonly octets: number; readonly stack: string }[];
 }
@@ -34,11 +32,17 @@ export class HeapProbe {
     return { NODE_OPTIONS: `--import ${PRELOAD}`, HEAP_PROBE_FILE: this.#file };
   }
 
-  async begin(daemon: Signalled): Promise<void> {
+  /** Weighs the heaps: `grown` counts from here. */
+  async weigh(daemon: Signalled): Promise<void> {
     await this.#ask(daemon);
   }
 
-  /** What its threads have allocated since `begin`. */
+  /** By how many octets what each thread keeps has grown, garbage collected before either look. From here on allocations are sampled. */
+  async sample(daemon: Signalled): Promise<readonly number[]> {
+    return (await this.#ask(daemon)) as readonly number[];
+  }
+
+  /** What each thread has allocated since `sample`. */
   async end(daemon: Signalled): Promise<readonly ThreadAllocations[]> {
     return (await this.#ask(daemon)) as readonly ThreadAllocations[];
   }

@@ -1,6 +1,7 @@
-// Loaded into each thread of a daemon before its own code: looks at what its worker threads allocate, through the inspector, which asks a thread
-// also while that never comes back to its event loop. With the first SIGUSR2 it begins; with the second it writes what it has seen, as
-// JSON, to the file HEAP_PROBE_FILE.
+// Loaded into each thread of a daemon before its own code: looks at what its worker threads keep and allocate, through the inspector,
+// which asks a thread also while that never comes back to its event loop. The first SIGUSR2 weighs the heaps; the second says how much they
+// have grown and begins to sample allocations, which itself takes room; the third says what was sampled. The answers are JSON, in the
+// file HEAP_PROBE_FILE.
 
 import { renameSync, writeFileSync } from "node:fs";
 import { Session } from "node:inspector";
@@ -24,7 +25,6 @@ function watch() {
   session.connect();
   const workers = [];
   const asked = new Map();
-  let begun;
   session.on("NodeWorker.attachedToWorker", ({ params }) => workers.push(params));
   session.on("NodeWorker.receivedMessageFromWorker", ({ params }) => {
     const { id, result } = JSON.parse(params.message);
@@ -44,28 +44,26 @@ function watch() {
     return (await ask(worker, "Runtime.getHeapUsage")).usedSize;
   };
 
-  process.on("SIGUSR2", async () => {
-    if (begun === undefined) {
-      begun = Promise.all(
-        workers.map(async (worker) => {
-          const used = await usedBy(worker);
-          await ask(worker, "HeapProfiler.startSampling", SAMPLING);
-          return used;
-        }),
-      );
-      await begun;
-      answer("begun");
-      return;
-    }
-    const before = await begun;
-    begun = undefined;
-    const seen = workers.map(async (worker, i) => {
-      const grown = (await usedBy(worker)) - before[i];
-      const { profile } = await ask(worker, "HeapProfiler.stopSampling");
-      return { url: worker.workerInfo.url, grown, sites: sitesOf(profile.head, []) };
-    });
-    answer(await Promise.all(seen));
-  });
+  const ofAll = (action) => Promise.all(workers.map(action));
+  let before = [];
+  const steps = [
+    async () => {
+      before = await ofAll(usedBy);
+      return before;
+    },
+    async () => {
+      const grown = (await ofAll(usedBy)).map((used, i) => used - before[i]);
+      await ofAll((worker) => ask(worker, "HeapProfiler.startSampling", SAMPLING));
+      return grown;
+    },
+    () =>
+      ofAll(async (worker) => {
+        const { profile } = await ask(worker, "HeapProfiler.stopSampling");
+        return { url: worker.workerInfo.url, sites: sitesOf(profile.head, []) };
+      }),
+  ];
+  let step = 0;
+  process.on("SIGUSR2", async () => answer(await steps[step++ % steps.length]()));
 }
 
 /** Functions that allocate, with how many octets and who called them. */
