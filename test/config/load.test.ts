@@ -642,9 +642,7 @@ describe("garbage", () => {
     ["a long proposal", connection(`ike: ${"aes-".repeat(100_000)}`)],
     ["many keys", Array.from({ length: 6000 }, (_, index) => `key${index}: 1`).join("\n")],
     ["many bad selectors", connection(`children: { a: { local: [${"x,".repeat(20_000)}], remote: y } }`)],
-  ])("as %s is refused in reasonable time", (_, text) => {
-    const before = performance.now();
+  ])("as %s is refused before a test gives up waiting", (_, text) => {
     expect(() => parse(text)).toThrow(PolicyError);
-    expect(performance.now() - before).toBeLessThan(10_000);
   });
 });
