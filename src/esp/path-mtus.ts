@@ -3,8 +3,11 @@ import { familyOf } from "../platform/socket-address.ts";
 import type { Sad } from "./sad.ts";
 
 const UDP_HEADER_LENGTH = 8;
-/** By family outside: the IP header; and the shortest packet that every path takes, below which no hint is believed (RFC 791, RFC 8200 section 5). */
-const FAMILIES = { 4: { header: 20, least: 576 }, 6: { header: 40, least: 1280 } } as const;
+/**
+ * By family outside: the IP header; and what is believed at least. Of IPv6 every path takes as much (RFC 8200 section 5). Of IPv4 the
+ * kernel has a bound of its own (net.ipv4.route.min_pmtu, 552), beyond which it refuses what is longer, whatever we believe.
+ */
+const FAMILIES = { 4: { header: 20, least: 256 }, 6: { header: 40, least: 1280 } } as const;
 /** Of a link, where nothing is known. */
 const USUAL_MTU = 1500;
 const REPEAT_MS = 60_000;

@@ -66,6 +66,16 @@ describe.skipIf(!mayRun)("through a tunnel over a router", () => {
     },
   );
 
+  test("a path of 552 octets, which is as little as the kernel believes, is believed here as well: TCP flows on", async () => {
+    await withRoutedTunnel({ family: 4 }, async ({ left, router, right }) => {
+      shorten(router, right.host, 552);
+      const [source, destination] = INSIDE[4];
+      const [from, to] = [left.host, right.host];
+      await expectEqualStreams({ from, to, source, destination, octets: TCP_OCTETS / 10 });
+      expect((await childOf(left)).innerMtu).toBe(innerMtu(4, 552));
+    });
+  });
+
   test.each(cases)(
     "TCP over a path of 1300 octets flows in both directions: IPv$outside outside, IPv$inside inside",
     async ({ outside, inside }) => {
