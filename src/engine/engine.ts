@@ -81,14 +81,15 @@ export class Engine implements EngineControl {
         if (engine !== undefined) engine.#answerTrap(call);
       },
     });
-    engine = new Engine({ config, host, open, onEvent });
     try {
+      engine = new Engine({ config, host, open, onEvent });
       engine.#begin();
+      return engine;
     } catch (error) {
-      await engine.stop();
+      if (engine !== undefined) await engine.stop();
+      else await open.close().then(() => host.close());
       throw error;
     }
-    return engine;
   }
 
   private constructor(facts: {
@@ -215,6 +216,7 @@ export class Engine implements EngineControl {
     for (const { name } of gone) this.#connections.get(name)!.isHeld = true;
     this.#admit();
     await Promise.all(gone.map(({ name }) => this.#takeDown(this.#connections.get(name)!)));
+    if (this.#isStopping) return { kind: "failed", reason: "other", message: "ikebana is stopping" };
     for (const { name } of gone) {
       this.#connections.get(name)?.abandon(`${name} is no longer configured this way`);
       this.#connections.delete(name);

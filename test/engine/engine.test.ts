@@ -1,5 +1,9 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { Engine } from "../../src/engine/engine.ts";
+import { createMemoryHost } from "../../src/engine/memory-host.ts";
+import { PlatformError } from "../../src/errors/index.ts";
 import { ExchangeType } from "../../src/iana/ikev2-parameters.ts";
+import { MemoryWire } from "../../src/platform/udp/memory-udp.ts";
 import { selectorsFromPrefixes } from "../../src/policy/traffic-selectors.ts";
 import { NON_ESP_MARKER_LENGTH } from "../../src/wire/udp-encapsulation.ts";
 import { configOf, type MemoryPeer, pairOfEngines } from "../support/engines.ts";
@@ -61,6 +65,40 @@ describe("two engines over devices in memory", () => {
     expect(await gateway.engine.up("site")).toMatchObject({ kind: "failed" });
     await gateway.engine.reload(gateway.config);
     expect(await client.engine.up("site")).toMatchObject({ kind: "done" });
+  });
+
+  test("a start that the machine refuses leaves no device and no thread behind", async () => {
+    const host = createMemoryHost(new MemoryWire().host(["192.0.2.1"]));
+    const ended: string[] = [];
+    const facts = { address: "192.0.2.1", peer: "192.0.2.2", key: "a secret of the test" };
+    const started = Engine.start({
+      config: configOf({ ...facts, esp: "aes256gcm16", number: 1 }),
+      host: {
+        ...host,
+        open: async (...facts) => {
+          const open = await host.open(...facts);
+          host.network.rules = () => {
+            throw new PlatformError("list rules: EOPNOTSUPP", { code: "EOPNOTSUPP" });
+          };
+          return { ...open, close: () => open.close().then(() => void ended.push("devices")) };
+        },
+        close: () => host.close().then(() => void ended.push("host")),
+      },
+      onEvent: () => {},
+    });
+    await expect(started).rejects.toThrow("list rules: EOPNOTSUPP");
+    expect(ended).toEqual(["devices", "host"]);
+  });
+
+  test("a reload while it stops brings nothing up any more", async () => {
+    const { client } = await start();
+    await client.engine.up("site");
+    const [policy] = client.config.connections;
+    const next = { ...policy!, name: "next", start: "start" } as const;
+    const reloading = client.engine.reload({ ...client.config, connections: [next] });
+    await client.engine.stop();
+    expect(await reloading).toMatchObject({ kind: "failed" });
+    expect(client.events.some(({ connection }) => connection === "next")).toBe(false);
   });
 
   test("a reload that is refused a route changes nothing", async () => {
