@@ -126,6 +126,19 @@ describe("a UDP socket whose system refuses", () => {
     expect(result.socket.lastError).toBe(name);
   });
 
+  test("sets again that datagrams may be fragmented when somebody has set the socket back", () => {
+    const faulty = new FaultySystemCalls(memory, { sendmmsg: [-E.EMSGSIZE, 1] });
+    const socket = new LinuxUdpSocket(faulty.systemCalls, { ...SOCKET, setsDontFragment: true });
+    const transmitOne = (): number => {
+      const path = { peer: 64, peerLength: 16, control: 128, controlLength: 0, trafficClass: 0 };
+      socket.queue({ address: 1024, length: 1500, segmentLength: 1500, ...path, mayFragment: true });
+      return socket.transmit();
+    };
+    expect([transmitOne(), transmitOne(), transmitOne()]).toEqual([0, 1, 1]);
+    expect(faulty.of("setsockopt")).toHaveLength(2);
+    expect(socket.takeTooLong()).toBe(0);
+  });
+
   test("comes to an end whatever the system answers", () => {
     for (const errno of Object.values(Errno)) expect(transmit(-errno).taken).toBe(0);
     expect(transmit(0).taken).toBe(0);

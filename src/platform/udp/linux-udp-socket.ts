@@ -256,8 +256,10 @@ export class LinuxUdpSocket implements UdpSocket {
       if (isSegmentRefusal(this.#failure) && datagramsIn(this.#messages[next]!) > 1) {
         taken += this.#transmitSingly(next);
       }
-      if (this.#failure === -Errno.EMSGSIZE && this.#setsDontFragment && !this.#mayFragment) {
-        this.#tooLong = this.#messages[next]!.peer;
+      if (this.#failure === -Errno.EMSGSIZE && this.#setsDontFragment) {
+        // IKE, which changes the socket for a moment, may have set it back to what it was before us.
+        if (this.#mayFragment) this.#mayFragment = false;
+        else this.#tooLong = this.#messages[next]!.peer;
       }
       // The queues are full: what follows would be refused too, and a tunnel drops rather than waits.
       if (isQueueFull(this.#failure)) break;
