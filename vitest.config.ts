@@ -12,7 +12,7 @@ export default defineConfig({
         test: {
           name: "memory",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/interop/**", "test/system/**"],
+          exclude: ["test/interop/**", "test/system/**", "test/guest/**"],
           sequence: { groupOrder: 0 },
         },
       },
@@ -20,7 +20,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "system",
-          include: ["test/interop/**/*.test.ts", "test/system/**/*.test.ts"],
+          include: ["test/interop/**/*.test.ts", "test/system/**/*.test.ts", "test/guest/**/*.test.ts"],
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
           testTimeout: 120_000,
