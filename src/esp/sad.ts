@@ -109,8 +109,13 @@ export class Sad {
   readonly #words: Uint32Array;
   /** The last comes next: a slot that was in use has its pages already, and the others stay untouched. */
   readonly #free: SaSlot[] = [];
-  /** Slots from here on have never been used. */
-  #unused = 0;
+  /**
+   * Where the slots begin that are taken into use. Each process has another place, or the SPIs of a daemon that is started again would
+   * differ in few bits: a peer that still sends to a former SPI of ours should not meet a new SA.
+   */
+  readonly #first: number;
+  /** How many slots from there on have ever been used. */
+  #usedCount = 0;
   /** The last SPI of each slot. */
   readonly #previousSpis = new Uint32Array(SA_SLOT_COUNT);
   readonly #children = new Map<number, ChildSaSlots>();
@@ -132,16 +137,18 @@ export class Sad {
     this.#quiescence = facts.quiescence;
     this.#octets = new Uint8Array(facts.memory.buffer);
     this.#words = new Uint32Array(facts.memory.buffer);
+    const octets = facts.random.bytes(2);
+    this.#first = ((octets[0]! << 8) | octets[1]!) & (SA_SLOT_COUNT - 1);
   }
 
   /** Slots that are taken, those that wait to be wiped among them. */
   get inUse(): number {
-    return this.#unused - this.#free.length;
+    return this.#usedCount - this.#free.length;
   }
 
   /** Reserves room for a child SA and returns its inbound SPI, or undefined when all slots are in use. */
   allocateSpi(): number | undefined {
-    if (this.#free.length + SA_SLOT_COUNT - this.#unused < 2) return undefined;
+    if (this.#free.length + SA_SLOT_COUNT - this.#usedCount < 2) return undefined;
     const inbound = this.#reserve();
     const outbound = this.#reserve();
     const inboundSpi = this.#chooseSpi(inbound.number);
@@ -248,10 +255,15 @@ export class Sad {
   }
 
   #reserve(): SaSlot {
-    const slot = this.#free.pop() ?? new SaSlot(this.#unused++, this.#octets, this.#words);
+    const slot = this.#free.pop() ?? this.#takeIntoUse();
     slot.raiseGeneration();
     slot.state = SA_RESERVED;
     return slot;
+  }
+
+  #takeIntoUse(): SaSlot {
+    const number = (this.#first + this.#usedCount++) & (SA_SLOT_COUNT - 1);
+    return new SaSlot(number, this.#octets, this.#words);
   }
 
   /** random | worker | slot. The random part is never zero, which keeps clear of the reserved values 0 to 255 (RFC 4303 section 2.1). */

@@ -17,10 +17,14 @@ import {
   WORKER_TABLE_WORDS_OFFSET,
   WORKER_TABLES_OFFSET,
 } from "../../assembly/layout.ts";
-import type { Quiescence } from "../../src/esp/quiescence.ts";
+import { createSharedMemory, type Kernel } from "../../src/esp/kernel.ts";
+import { immediateQuiescence, type Quiescence } from "../../src/esp/quiescence.ts";
 import { sealEsp } from "../../src/esp/reference.ts";
+import { Sad } from "../../src/esp/sad.ts";
+import type { SelectorTable } from "../../src/esp/selector-table.ts";
 import { EncryptionTransform, IntegrityTransform, TransformType } from "../../src/iana/ikev2-parameters.ts";
 import { innerPacket } from "../support/inner-packets.ts";
+import { SeededRandom } from "../support/kernel.ts";
 import { trafficSelector } from "../support/traffic-selectors.ts";
 import { ANY_IPV4, CIPHERS, EspBed, withTrailer } from "./esp-bed.ts";
 
@@ -42,6 +46,24 @@ describe("SPIs", () => {
     expect(bed.sad.allocateSpi()).toBeUndefined();
     bed.sad.releaseSpi(spis[7]!);
     expect(bed.sad.allocateSpi()).toBeDefined();
+  });
+
+  test("of a daemon that is started again and again differ in the bits of the slot as well", () => {
+    const memory = createSharedMemory();
+    const random = new SeededRandom(77);
+    const starts = Array.from({ length: 2000 }, () => {
+      const sad = new Sad({
+        memory,
+        kernel: {} as Kernel,
+        worker: 1,
+        random: { bytes: (length) => random.octets(length) },
+        selectors: {} as SelectorTable,
+        quiescence: immediateQuiescence(() => {}),
+      });
+      return sad.allocateSpi()!;
+    });
+    expect(new Set(starts).size).toBe(starts.length);
+    expect(new Set(starts.map((spi) => spi % SA_SLOT_COUNT)).size).toBeGreaterThan(1900);
   });
 
   test("do not come back to a slot that had them, even when chance would have it", () => {
