@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { until } from "../support/waiting.ts";
 import type { Guest, GuestProgram } from "./guest.ts";
 
-const TCP_END = fileURLToPath(new URL("../system/fixtures/tcp-end.mjs", import.meta.url));
+const TCP_END = fileURLToPath(new URL("../support/integrity/tcp-end.mjs", import.meta.url));
 
 /** What starts shell commands: the guest, or this machine in the network namespace of this thread. */
 export type Machine = Pick<Guest, "start">;
@@ -34,15 +34,15 @@ export async function isAnswered({ from, source, destination }: Way, length: num
   return (await ping.ended).code === 0;
 }
 
-/** Sends octets by TCP. What was sent and what arrived, in the words of either end: equal when all is well. */
+/** Sends octets by TCP, which the source address is the seed of. What was sent and what arrived, in the words of either end: equal when all is well. */
 export async function carryStream(
   { from, to, source, destination }: Way,
   octets: number,
 ): Promise<{ readonly sent: string; readonly arrived: string }> {
   const end = `${process.execPath} ${TCP_END}`;
   const sink = to.start(`${end} sink ${destination} 9000`);
-  await until("the sink listens", () => sink.out.includes("listening"));
-  const stream = from.start(`timeout 30 ${end} source ${source} ${destination} 9000 ${octets}`);
+  await until("the sink listens", () => sink.out.includes("listening"), { describe: () => sink.out });
+  const stream = from.start(`timeout 30 ${end} source ${source} ${destination} 9000 ${octets} ${source}`);
   await stream.ended;
   await until("the stream arrives", () => reportIn(sink) !== "", { describe: () => sink.out + stream.out });
   return { sent: reportIn(stream), arrived: reportIn(sink) };
