@@ -94,6 +94,10 @@ const NO_COVER: TrafficCover = { padTo: 0, dummyEveryMs: 0, dummyLength: 0 };
 const SMALLEST_WINDOW = 64;
 const LARGEST_WINDOW = 8192;
 
+/** Of an inbound SPI: the bits that say where its SA is, and the rest. */
+const FIXED_BITS = SPI_SLOT_BITS + SPI_WORKER_BITS;
+const STEP_MASK = 2 ** (32 - FIXED_BITS) - 1;
+
 /**
  * The host's side of the Security Association Database. A child SA takes two slots, both reserved when its inbound SPI is
  * chosen, so that a finished negotiation always finds its place. Keys exist in the slots only.
@@ -114,6 +118,8 @@ export class Sad {
    * differ in few bits: a peer that still sends to a former SPI of ours should not meet a new SA.
    */
   readonly #first: number;
+  /** How far apart two SPIs of a slot are in their first part: odd. */
+  readonly #step: number;
   /** How many slots from there on have ever been used. */
   #usedCount = 0;
   /** The last SPI of each slot. */
@@ -139,6 +145,7 @@ export class Sad {
     this.#words = new Uint32Array(facts.memory.buffer);
     const octets = facts.random.bytes(2);
     this.#first = ((octets[0]! << 8) | octets[1]!) & (SA_SLOT_COUNT - 1);
+    this.#step = this.#randomStep() | 1;
   }
 
   /** Slots that are taken, those that wait to be wiped among them. */
@@ -266,16 +273,23 @@ export class Sad {
     return new SaSlot(number, this.#octets, this.#words);
   }
 
-  /** random | worker | slot. The random part is never zero, which keeps clear of the reserved values 0 to 255 (RFC 4303 section 2.1). */
+  /**
+   * random | worker | slot. The first part is never zero, which keeps clear of the reserved values 0 to 255 (RFC 4303 section 2.1). For the
+   * first SA of a slot it is random, and from there on it takes steps that nobody else knows, all of the same odd width: so it comes back
+   * only when it has been everywhere, and what is on its way to a former SA does not meet a new one.
+   */
   #chooseSpi(slot: number): number {
     const fixed = ((this.#worker << SPI_SLOT_BITS) | slot) >>> 0;
-    const low = SPI_SLOT_BITS + SPI_WORKER_BITS;
-    for (;;) {
-      const octets = this.#random.bytes(4);
-      const value = new DataView(octets.buffer, octets.byteOffset).getUint32(0) >>> low;
-      const spi = ((value << low) | fixed) >>> 0;
-      if (value !== 0 && spi !== this.#previousSpis[slot]) return spi;
-    }
+    const previous = this.#previousSpis[slot]!;
+    const start = previous === 0 ? this.#randomStep() : previous >>> FIXED_BITS;
+    let value = (start + this.#step) & STEP_MASK;
+    if (value === 0) value = this.#step;
+    return ((value << FIXED_BITS) | fixed) >>> 0;
+  }
+
+  #randomStep(): number {
+    const octets = this.#random.bytes(2);
+    return ((octets[0]! << 8) | octets[1]!) & STEP_MASK;
   }
 
   #reservedChild(inboundSpi: number): ChildSaSlots {

@@ -259,7 +259,9 @@ export class EspBed {
     });
     if (facts.innerMtu !== undefined)
       this.sad.fit(inboundSpi, { espLength: 65_535, longest: facts.innerMtu });
-    const ivKeys = { inbound: this.random.octets(16), outbound: this.#drawn };
+    // What the SAD drew last is the key for IVs, where the suite has one.
+    const other = this.random.octets(16);
+    const ivKeys = { inbound: other, outbound: this.#drawn.length === other.length ? this.#drawn : other };
     const inbound = new ReferenceSa({
       ...common,
       spi: inboundSpi,
