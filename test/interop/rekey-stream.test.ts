@@ -27,6 +27,7 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))(
               rekeyByLeft: (what) => ikebana.client.rekey("office", what),
               rekeyByRight: (what) =>
                 strongswan.rekey(what === "ike" ? { ike: "ikebana" } : { child: "lan" }),
+              ours: ["left"],
               ownDrops: async () => [(await ikebana.status()).dataPlane.drops, {}],
             },
             `strongSwan, ${role}`,

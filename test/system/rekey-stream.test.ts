@@ -18,6 +18,7 @@ test.skipIf(!requireRoot("rekeying under load between two of us"))(
           right: sites.right,
           rekeyByLeft: (what) => left.client.rekey("office", what),
           rekeyByRight: (what) => right.client.rekey("office", what),
+          ours: ["left", "right"],
           ownDrops: async () => [
             (await left.status()).dataPlane.drops,
             (await right.status()).dataPlane.drops,
