@@ -254,7 +254,7 @@ async function associate({
     get traffic() {
       return plane.traffic(inboundSpi)!;
     },
-    guestStates: () => guest.run("ip xfrm state"),
+    guestStates: () => guest.run("ip -s xfrm state"),
     wearOut: async (roundTrip) => {
       const at = slotAddress(memory, outboundSpi);
       for (const sequence of [HALF_WAY, NEAR_THE_END]) {

@@ -99,9 +99,9 @@ describe.skipIf(!mayRun)("with the ESP of a Linux kernel", () => {
       association = await link.key(keying);
       const [way] = ways(link, keying);
       await association.wearOut(async () => {
-        expect(await isAnswered(way!, 56)).toBe(true);
+        expect(await isAnsweredInTime(way!)).toBe(true);
       });
-      for (let i = 0; i < 8; i++) expect(await isAnswered(way!, 56)).toBe(true);
+      for (let i = 0; i < 8; i++) expect(await isAnsweredInTime(way!)).toBe(true);
       const { inbound, outbound } = association.traffic;
       expect(inbound.sequence).toBeGreaterThan(2 ** 32);
       expect(outbound.sequence).toBeGreaterThan(2 ** 32);
@@ -109,9 +109,20 @@ describe.skipIf(!mayRun)("with the ESP of a Linux kernel", () => {
       const states = await association.guestStates();
       expect(states).toMatch(/seq-hi 0x1, seq 0x[0-9a-f]{1,2}\b/);
       expect(states).toMatch(/oseq-hi 0x1, oseq 0x[0-9a-f]{1,2}\b/);
+      const refusals = [...states.matchAll(/replay-window \d+ replay (\d+) failed (\d+)/g)];
+      expect(refusals.map(([, replayed, failed]) => [replayed, failed])).toEqual([
+        ["0", "0"],
+        ["0", "0"],
+      ]);
     },
   );
 });
+
+/** Whether one of three pings is answered: a guest that is kept from its processor may lose one. What either side refuses is counted. */
+async function isAnsweredInTime(way: Way): Promise<boolean> {
+  for (let i = 0; i < 3; i++) if (await isAnswered(way, 56)) return true;
+  return false;
+}
 
 /** From us to the guest and back. */
 function ways({ guest }: GuestLink, keying: Keying): Way[] {
