@@ -11,7 +11,7 @@ const FLOORS: readonly { readonly rooms: readonly string[]; readonly mayMeet?: t
   { rooms: ["errors", "iana", "bytes"], mayMeet: true },
   { rooms: ["wire"] },
   { rooms: ["crypto"] },
-  { rooms: ["auth", "platform", "policy"] },
+  { rooms: ["auth", "pki", "platform", "policy"] },
   { rooms: ["ike", "esp"] },
   { rooms: ["engine"] },
   { rooms: ["bench"] },
@@ -47,6 +47,7 @@ test("climbing is noticed", () => {
   expect(isAllowed("wire/message.ts", "crypto/jobs.ts")).toBe(false);
   expect(isAllowed("ike/io.ts", "esp/kernel.ts")).toBe(false);
   expect(isAllowed("auth/psk.ts", "platform/random.ts")).toBe(false);
+  expect(isAllowed("pki/sign-auth.ts", "policy/identity.ts")).toBe(false);
   expect(isAllowed("cli/main.ts", "config/load.ts")).toBe(true);
   expect(isAllowed("engine/engine.ts", "config/load.ts")).toBe(false);
   expect(isAllowed("wire/message.ts", "../assembly/index.ts")).toBe(false);
