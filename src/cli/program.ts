@@ -8,6 +8,7 @@ import { ControlClient } from "../control/client.ts";
 import { DEMO_MODES, type DemoMode } from "../demo/story.ts";
 import { version } from "../engine/version.ts";
 import { PlatformError, PolicyError } from "../errors/index.ts";
+import { addProfile } from "./add-profile.ts";
 import type { BenchTunnelFlags } from "./bench.ts";
 import { runConnectionDown, runConnectionUp, runRekey, runReload, runStop } from "./commands.ts";
 import type { StartEngine } from "./daemon.ts";
@@ -78,6 +79,7 @@ function createProgram(
   if (runDemo !== undefined) addDemo(program, { runDemo, done });
   if (startEngine !== undefined) addUp(program, { startEngine, terminal, done });
   addBench(program, { terminal, done, words });
+  addProfile(program, { terminal, done });
   program
     .command("status")
     .description("show connections, their SAs and counters")

@@ -28,6 +28,34 @@ export function fakeIkebana(...words: readonly string[]): Promise<Result> {
   return start(FAKE, words).ended;
 }
 
+/** The command, with a standard input that ends behind the text. */
+export function ikebanaWithInput(text: string, ...words: readonly string[]): Promise<Result> {
+  const child = launch([process.execPath, MAIN, ...words], { input: "pipe" });
+  child.process.stdin?.end(text);
+  return child.ended;
+}
+
+/**
+ * The command at a terminal of its own, by the `script` of bsdutils: each answer is typed when its question is there. What comes
+ * back as `out` is what the screen shows.
+ */
+export async function ikebanaAtTerminal(
+  words: readonly string[],
+  answers: readonly (readonly [question: string, answer: string])[],
+): Promise<Result> {
+  const line = [process.execPath, MAIN, ...words]
+    .map((word) => `'${word.replaceAll("'", "'\\''")}'`)
+    .join(" ");
+  const child = launch(["script", "-qec", line, "/dev/null"], { input: "pipe" });
+  let seen = 0;
+  for (const [question, answer] of answers) {
+    await until(() => child.out().indexOf(question, seen) >= 0 || child.process.exitCode !== null);
+    seen = child.out().length;
+    child.process.stdin?.write(`${answer}\n`);
+  }
+  return child.ended;
+}
+
 export function startFakeIkebana(words: readonly string[], environment: Environment = {}): Child {
   return start(FAKE, words, environment);
 }
@@ -45,17 +73,26 @@ function start(
   environment: Environment = {},
   wrapper: readonly string[] = [],
 ): Child {
-  const [program, ...args] = [...wrapper, process.execPath, script, ...words];
+  return launch([...wrapper, process.execPath, script, ...words], { environment });
+}
+
+function launch(
+  [program, ...args]: readonly string[],
+  {
+    environment = {},
+    input = "ignore",
+  }: { readonly environment?: Environment; readonly input?: "ignore" | "pipe" },
+): Child {
   const child = spawn(program!, args, {
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: [input, "pipe", "pipe"],
     env: { ...process.env, IKEBANA_SOCKET: "/nonexistent/ikebana.sock", ...environment },
   });
   let out = "";
   let error = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
     out += text;
   });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     error += text;
   });
   const ended = new Promise<Result>((resolve) => {

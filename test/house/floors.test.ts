@@ -15,7 +15,7 @@ const FLOORS: readonly { readonly rooms: readonly string[]; readonly mayMeet?: t
   { rooms: ["ike", "esp"] },
   { rooms: ["engine"] },
   { rooms: ["bench"] },
-  { rooms: ["config", "control", "log", "cli", "demo", "index.ts"], mayMeet: true },
+  { rooms: ["config", "control", "log", "profile", "cli", "demo", "index.ts"], mayMeet: true },
 ];
 
 /** What lies outside of src/ and may still be imported: the memory layout, which the kernel reads too. */
