@@ -6,7 +6,7 @@ import type {
   TrafficStatus,
 } from "../engine/status.ts";
 import { printable } from "../log/redact.ts";
-import { formatCount, formatDuration, formatOctets } from "./quantities.ts";
+import { formatBitRate, formatCount, formatDuration, formatOctets } from "./quantities.ts";
 
 const GREEN = "\x1b[32m";
 const YELLOW = "\x1b[33m";
@@ -41,11 +41,22 @@ const COLOUR_OF_STATE: Readonly<Record<ConnectionStatus["state"], string>> = {
  *   packets of no SA: 12 noSa
  *   dropped IKE datagrams: 3 malformed
  */
-export function formatStatus(status: EngineStatus, { colour }: { readonly colour: boolean }): string {
+export function formatStatus(
+  status: EngineStatus,
+  {
+    colour,
+    earlier,
+  }: {
+    readonly colour: boolean;
+    /** A status from before: rates since then are shown, in each direction. */
+    readonly earlier?: EngineStatus | undefined;
+  },
+): string {
   const paint: Paint = (text, style) => (colour ? `${style}${text}${RESET}` : text);
+  const look = { paint, rates: ratesSince(earlier, status) };
   const blocks = [
     headline(status),
-    ...status.connections.map((connection) => connectionBlock(connection, paint)),
+    ...status.connections.map((connection) => connectionBlock(connection, look)),
     ...dropsBlock(status),
   ];
   return `${blocks.join("\n\n")}\n`;
@@ -53,12 +64,41 @@ export function formatStatus(status: EngineStatus, { colour }: { readonly colour
 
 type Paint = (text: string, style: string) => string;
 
+interface Look {
+  readonly paint: Paint;
+  /** Bits in a second of a child SA's directions, or undefined where that cannot be said. */
+  readonly rates: (
+    child: ChildSaStatus,
+  ) => { readonly inbound: number; readonly outbound: number } | undefined;
+}
+
+/** A child SA is the same while its SPI is. */
+function ratesSince(earlier: EngineStatus | undefined, now: EngineStatus): Look["rates"] {
+  const elapsedSeconds = earlier === undefined ? 0 : (now.uptimeMs - earlier.uptimeMs) / 1000;
+  if (earlier === undefined || elapsedSeconds <= 0) return () => undefined;
+  const before = new Map(
+    earlier.connections
+      .flatMap(({ ikeSa }) => ikeSa?.children ?? [])
+      .map((child) => [child.inboundSpi, child] as const),
+  );
+  return ({ inboundSpi, inbound, outbound }) => {
+    const child = before.get(inboundSpi);
+    if (child === undefined) return undefined;
+    const rate = (octets: number, octetsBefore: number) => (8 * (octets - octetsBefore)) / elapsedSeconds;
+    return {
+      inbound: rate(inbound.octets, child.inbound.octets),
+      outbound: rate(outbound.octets, child.outbound.octets),
+    };
+  };
+}
+
 function headline({ version, uptimeMs, tun, listen }: EngineStatus): string {
   const ports = listen.length === 0 ? "listening nowhere" : `listening on ${listen.join(", ")}`;
   return `ikebana ${version}, running for ${formatDuration(uptimeMs)}, ${tun.name} with MTU ${tun.mtu}, ${ports}`;
 }
 
-function connectionBlock(connection: ConnectionStatus, paint: Paint): string {
+function connectionBlock(connection: ConnectionStatus, look: Look): string {
+  const { paint } = look;
   const { name, state, lastError, nextAttemptMs, ikeSa } = connection;
   const age = ikeSa === undefined ? "" : ` for ${formatDuration(ikeSa.establishedMs)} as ${ikeSa.role}`;
   const next =
@@ -68,7 +108,7 @@ function connectionBlock(connection: ConnectionStatus, paint: Paint): string {
   const title = `${paint(printable(name), BOLD)}  ${paint(state, COLOUR_OF_STATE[state])}${age}${next}`;
   const rows = [
     ...(lastError === undefined ? [] : [{ label: "error", lines: [paint(printable(lastError), RED)] }]),
-    ...(ikeSa === undefined ? [] : ikeSaRows(ikeSa, paint)),
+    ...(ikeSa === undefined ? [] : ikeSaRows(ikeSa, look)),
   ];
   const width = Math.max(5, ...rows.map(({ label }) => label.length));
   return [title, ...rows.flatMap((row) => indented(row, width))].join("\n");
@@ -84,14 +124,20 @@ function indented({ label, lines }: Row, width: number): readonly string[] {
   return lines.map((line, index) => `  ${(index === 0 ? label : "").padEnd(width)}  ${line}`);
 }
 
-function ikeSaRows(ikeSa: IkeSaStatus, paint: Paint): readonly Row[] {
+function ikeSaRows(ikeSa: IkeSaStatus, look: Look): readonly Row[] {
+  const { paint } = look;
   const { remote, local, proposal, negotiationMs, initiatorSpi, responderSpi, children } = ikeSa;
   const spis = paint(`SPIs ${initiatorSpi} and ${responderSpi}`, DIM);
   return [
     { label: "peer", lines: [endpoint(remote)] },
     { label: "local", lines: [endpoint(local)] },
-    { label: "IKE", lines: [`${proposal}, negotiated in ${formatDuration(negotiationMs)}, ${spis}`] },
-    ...children.map((child) => ({ label: printable(child.name), lines: childLines(child, paint) })),
+    {
+      label: "IKE",
+      lines: [
+        `${proposal}${weakText(ikeSa, paint)}, negotiated in ${formatDuration(negotiationMs)}, ${spis}`,
+      ],
+    },
+    ...children.map((child) => ({ label: printable(child.name), lines: childLines(child, look) })),
   ];
 }
 
@@ -100,21 +146,29 @@ function endpoint({ identity, address, port }: IkeSaStatus["remote"]): string {
   return identity === address ? socketAddress : `${printable(identity)} at ${socketAddress}`;
 }
 
-function childLines(child: ChildSaStatus, paint: Paint): readonly string[] {
+/** What deserves a look, in red. */
+function weakText({ weak = [] }: Pick<IkeSaStatus, "weak">, paint: Paint): string {
+  return weak.length === 0 ? "" : paint(` (weak: ${weak.join(", ")})`, RED);
+}
+
+function childLines(child: ChildSaStatus, { paint, rates }: Look): readonly string[] {
   const { local, remote, proposal, establishedMs, innerMtu, inboundSpi, outboundSpi } = child;
   const { inbound, outbound } = child;
   const packets = [inbound.packets, outbound.packets].map((count) => `${formatCount(count)} packets`);
   const octets = [inbound.octets, outbound.octets].map(formatOctets);
-  const [packetWidth, octetWidth] = [packets, octets].map((column) =>
-    Math.max(...column.map((cell) => cell.length)),
-  );
+  const rate = rates(child);
+  const speeds = rate === undefined ? [] : [rate.inbound, rate.outbound].map(formatBitRate);
+  const columns = [packets, octets, ...(speeds.length === 0 ? [] : [speeds])].map((cells) => {
+    const width = Math.max(...cells.map((cell) => cell.length));
+    return cells.map((cell) => cell.padStart(width));
+  });
   const traffic = [inbound, outbound].map((direction, index) => {
-    const cells = `${packets[index]?.padStart(packetWidth ?? 0)}  ${octets[index]?.padStart(octetWidth ?? 0)}`;
+    const cells = columns.map((column) => column[index]).join("  ");
     return `${index === 0 ? "in " : "out"}  ${cells}${dropsOf(direction, paint)}`;
   });
   return [
     `${local.join(", ")} <-> ${remote.join(", ")}`,
-    `${proposal}, for ${formatDuration(establishedMs)}, MTU ${innerMtu}, ${paint(`SPIs in ${inboundSpi} out ${outboundSpi}`, DIM)}`,
+    `${proposal}${weakText(child, paint)}, for ${formatDuration(establishedMs)}, MTU ${innerMtu}, ${paint(`SPIs in ${inboundSpi} out ${outboundSpi}`, DIM)}`,
     ...traffic,
   ];
 }

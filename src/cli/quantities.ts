@@ -28,6 +28,18 @@ export function formatOctets(octets: number): string {
   return unit === 0 ? `${octets} B` : `${amount.toFixed(1)} ${units[unit]}`;
 }
 
+/** "0 bit/s", "1.2 Mbit/s": as speeds of lines are quoted. */
+export function formatBitRate(bitsPerSecond: number): string {
+  const units = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"];
+  let rate = bitsPerSecond;
+  let unit = 0;
+  while (rate >= 999.95 && unit < units.length - 1) {
+    rate /= 1000;
+    unit += 1;
+  }
+  return unit === 0 ? `${Math.round(rate)} bit/s` : `${rate.toFixed(1)} ${units[unit]}`;
+}
+
 /** "1,234,567". */
 export function formatCount(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ",");

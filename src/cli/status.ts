@@ -1,4 +1,5 @@
 import type { ControlClient } from "../control/client.ts";
+import type { EngineStatus } from "../engine/status.ts";
 import { ExitCode } from "./exit-code.ts";
 import { formatStatus } from "./format-status.ts";
 import type { Terminal } from "./terminal.ts";
@@ -17,13 +18,14 @@ const CLEAR_LINE = "\x1b[K";
 const CLEAR_BELOW = "\x1b[J";
 
 export async function runStatus({ client, json, watchMs, terminal }: StatusCommand): Promise<ExitCode> {
+  let earlier: EngineStatus | undefined;
   const render = async () => {
     const status = await client.status();
-    return json
+    const text = json
       ? `${JSON.stringify(status, undefined, watchMs === undefined ? 2 : undefined)}\n`
-      : formatStatus(status, {
-          colour: terminal.outHasColour,
-        });
+      : formatStatus(status, { colour: terminal.outHasColour, earlier });
+    earlier = status;
+    return text;
   };
   if (watchMs === undefined) {
     terminal.out(await render());

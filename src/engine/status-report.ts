@@ -2,6 +2,7 @@ import type { DataPlane, SaTraffic } from "../esp/index.ts";
 import { type Counters, DROP_COUNTERS } from "../ike/counters.ts";
 import type { IkeEndpoint } from "../ike/endpoint.ts";
 import type { ChildSaView, IkeSaView } from "../ike/view.ts";
+import { weakKeywords } from "../policy/weak-algorithms.ts";
 import type { ConnectionState } from "./connection-state.ts";
 import type { EngineConfig } from "./engine-config.ts";
 import type { OpenHost } from "./host.ts";
@@ -90,6 +91,7 @@ function describeIkeSa(ikeSa: IkeSaView, establishedAt: number, facts: EngineFac
     initiatorSpi: ikeSa.initiatorSpi,
     responderSpi: ikeSa.responderSpi,
     proposal: ikeSa.proposal ?? "",
+    ...weakOf(ikeSa.proposal ?? ""),
     local: { identity: ikeSa.localIdentity ?? "", ...ikeSa.path.local },
     remote: { identity: ikeSa.remoteIdentity ?? "", ...ikeSa.path.remote },
     establishedMs: Math.round(facts.now - establishedAt),
@@ -105,6 +107,7 @@ function describeChildSa(childSa: ChildSaView, facts: EngineFacts): ChildSaStatu
     inboundSpi: hexSpi(childSa.inboundSpi),
     outboundSpi: hexSpi(childSa.outboundSpi),
     proposal: childSa.proposal,
+    ...weakOf(childSa.proposal),
     local: childSa.local,
     remote: childSa.remote,
     establishedMs: Math.round(facts.now - childSa.establishedAt),
@@ -112,6 +115,11 @@ function describeChildSa(childSa: ChildSaView, facts: EngineFacts): ChildSaStatu
     inbound: describeTraffic(traffic?.inbound),
     outbound: describeTraffic(traffic?.outbound),
   };
+}
+
+function weakOf(proposal: string): { readonly weak?: readonly string[] } {
+  const weak = weakKeywords(proposal);
+  return weak.length === 0 ? {} : { weak };
 }
 
 function describeTraffic(traffic: SaTraffic | undefined): TrafficStatus {

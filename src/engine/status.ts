@@ -28,6 +28,8 @@ export interface IkeSaStatus {
   readonly responderSpi: string;
   /** Keywords: "aes256gcm16-prfsha384-x25519". */
   readonly proposal: string;
+  /** Those of them that are too weak to be proud of, only where there are any: ["sha1", "modp1024"]. */
+  readonly weak?: readonly string[];
   readonly local: { readonly identity: string; readonly address: string; readonly port: number };
   readonly remote: { readonly identity: string; readonly address: string; readonly port: number };
   readonly establishedMs: number;
@@ -42,6 +44,8 @@ export interface ChildSaStatus {
   readonly inboundSpi: string;
   readonly outboundSpi: string;
   readonly proposal: string;
+  /** As for an IKE SA. */
+  readonly weak?: readonly string[];
   readonly local: readonly string[];
   readonly remote: readonly string[];
   readonly establishedMs: number;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { exitCodeOf, exitCodeOfError } from "../../src/cli/exit-code.ts";
 import { formatStatus } from "../../src/cli/format-status.ts";
-import { formatCount, formatDuration, formatOctets } from "../../src/cli/quantities.ts";
-import type { EngineStatus } from "../../src/engine/status.ts";
+import { formatBitRate, formatCount, formatDuration, formatOctets } from "../../src/cli/quantities.ts";
+import type { EngineStatus, IkeSaStatus } from "../../src/engine/status.ts";
 import { PlatformError, PolicyError } from "../../src/errors/index.ts";
 
 const IDLE = { calls: 0, packets: 0, octets: 0, batchSizes: [0, 0, 0, 0, 0, 0, 0, 0] };
@@ -93,6 +93,45 @@ dropped IKE datagrams: 3 malformed, 1 unknownSpi
     );
   });
 
+  test("has rates since an earlier status, for child SAs that were there then", () => {
+    const [office] = STATUS.connections;
+    const { children } = office!.ikeSa!;
+    const rekeyed = { ...children[0]!, name: "new", inboundSpi: "c0010002" };
+    const now = withIkeSa({ children: [...children, rekeyed] });
+    const before = { inbound: { octets: 1_003_456 }, outbound: { octets: 749 } };
+    const earlier = withIkeSa({
+      children: children.map((child) => ({
+        ...child,
+        inbound: { ...child.inbound, ...before.inbound },
+        outbound: { ...child.outbound, ...before.outbound },
+      })),
+    });
+    const text = formatStatus(now, {
+      colour: false,
+      earlier: { ...earlier, uptimeMs: STATUS.uptimeMs - 2_000 },
+    });
+    expect(text).toContain("in   1,204 packets  1.2 MB  800.0 kbit/s  drops: 3 replayed");
+    expect(text).toContain("out     12 packets   999 B    1.0 kbit/s\n");
+    expect(text.match(/bit\/s/g)).toHaveLength(2);
+    expect(formatStatus(now, { colour: false, earlier: now })).not.toContain("bit/s");
+  });
+
+  test("marks algorithms that are weak", () => {
+    const weak = { proposal: "aes256-sha1-prfsha1-modp1024", weak: ["sha1", "prfsha1", "modp1024"] };
+    const status = withIkeSa({ ...weak });
+    expect(formatStatus(status, { colour: false })).toContain(
+      "IKE    aes256-sha1-prfsha1-modp1024 (weak: sha1, prfsha1, modp1024), negotiated",
+    );
+    expect(formatStatus(status, { colour: true })).toContain(
+      "\x1b[31m (weak: sha1, prfsha1, modp1024)\x1b[0m",
+    );
+  });
+
+  function withIkeSa(parts: Partial<IkeSaStatus>): EngineStatus {
+    const [office, ...others] = STATUS.connections;
+    return { ...STATUS, connections: [{ ...office!, ikeSa: { ...office!.ikeSa!, ...parts } }, ...others] };
+  }
+
   test("lets no peer steer the terminal", () => {
     const [office] = STATUS.connections;
     const ikeSa = {
@@ -129,6 +168,14 @@ test.each([
   [999_950, "1.0 MB"],
   [1_234_567_890, "1.2 GB"],
 ])("%i octets read as %s", (octets, text) => expect(formatOctets(octets)).toBe(text));
+
+test.each([
+  [0, "0 bit/s"],
+  [999.4, "999 bit/s"],
+  [1234, "1.2 kbit/s"],
+  [999_949_999, "999.9 Mbit/s"],
+  [2_500_000_000, "2.5 Gbit/s"],
+])("%i bits in a second read as %s", (rate, text) => expect(formatBitRate(rate)).toBe(text));
 
 test.each([
   [0, "0"],
