@@ -46,7 +46,8 @@ export function rulesOfOthers(network: Network, link: string): Rule[] {
  * the tables, another daemon lives and uses the rules.
  */
 export function removeStaleRules(network: Network): void {
-  const isOurs = (table: number): boolean => table >= FIRST_TABLE && table <= FIRST_TABLE + LONGEST_PREFIX;
+  const isOurs = (table: Rule["table"]): boolean =>
+    table !== "prohibit" && table >= FIRST_TABLE && table <= FIRST_TABLE + LONGEST_PREFIX;
   if (network.routes().some(({ table }) => table !== undefined && isOurs(table))) return;
   for (const rule of network.rules()) {
     const isInBand =

@@ -211,6 +211,8 @@ export function networkSuite(name: string, open: () => NetworkBench): void {
       { family: 6, priority: 100, table: 100_000, mark: 7, isInverted: true },
       { family: 6, priority: 90, table: 254, suppressPrefixLength: 0 },
       { family: 4, priority: 80, table: 220, source: "10.1.0.0/16", destination: "10.2.0.0/16" },
+      { family: 4, priority: 70, table: "prohibit", inLink: "wire0", destination: "10.2.0.0/16" },
+      { family: 6, priority: 70, table: "prohibit", inLink: "gone0", source: "fd77::/64" },
     ])("lists a rule as it was added, in its place, and forgets it when removed: %o", (rule) => {
       const before = network.rules();
       network.addRule(rule);

@@ -9,6 +9,7 @@ export function describeRoute({ destination, gateway, link, source, table, metri
 export function describeRule(rule: Rule): string {
   return words(`IPv${rule.family} rule`, {
     priority: rule.priority,
+    iif: rule.inLink,
     from: rule.source,
     to: rule.destination,
     [rule.isInverted === true ? "not mark" : "mark"]: rule.mark,

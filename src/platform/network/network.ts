@@ -60,12 +60,15 @@ export interface Route {
   readonly metric?: number;
 }
 
-/** A policy rule: which packets look into which table. */
+/** A policy rule: which packets look into which table. It stays when its link goes. */
 export interface Rule {
   readonly family: 4 | 6;
   /** Lower goes first. */
   readonly priority: number;
-  readonly table: number;
+  /** "prohibit": into none; the sender is told that it may not (RFC 1812 section 5.2.7.1). */
+  readonly table: number | "prohibit";
+  /** Link that a packet must have come in by. */
+  readonly inLink?: string;
   /** Firewall mark that a packet must have. */
   readonly mark?: number;
   /** The rule holds for packets that do not match. */

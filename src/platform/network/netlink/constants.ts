@@ -68,9 +68,11 @@ export const RT_SCOPE_UNIVERSE = 0;
 export const RT_SCOPE_LINK = 253;
 
 export const FR_ACT_TO_TBL = 1;
+export const FR_ACT_PROHIBIT = 8;
 export const FIB_RULE_INVERT = 2;
 export const FRA_DST = 1;
 export const FRA_SRC = 2;
+export const FRA_IIFNAME = 3;
 export const FRA_PRIORITY = 6;
 export const FRA_FWMARK = 10;
 export const FRA_SUPPRESS_PREFIXLEN = 14;

@@ -5,17 +5,19 @@ import type { Rule } from "../network.ts";
 import { networkOf, parseCidr } from "../prefix.ts";
 import {
   FIB_RULE_INVERT,
+  FR_ACT_PROHIBIT,
   FR_ACT_TO_TBL,
   FRA_DST,
   FRA_FWMARK,
   FRA_FWMASK,
+  FRA_IIFNAME,
   FRA_PRIORITY,
   FRA_SRC,
   FRA_SUPPRESS_PREFIXLEN,
   FRA_TABLE,
   RT_TABLE_COMPAT,
 } from "./constants.ts";
-import { attribute, decodeAttributes, readU32, viewOf } from "./message.ts";
+import { attribute, decodeAttributes, readText, readU32, viewOf } from "./message.ts";
 
 /** family, dst_len, src_len, tos, table, reserved (2), action (1 each) | flags (4) */
 const FIB_RULE_HDR_SIZE = 12;
@@ -24,10 +26,14 @@ const NO_SUPPRESSION = 0xffff_ffff;
 export function encodeRule(rule: Rule): Uint8Array {
   const header = new Uint8Array(FIB_RULE_HDR_SIZE);
   header[0] = rule.family === 4 ? AF_INET : AF_INET6;
-  header[4] = rule.table < 256 ? rule.table : RT_TABLE_COMPAT;
-  header[7] = FR_ACT_TO_TBL;
+  const isProhibited = rule.table === "prohibit";
+  const table = rule.table === "prohibit" ? 0 : rule.table;
+  header[4] = table < 256 ? table : RT_TABLE_COMPAT;
+  header[7] = isProhibited ? FR_ACT_PROHIBIT : FR_ACT_TO_TBL;
   if (rule.isInverted === true) viewOf(header).setUint32(8, FIB_RULE_INVERT, true);
-  const parts = [header, attribute(FRA_PRIORITY, rule.priority), attribute(FRA_TABLE, rule.table)];
+  const parts = [header, attribute(FRA_PRIORITY, rule.priority)];
+  if (!isProhibited) parts.push(attribute(FRA_TABLE, table));
+  if (rule.inLink !== undefined) parts.push(attribute(FRA_IIFNAME, rule.inLink));
   if (rule.mark !== undefined) {
     parts.push(attribute(FRA_FWMARK, rule.mark), attribute(FRA_FWMASK, 0xffff_ffff));
   }
@@ -52,9 +58,11 @@ export function encodeRuleList(): Uint8Array {
   return new Uint8Array(FIB_RULE_HDR_SIZE);
 }
 
-/** A rule that sends packets to a table; undefined for those with another action or family. */
+/** A rule that sends packets to a table or refuses them; undefined for those with another action or family. */
 export function decodeRule(body: Uint8Array): Rule | undefined {
-  if (body.length < FIB_RULE_HDR_SIZE || body[7] !== FR_ACT_TO_TBL) return undefined;
+  if (body.length < FIB_RULE_HDR_SIZE) return undefined;
+  const isProhibited = body[7] === FR_ACT_PROHIBIT;
+  if (!isProhibited && body[7] !== FR_ACT_TO_TBL) return undefined;
   const family = body[0] === AF_INET ? 4 : body[0] === AF_INET6 ? 6 : undefined;
   if (family === undefined) return undefined;
   const attributes = decodeAttributes(body.subarray(FIB_RULE_HDR_SIZE));
@@ -62,10 +70,12 @@ export function decodeRule(body: Uint8Array): Rule | undefined {
   const suppress = readU32(attributes.get(FRA_SUPPRESS_PREFIXLEN)) ?? NO_SUPPRESSION;
   const destination = attributes.get(FRA_DST);
   const source = attributes.get(FRA_SRC);
+  const inLink = readText(attributes.get(FRA_IIFNAME));
   return {
     family,
     priority: readU32(attributes.get(FRA_PRIORITY)) ?? 0,
-    table: readU32(attributes.get(FRA_TABLE)) ?? body[4]!,
+    table: isProhibited ? "prohibit" : (readU32(attributes.get(FRA_TABLE)) ?? body[4]!),
+    ...(inLink !== undefined && { inLink }),
     ...(mark !== undefined && { mark }),
     ...((viewOf(body).getUint32(8, true) & FIB_RULE_INVERT) !== 0 && { isInverted: true }),
     ...(suppress !== NO_SUPPRESSION && { suppressPrefixLength: suppress }),
