@@ -1,4 +1,5 @@
 import type { ConnectionPolicy } from "../policy/connection.ts";
+import type { InsideNetwork } from "./gateway-network.ts";
 
 /** What the engine needs to run. `config/` makes it from the file; whoever embeds the engine may write it down directly. */
 export interface EngineConfig {
@@ -15,6 +16,8 @@ export interface EngineConfig {
     /** Octets of an inner packet. */
     readonly mtu: number;
   };
+  /** What clients find behind us that get their addresses from us; undefined: there are none. */
+  readonly gateway?: InsideNetwork;
   /** "auto" (the default): whatever the kernel has of segmentation and coalescing. "off": packet by packet. */
   readonly offloads?: "auto" | "off";
   /** Absolute path of a directory that outlives us: what the next start must clean up. */

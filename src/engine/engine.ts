@@ -1,9 +1,12 @@
+import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { IkeDatagram, TrapCall } from "../esp/index.ts";
 import { IkeEndpoint } from "../ike/endpoint.ts";
 import type { IkeEvent, NegotiatedChildSa } from "../ike/io.ts";
 import { TokenBucket } from "../ike/token-bucket.ts";
 import type { Path } from "../platform/address.ts";
+import { BorrowedSettings, isBorrowed } from "../platform/kernel-settings/borrowed-settings.ts";
+import { StateFile } from "../platform/state-file.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import { selectorsOfPacket } from "../policy/packet-selectors.ts";
 import { formatTrafficSelector } from "../policy/traffic-selectors.ts";
@@ -12,6 +15,7 @@ import { ChildSas } from "./child-sas.ts";
 import { ConnectionState } from "./connection-state.ts";
 import type { EngineControl, LivenessOutcome, Outcome } from "./control-surface.ts";
 import type { EngineConfig } from "./engine-config.ts";
+import { GatewayNetwork } from "./gateway-network.ts";
 import type { Host, OpenHost } from "./host.ts";
 import { IkeDriver, type Perform } from "./ike-driver.ts";
 import { TunnelRoutes } from "./routes.ts";
@@ -45,6 +49,7 @@ export class Engine implements EngineControl {
   readonly #driver: IkeDriver;
   readonly #childSas: ChildSas;
   readonly #routes: TunnelRoutes;
+  readonly #gateway: GatewayNetwork;
   readonly #connections = new Map<string, ConnectionState>();
   /** Those that somebody waits to see down. */
   readonly #leaving = new Set<ConnectionState>();
@@ -83,6 +88,8 @@ export class Engine implements EngineControl {
     });
     try {
       engine = new Engine({ config, host, open, onEvent });
+      await engine.#gateway.clean();
+      await engine.#gateway.apply(config.gateway);
       engine.#begin();
       return engine;
     } catch (error) {
@@ -111,6 +118,14 @@ export class Engine implements EngineControl {
       onUsedUp: (usedUp) => this.#driver.feed({ kind: "used-up", ...usedUp }),
     });
     this.#routes = new TunnelRoutes(open.network, open.tunName);
+    const borrowed = new StateFile(join(config.stateDirectory, "gateway-settings.json"), isBorrowed);
+    this.#gateway = new GatewayNetwork({
+      network: open.network,
+      link: open.tunName,
+      firewall: open.firewall,
+      borrowed: new BorrowedSettings(open.kernelSettings, borrowed),
+      onWarning: (message) => this.#reportMachine(message),
+    });
     this.#endpoint = new IkeEndpoint({
       connections: config.connections,
       random: host.random,
@@ -206,7 +221,12 @@ export class Engine implements EngineControl {
     try {
       // What may be refused comes first, while everything still stands as it was.
       this.#routes.extend(config.connections);
+      await this.#gateway.apply(config.gateway);
     } catch (error) {
+      await this.#attempt(async () => {
+        this.#routes.replace(this.#config.connections);
+        await this.#gateway.apply(this.#config.gateway);
+      });
       return { kind: "failed", reason: "configuration", message: messageOf(error) };
     }
     const before = new Map(this.#config.connections.map((policy) => [policy.name, policy]));
@@ -253,6 +273,7 @@ export class Engine implements EngineControl {
     for (const connection of this.#connections.values()) connection.abandon("ikebana is stopping");
     await this.#childSas.removeAll();
     this.#routes.removeAll();
+    await this.#attempt(() => this.#gateway.remove());
     await this.#open.close();
     await this.#host.close();
   }
@@ -418,6 +439,19 @@ export class Engine implements EngineControl {
   #reportImpairment(text: string): void {
     const message = `misbehaving on purpose, for tests: IKEBANA_IMPAIR=${text}`;
     this.#onEvent({ name: "impaired", level: "warning", connection: undefined, message, facts: { text } });
+  }
+
+  /** What fails is told of, and keeps nothing else from being done. */
+  async #attempt(action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      this.#reportMachine(messageOf(error));
+    }
+  }
+
+  #reportMachine(message: string): void {
+    this.#onEvent({ name: "machine-warning", level: "warning", connection: undefined, message, facts: {} });
   }
 
   #reportRefusal(what: string): void {

@@ -1,6 +1,8 @@
 import type { CryptoProvider } from "../crypto/jobs.ts";
 import type { DataPlane, IkeDatagram, StrayEsp, TrapCall } from "../esp/index.ts";
 import type { Clock, Uptime } from "../platform/clock.ts";
+import type { Firewall } from "../platform/firewall/firewall.ts";
+import type { KernelSettings } from "../platform/kernel-settings/kernel-settings.ts";
 import type { Network } from "../platform/network/network.ts";
 import type { Random } from "../platform/random.ts";
 import type { DatagramSender } from "../platform/udp/udp-socket.ts";
@@ -38,6 +40,8 @@ export interface IkeListener {
 export interface OpenHost {
   readonly dataPlane: DataPlane;
   readonly network: Network;
+  readonly firewall: Firewall;
+  readonly kernelSettings: KernelSettings;
   readonly sender: DatagramSender;
   readonly tunName: string;
   /** Open sockets, "address:port". */

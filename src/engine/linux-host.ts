@@ -1,7 +1,9 @@
 import { NodeCryptoProvider } from "../crypto/key-exchange/node-crypto-provider.ts";
 import { createSharedMemory, type DataPlane, type PumpSocket, startDataPlane } from "../esp/index.ts";
 import { createMonotonicClock, systemUptime } from "../platform/clock.ts";
+import { NftFirewall } from "../platform/firewall/nft-firewall.ts";
 import { SOCKET_BLOCK_COUNT } from "../platform/io-region.ts";
+import { LinuxKernelSettings } from "../platform/kernel-settings/linux-kernel-settings.ts";
 import { LinuxNetwork } from "../platform/network/linux-network.ts";
 import { systemRandom } from "../platform/random.ts";
 import { openRawEspSocket } from "../platform/raw-esp/open-raw-esp-socket.ts";
@@ -80,6 +82,8 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
     return {
       dataPlane,
       network,
+      firewall: new NftFirewall({ link: tun.name, stateDirectory: config.stateDirectory }),
+      kernelSettings: new LinuxKernelSettings(),
       sender: new LinuxDatagramSender(
         systemCalls,
         udp.map(({ socket }) => socket),

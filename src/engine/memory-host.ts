@@ -1,6 +1,8 @@
 import { NodeCryptoProvider } from "../crypto/key-exchange/node-crypto-provider.ts";
 import { createSharedMemory, startMemoryDataPlane } from "../esp/index.ts";
 import { createMonotonicClock, systemUptime } from "../platform/clock.ts";
+import { MemoryFirewall } from "../platform/firewall/memory-firewall.ts";
+import { MemoryKernelSettings } from "../platform/kernel-settings/memory-kernel-settings.ts";
 import { MemoryNetwork } from "../platform/network/memory-network.ts";
 import { systemRandom } from "../platform/random.ts";
 import { RAW_ESP_PORT } from "../platform/raw-esp/open-raw-esp-socket.ts";
@@ -13,6 +15,8 @@ import { listeningOn } from "./linux-host.ts";
 /** A machine in this process: it hangs on a wire in memory, and its TUN device takes and gives packets by hand. */
 export interface MemoryMachine extends Host {
   readonly network: MemoryNetwork;
+  readonly firewall: MemoryFirewall;
+  readonly kernelSettings: MemoryKernelSettings;
   /** The TUN device once the engine has opened it. Packets go in by `inject` and come out by `drain`. */
   readonly tun: MemoryTun | undefined;
 }
@@ -21,6 +25,11 @@ export interface MemoryMachine extends Host {
 export function createMemoryHost(host: WireHost): MemoryMachine {
   const crypto = new NodeCryptoProvider();
   const network = new MemoryNetwork();
+  const firewall = new MemoryFirewall();
+  const kernelSettings = new MemoryKernelSettings({
+    "net/ipv4/ip_forward": "0",
+    "net/ipv6/conf/all/forwarding": "0",
+  });
   let tun: MemoryTun | undefined;
 
   const open = (config: EngineConfig, listener: IkeListener): Promise<OpenHost> => {
@@ -47,6 +56,8 @@ export function createMemoryHost(host: WireHost): MemoryMachine {
     return Promise.resolve({
       dataPlane,
       network,
+      firewall,
+      kernelSettings,
       sender: host,
       tunName: device.name,
       listening: listeningOn(config),
@@ -66,6 +77,8 @@ export function createMemoryHost(host: WireHost): MemoryMachine {
     random: systemRandom,
     crypto,
     network,
+    firewall,
+    kernelSettings,
     get tun() {
       return tun;
     },

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { compareOctets } from "../bytes/compare.ts";
 import { formatAddress, parseAddress } from "../bytes/ip-address.ts";
-import type { Network, Route, Rule } from "../platform/network/network.ts";
+import type { LinkAddress, Network, Route, Rule } from "../platform/network/network.ts";
 import { parseCidr, prefixContains } from "../platform/network/prefix.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import { rangeToPrefixes } from "../policy/prefixes.ts";
@@ -143,10 +143,16 @@ export class TunnelRoutes {
     });
   }
 
-  /** Our own addresses that the selectors cover: packets that start on this host should come from one of them. */
+  /**
+   * Our own addresses that the selectors cover, those inside of the tunnel first: packets that start on this host should come from one
+   * of them.
+   */
   #addressesInside(selectors: readonly TrafficSelector[]): Uint8Array[] {
-    const own = this.#network.addresses().flatMap(({ address }) => parseAddress(address) ?? []);
+    const isInside = ({ link }: LinkAddress): boolean => link === this.#link;
+    const all = this.#network.addresses();
+    const own = [...all.filter(isInside), ...all.filter((each) => !isInside(each))];
     return own
+      .flatMap(({ address }) => parseAddress(address) ?? [])
       .filter(isRoutable)
       .filter((address) =>
         selectors.some(

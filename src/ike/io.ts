@@ -111,6 +111,8 @@ export interface IkeEvent {
     | "data-plane-failed"
     /** From the engine: packets go the plain way. */
     | "offload-refused"
+    /** From the engine: something of the machine is not as it should be for us. */
+    | "machine-warning"
     /** From the engine: it has faults on purpose. */
     | "impaired"
     | "internal-error";

@@ -1,0 +1,53 @@
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
+
+/**
+ * A value that outlives us: what has to be put back when we are killed in between. It is on the disk when `write` returns, and is
+ * replaced as a whole.
+ */
+export class StateFile<T> {
+  readonly #path: string;
+  readonly #isValid: (value: unknown) => value is T;
+
+  constructor(path: string, isValid: (value: unknown) => value is T) {
+    this.#path = path;
+    this.#isValid = isValid;
+  }
+
+  /** Undefined where there is no file, or one that makes no sense. */
+  read(): T | undefined {
+    try {
+      const value: unknown = JSON.parse(readFileSync(this.#path, "utf8"));
+      return this.#isValid(value) ? value : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Throws what the file system says. */
+  write(value: T): void {
+    mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
+    const draft = `${this.#path}.new`;
+    const file = openSync(draft, "w", 0o600);
+    try {
+      writeSync(file, JSON.stringify(value));
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(draft, this.#path);
+  }
+
+  remove(): void {
+    rmSync(this.#path, { force: true });
+  }
+}
