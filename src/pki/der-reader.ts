@@ -78,8 +78,12 @@ export class DerReader {
 
   /** A reader over the contents of the next element, which has to have this tag. Its errors open with the same name. */
   enter(tag: number, field: string): DerReader {
-    const content = this.read(tag, field);
-    return new DerReader(content, this.#name, this.#reader.offset - content.length);
+    return this.inside(this.read(tag, field));
+  }
+
+  /** A reader over `content`, the contents of an element that this one has read. */
+  inside(content: Uint8Array): DerReader {
+    return new DerReader(content, this.#name, this.#base + content.byteOffset - this.#octets.byteOffset);
   }
 
   /** As `enter`, or undefined where something else comes next. */
@@ -137,9 +141,13 @@ export class DerReader {
     const content = this.read(tag, field);
     const unused = content[0];
     const last = content.length > 1 ? content[content.length - 1]! : 0;
-    // X.690 section 11.2: unused bits are zero, and trailing zeros are left out.
-    const isMinimal = content.length === 1 ? unused === 0 : ((last >>> unused!) & 1) === 1;
-    if (unused === undefined || unused > 7 || !isMinimal || (last & ((1 << unused) - 1)) !== 0)
+    // X.690 section 11.2.1: unused bits are zero. Trailing zeros, which section 11.2.2 leaves out, stand in roots that browsers trust.
+    if (
+      unused === undefined ||
+      unused > 7 ||
+      (content.length === 1 && unused > 0) ||
+      (last & ((1 << unused) - 1)) !== 0
+    )
       this.fail(field, "is no list of bits");
     const bits = new Set<number>();
     for (let bit = 0; bit < Math.min(32, 8 * (content.length - 1)); bit++) {

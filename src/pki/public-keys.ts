@@ -16,8 +16,11 @@ export type Curve = keyof typeof CURVES;
 const MINIMUM_MODULUS_BITS = 2048;
 /** More take so long that checking a signature becomes a weapon. */
 const MAXIMUM_MODULUS_BITS = 8192;
-/** FIPS 186-5 section 5.1: smaller ones let lax padding be forged (e = 3), or are no key at all (0, 1). */
-const MINIMUM_EXPONENT = 65537n;
+/**
+ * Smaller ones let lax padding be forged (e = 3), or are no key at all (0, 1). FIPS 186-5 section 5.1 wants twice as much, but one
+ * of the roots that browsers trust has 43147.
+ */
+const MINIMUM_EXPONENT = 32769n;
 /** No key needs more, and each bit costs time. */
 const MAXIMUM_EXPONENT = 2n ** 64n;
 
