@@ -7,7 +7,7 @@ export const MAIL_NONSENSE = 0;
 export const MAIL_KNOWN = 1;
 /** Of somebody whom we do not know, within what all of these may send. */
 export const MAIL_STRANGER = 2;
-/** The same, beyond it. */
+/** Beyond what strangers, or one IKE SA, may send. */
 export const MAIL_BEYOND = 3;
 
 // What strangers may send in a second, all of them together. A datagram costs the host about 20 us, most of it the answer that leaves:
@@ -16,6 +16,11 @@ const STRANGERS_PER_SECOND = 20_000;
 const COOKIES_PER_SECOND = 5_000;
 /** A burst may bring so many milliseconds' worth. */
 const BURST_MS = 100;
+// Who has made us take an SPI, with a cookie and no more, or has seen one on its way, gets no further with it than this. Four requests at
+// once of 32 fragments each are as much as an honest peer has to say.
+const PER_SPI_IN_BURST = 128;
+/** SPIs that share their low bits share an allowance. */
+const SPI_ALLOWANCES = 4096;
 
 /**
  * Looks at the header of IKE datagrams in the data worker. Nonsense, and what strangers send beyond their allowance, ends here, for less
@@ -26,7 +31,9 @@ export class MailTriage {
   readonly #spis: IkeSpiFilter;
   #strangers = (STRANGERS_PER_SECOND * BURST_MS) / 1000;
   #cookies = (COOKIES_PER_SECOND * BURST_MS) / 1000;
+  readonly #ofSpis = new Uint8Array(SPI_ALLOWANCES);
   #at = 0;
+  #spisAt = 0;
 
   constructor(memory: WebAssembly.Memory) {
     this.#octets = new Uint8Array(memory.buffer);
@@ -39,6 +46,9 @@ export class MailTriage {
     this.#at = now;
     this.#strangers = refilled(this.#strangers, elapsed, STRANGERS_PER_SECOND);
     this.#cookies = refilled(this.#cookies, elapsed, COOKIES_PER_SECOND);
+    if (now - this.#spisAt < BURST_MS) return;
+    this.#spisAt = now;
+    this.#ofSpis.fill(0);
   }
 
   /** MAIL_* for the datagram at an address of the memory, without non-ESP marker. */
@@ -48,8 +58,17 @@ export class MailTriage {
     // RFC 7296 section 3.1: the flag says which of the two SPIs is the sender's.
     const local = at + (isInitiator ? RESPONDER_SPI_OFFSET : INITIATOR_SPI_OFFSET);
     const low = this.#u32(local + 4);
-    if ((low !== 0 || this.#u32(local) !== 0) && this.#spis.mayHave(low)) return MAIL_KNOWN;
+    if ((low !== 0 || this.#u32(local) !== 0) && this.#spis.mayHave(low)) {
+      return this.#takeOf(low) ? MAIL_KNOWN : MAIL_BEYOND;
+    }
     return this.#takeFor(at, length) ? MAIL_STRANGER : MAIL_BEYOND;
+  }
+
+  #takeOf(spi: number): boolean {
+    const at = spi & (SPI_ALLOWANCES - 1);
+    if (this.#ofSpis[at] === PER_SPI_IN_BURST) return false;
+    this.#ofSpis[at]!++;
+    return true;
   }
 
   /** RFC 7296 section 2.6: the cookie is the first payload. */
