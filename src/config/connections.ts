@@ -5,6 +5,7 @@ import type {
   ConnectionPolicy,
   Identity,
   LivenessPolicy,
+  PresharedKey,
   TfcPolicy,
 } from "../policy/connection.ts";
 import { DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS } from "../policy/default-proposals.ts";
@@ -55,7 +56,8 @@ export function completeConnections(file: ConfigFile, folder: string): Findings 
     if (localIdentity === undefined) complain(["local"], "say who we are: id or address is missing");
     if (remoteIdentity === undefined) complain(["remote"], "say who the peer is: id or address is missing");
     if (key.kind === "refused" || localIdentity === undefined || remoteIdentity === undefined) continue;
-    connections.push(policy({ name, entry, mtu, localIdentity, remoteIdentity, presharedKey: key.key }));
+    const presharedKey = { kind: "psk", key: key.key } as const;
+    connections.push(policy({ name, entry, mtu, localIdentity, remoteIdentity, presharedKey }));
   }
   warnings.push(...indistinguishable(connections));
   return { connections, problems, warnings };
@@ -73,9 +75,13 @@ function policy({
   return {
     name,
     start: start ?? (remote.address === undefined ? "respond" : "start"),
-    local: { address: local.address, identity: localIdentity },
-    remote: { address: remote.address, port: remote.port ?? IKE_PORT, identity: remoteIdentity },
-    presharedKey,
+    local: { address: local.address, identity: localIdentity, authentication: presharedKey },
+    remote: {
+      address: remote.address,
+      port: remote.port ?? IKE_PORT,
+      identity: remoteIdentity,
+      authentication: [presharedKey],
+    },
     ikeProposals: numberProposals(ike ?? DEFAULT_IKE_PROPOSALS),
     children: Object.entries(children).map(([child, parts]) => childPolicy(child, parts, mtu)),
     ...(ikeRekey !== undefined && { ikeRekeyMs: ikeRekey }),
@@ -92,7 +98,7 @@ interface PolicyParts {
   readonly mtu: number;
   readonly localIdentity: Identity;
   readonly remoteIdentity: Identity;
-  readonly presharedKey: Uint8Array;
+  readonly presharedKey: PresharedKey;
 }
 
 function childPolicy(name: string, entry: ChildEntry, mtu: number): ChildPolicy {
@@ -175,7 +181,7 @@ function indistinguishable(connections: readonly ConnectionPolicy[]): readonly R
   return connections.flatMap(({ name, local, remote }) => {
     const ends = JSON.stringify([
       [local.address, local.identity.type, Buffer.from(local.identity.data).toString("hex")],
-      [remote.address, remote.identity.type, Buffer.from(remote.identity.data).toString("hex")],
+      [remote.address, remote.identity?.type, Buffer.from(remote.identity?.data ?? []).toString("hex")],
     ]);
     const earlier = first.get(ends);
     if (earlier === undefined) {

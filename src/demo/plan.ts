@@ -64,15 +64,24 @@ export function connectionOf(role: Role): string {
 }
 
 /** Configures one machine. Neither starts by itself: the demo says when. */
-export function configurationOf(role: Role, presharedKey: Uint8Array): EngineConfig {
+export function configurationOf(role: Role, key: Uint8Array): EngineConfig {
   const own = MACHINES[role];
   const peer = MACHINES[otherThan(role)];
+  const presharedKey = { kind: "psk", key } as const;
   const connection: ConnectionPolicy = {
     name: connectionOf(role),
     start: "respond",
-    local: { address: own.outerAddress, identity: parseIdentity(own.identity) },
-    remote: { address: peer.outerAddress, port: 500, identity: parseIdentity(peer.identity) },
-    presharedKey,
+    local: {
+      address: own.outerAddress,
+      identity: parseIdentity(own.identity),
+      authentication: presharedKey,
+    },
+    remote: {
+      address: peer.outerAddress,
+      port: 500,
+      identity: parseIdentity(peer.identity),
+      authentication: [presharedKey],
+    },
     ikeProposals: DEFAULT_IKE_PROPOSALS,
     children: [
       {

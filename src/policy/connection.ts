@@ -10,14 +10,18 @@ export interface ConnectionPolicy {
     /** Our address, or undefined for whichever the route to the peer gives. */
     readonly address: string | undefined;
     readonly identity: Identity;
+    /** How we show who we are. */
+    readonly authentication: LocalAuthentication;
   };
   readonly remote: {
     /** The peer's address, or undefined to accept any. */
     readonly address: string | undefined;
     readonly port: number;
-    readonly identity: Identity;
+    /** Undefined for anybody who can show who they are. */
+    readonly identity: Identity | undefined;
+    /** How the peer may show who it is: any of these will do. */
+    readonly authentication: readonly RemoteAuthentication[];
   };
-  readonly presharedKey: Uint8Array;
   /** In order of preference; each may hold several transforms of a type, also in order of preference. */
   readonly ikeProposals: readonly Proposal[];
   readonly children: readonly ChildPolicy[];
@@ -32,6 +36,18 @@ export interface ConnectionPolicy {
   readonly isChildless?: boolean;
   /** Soft lifetime of an IKE SA, in milliseconds; undefined for the usual one, Infinity for none. */
   readonly ikeRekeyMs?: number;
+}
+
+/** What our AUTH is made with (RFC 7296 section 2.15). The two sides of a connection need not do the same. */
+type LocalAuthentication = PresharedKey;
+
+/** What the peer's AUTH is verified with. */
+type RemoteAuthentication = PresharedKey;
+
+/** Symmetric: both sides have it. */
+export interface PresharedKey {
+  readonly kind: "psk";
+  readonly key: Uint8Array;
 }
 
 export interface ChildPolicy {

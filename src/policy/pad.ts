@@ -90,12 +90,18 @@ export function findPadEntry(input: {
 }): PadEntry {
   const { candidates, peer, requested } = input;
   const matching = candidates.filter((connection) => {
-    const isPeer = sameIdentity(connection.remote.identity, peer);
+    const { identity } = connection.remote;
+    const isPeer = identity === undefined || sameIdentity(identity, peer);
     const isOurs = requested === undefined || sameIdentity(connection.local.identity, requested);
     return isPeer && isOurs;
   });
   const [connection] = matching;
-  return { connection, presharedKey: connection?.presharedKey ?? UNKNOWN_PEER_KEY };
+  return { connection, presharedKey: presharedKeyOf(connection) };
+}
+
+/** What a pre-shared key of the peer is verified with; where there is none, a key that nobody has. */
+export function presharedKeyOf(connection: ConnectionPolicy | undefined): Uint8Array {
+  return connection?.remote.authentication.find(({ kind }) => kind === "psk")?.key ?? UNKNOWN_PEER_KEY;
 }
 
 /** Nobody knows it, and what it verifies is refused all the same. */

@@ -73,16 +73,24 @@ describe("the example of the design", () => {
       warnings: [],
     });
     const [office] = config.connections;
+    const presharedKey = {
+      kind: "psk",
+      key: new TextEncoder().encode("the key of the office, long enough"),
+    };
     expect(office).toMatchObject({
       name: "office",
       start: "start",
-      local: { address: "192.0.2.1", identity: { type: 2, data: new TextEncoder().encode("a.example.org") } },
+      local: {
+        address: "192.0.2.1",
+        identity: { type: 2, data: new TextEncoder().encode("a.example.org") },
+        authentication: presharedKey,
+      },
       remote: {
         address: "192.0.2.2",
         port: 500,
         identity: { type: 2, data: new TextEncoder().encode("b.example.org") },
+        authentication: [presharedKey],
       },
-      presharedKey: new TextEncoder().encode("the key of the office, long enough"),
     });
     expect(office?.ikeProposals.map(formatProposal)).toEqual(["aes256gcm16-prfsha384-x25519"]);
     expect(office?.children[0]).toMatchObject({
@@ -180,7 +188,7 @@ describe("a pre-shared key", () => {
       `local: { address: 192.0.2.1, psk: ${psk} }\nremote: 192.0.2.2\nchildren: { a: { local: 10.1.0.0/16, remote: 10.2.0.0/16 } }`,
     );
   const octets = (psk: string) =>
-    Buffer.from(parse(withKey(psk)).connections[0]?.presharedKey ?? []).toString("hex");
+    Buffer.from(parse(withKey(psk)).connections[0]?.local.authentication.key ?? []).toString("hex");
 
   test.each([
     ['"swordfish-swordfish"', Buffer.from("swordfish-swordfish").toString("hex")],

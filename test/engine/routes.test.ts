@@ -114,16 +114,17 @@ function connection(
   address = "192.0.2.2",
   local: readonly string[] = ["10.1.0.0/16"],
 ): ConnectionPolicy {
+  const presharedKey = { kind: "psk", key: new Uint8Array(16) } as const;
   return {
     name: "office",
     start: "respond",
-    local: { address: undefined, identity: parseIdentity("a.example.org") },
+    local: { address: undefined, identity: parseIdentity("a.example.org"), authentication: presharedKey },
     remote: {
       address: address === ANY ? undefined : address,
       port: 500,
       identity: parseIdentity("b.example.org"),
+      authentication: [presharedKey],
     },
-    presharedKey: new Uint8Array(16),
     ikeProposals: [],
     children: [
       {

@@ -125,23 +125,15 @@ describe("authentication", () => {
   test("the connection is found by identity among those that share addresses", () => {
     const { initiator, responder, link } = pair({ seed: 7, responder: { remoteAddress: undefined } });
     responder.endpoint.replaceConnections([
-      ...[1, 2, 3].map((i) => ({
-        ...initiatorPolicy({
+      ...[1, 2, 3].map((i) =>
+        initiatorPolicy({
           name: `other${i}`,
           localAddress: undefined,
           remoteAddress: undefined,
           remoteId: `x${i}.example.org`,
         }),
-      })),
-      ...[
-        {
-          ...initiatorPolicy(),
-          name: "wanted",
-          local: { ...initiatorPolicy().remote, address: undefined },
-          remote: { ...initiatorPolicy().local, address: undefined, port: 500 },
-          children: [childPolicy({ local: ["10.2.0.0/16"], remote: ["10.1.0.0/16"] })],
-        },
-      ],
+      ),
+      responderPolicy({ name: "wanted", localAddress: undefined, remoteAddress: undefined }),
     ]);
     initiator.connect();
     link.deliverAll();
@@ -492,13 +484,7 @@ describe("INITIAL_CONTACT", () => {
     const { responder, link } = establishedPair({ seed: 4 });
     const other = initiatorPolicy({ localId: "z.example.org", localAddress: "192.0.2.9" });
     responder.endpoint.replaceConnections([
-      {
-        ...other,
-        name: "other",
-        local: { ...other.remote },
-        remote: { ...other.local, port: 500 },
-        children: [childPolicy({ local: ["10.2.0.0/16"], remote: ["10.1.0.0/16"] })],
-      },
+      responderPolicy({ name: "other", remoteId: "z.example.org", remoteAddress: "192.0.2.9" }),
     ]);
     const peer = new ScriptedPeer({ role: "initiator", policy: other, seed: 98 });
     peer.send(responder, peer.init());

@@ -3,16 +3,27 @@ import type { ConnectionPolicy } from "../../src/policy/connection.ts";
 import { parseIdentity } from "../../src/policy/identity.ts";
 import { findCandidates, findPadEntry } from "../../src/policy/pad.ts";
 
+const ANYBODY = "anybody";
+
 function connection(
   name: string,
   ends: { readonly local?: string; readonly remote?: string; readonly we?: string; readonly peer?: string },
 ): ConnectionPolicy {
+  const presharedKey = { kind: "psk", key: new TextEncoder().encode(`key of ${name}`) } as const;
   return {
     name,
     start: "respond",
-    local: { address: ends.local, identity: parseIdentity(ends.we ?? "gw.example.org") },
-    remote: { address: ends.remote, port: 500, identity: parseIdentity(ends.peer ?? `${name}.example.org`) },
-    presharedKey: new TextEncoder().encode(`key of ${name}`),
+    local: {
+      address: ends.local,
+      identity: parseIdentity(ends.we ?? "gw.example.org"),
+      authentication: presharedKey,
+    },
+    remote: {
+      address: ends.remote,
+      port: 500,
+      identity: ends.peer === ANYBODY ? undefined : parseIdentity(ends.peer ?? `${name}.example.org`),
+      authentication: [presharedKey],
+    },
     ikeProposals: [],
     children: [],
   };
@@ -53,6 +64,13 @@ test("identities decide among candidates", () => {
   expect(findPadEntry({ candidates, peer, requested: parseIdentity("gw3") }).connection).toBeUndefined();
   const anna = findPadEntry({ candidates, peer: parseIdentity("anna.example.org"), requested: undefined });
   expect(new TextDecoder().decode(anna.presharedKey)).toBe("key of anna");
+});
+
+test("a connection without an identity of the peer is for anybody that no earlier one names", () => {
+  const candidates = [connection("anna", {}), connection("gateway", { peer: ANYBODY })];
+  const nameOf = (peer: string) =>
+    findPadEntry({ candidates, peer: parseIdentity(peer), requested: undefined }).connection?.name;
+  expect([nameOf("anna.example.org"), nameOf("192.168.1.7")]).toEqual(["anna", "gateway"]);
 });
 
 test("an unknown peer gets a key of its own, so that the caller does the same work", () => {

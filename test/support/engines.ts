@@ -117,14 +117,23 @@ export function configOf(facts: {
   readonly policy?: Partial<ConnectionPolicy>;
 }): EngineConfig {
   const other = 3 - facts.number;
+  const presharedKey = { kind: "psk", key: new TextEncoder().encode(facts.key) } as const;
   return {
     connections: [
       {
         name: "site",
         start: "respond",
-        local: { address: facts.address, identity: parseIdentity(`host${facts.number}.example.org`) },
-        remote: { address: facts.peer, port: 500, identity: parseIdentity(`host${other}.example.org`) },
-        presharedKey: new TextEncoder().encode(facts.key),
+        local: {
+          address: facts.address,
+          identity: parseIdentity(`host${facts.number}.example.org`),
+          authentication: presharedKey,
+        },
+        remote: {
+          address: facts.peer,
+          port: 500,
+          identity: parseIdentity(`host${other}.example.org`),
+          authentication: [presharedKey],
+        },
         ikeProposals: [parseIkeProposal("aes256gcm16-prfsha384-x25519")],
         children: [
           {

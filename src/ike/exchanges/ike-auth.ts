@@ -3,7 +3,7 @@ import { identificationBody, signedOctets } from "../../auth/signed-octets.ts";
 import { AuthenticationMethod, ExchangeType, NotifyType, nameOf } from "../../iana/ikev2-parameters.ts";
 import type { ConnectionPolicy, Identity } from "../../policy/connection.ts";
 import { formatIdentity, sameIdentity } from "../../policy/identity.ts";
-import { findCandidates, findPadEntry } from "../../policy/pad.ts";
+import { findCandidates, findPadEntry, presharedKeyOf } from "../../policy/pad.ts";
 import { isAllowed } from "../../policy/select-proposal.ts";
 import type { Payload, PayloadOf } from "../../wire/payloads/payload.ts";
 import type { Answer, Closing } from "../answer.ts";
@@ -66,12 +66,17 @@ export function sendAuthRequest(ikeSa: IkeSa, now: number): void {
   const payloads: readonly Payload[] = [
     identification("identification-initiator", connection.local.identity),
     ...initialContact,
-    identification("identification-responder", connection.remote.identity),
+    ...wantedIdentity(connection),
     ownAuth(ikeSa, state, connection),
     ...(offer === undefined ? [] : buildChildOffer(offer)),
   ];
   const purpose = { kind: "auth" } as const;
   ikeSa.outbox.request({ purpose, exchangeType: ExchangeType.IKE_AUTH, build: () => payloads }, now);
+}
+
+/** IDr: whom we want to talk to, where we know a name. */
+function wantedIdentity({ remote }: ConnectionPolicy): readonly Payload[] {
+  return remote.identity === undefined ? [] : [identification("identification-responder", remote.identity)];
 }
 
 /** RFC 7296 section 2.4: we may say so only when we know of no other SA with this peer, not even of one in the making. */
@@ -110,7 +115,8 @@ function refusalByPeer({ local, remote }: ConnectionPolicy, error: PayloadOf<"no
   const reason = notifyName(error.notifyType);
   if (error.notifyType !== NotifyType.AUTHENTICATION_FAILED)
     return { reason, message: `the peer answered ${reason}` };
-  const names = `${formatIdentity(local.identity)} and ${formatIdentity(remote.identity)}`;
+  const peer = remote.identity === undefined ? "" : ` and ${formatIdentity(remote.identity)}`;
+  const names = `${formatIdentity(local.identity)}${peer}`;
   const message = `the peer answered ${reason}: it has another key, or no connection, for ${names}`;
   return { reason, message };
 }
@@ -129,12 +135,12 @@ function authenticateResponder(
   if (id === undefined || auth === undefined) return refuse("the peer's answer has no IDr or no AUTH");
   const identity = identityOf(id);
   const expected = connection.remote.identity;
-  if (!sameIdentity(identity, expected)) {
+  if (expected !== undefined && !sameIdentity(identity, expected)) {
     return refuse(
       `the peer says it is ${formatIdentity(identity)}, and we expect ${formatIdentity(expected)}`,
     );
   }
-  const fault = faultOfAuth(ikeSa, { state, identity, auth, psk: connection.presharedKey });
+  const fault = faultOfAuth(ikeSa, { state, identity, auth, psk: presharedKeyOf(connection) });
   return fault === undefined ? { kind: "done", connection, identity } : refuse(fault);
 }
 
@@ -218,7 +224,7 @@ function ownAuth(ikeSa: IkeSa, state: Authenticating, connection: ConnectionPoli
     kind: "authentication",
     critical: false,
     method: AuthenticationMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE,
-    data: pskAuth({ prfId, psk: connection.presharedKey, signedOctets: octets }),
+    data: pskAuth({ prfId, psk: connection.local.authentication.key, signedOctets: octets }),
   };
 }
 

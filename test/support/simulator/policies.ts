@@ -52,16 +52,21 @@ export function responderPolicy(options: PolicyOptions = {}): ConnectionPolicy {
 
 function policy(options: PolicyOptions): ConnectionPolicy {
   const { name = "tunnel", psk = "a shared secret of some length", ike = DEFAULT_IKE } = options;
+  const presharedKey = { kind: "psk", key: new TextEncoder().encode(psk) } as const;
   return {
     name,
     start: "respond",
-    local: { address: options.localAddress, identity: parseIdentity(options.localId ?? "a.example.org") },
+    local: {
+      address: options.localAddress,
+      identity: parseIdentity(options.localId ?? "a.example.org"),
+      authentication: presharedKey,
+    },
     remote: {
       address: options.remoteAddress,
       port: 500,
       identity: parseIdentity(options.remoteId ?? "b.example.org"),
+      authentication: [presharedKey],
     },
-    presharedKey: new TextEncoder().encode(psk),
     ikeProposals: ike.map(parseIkeProposal),
     children: options.children ?? [childPolicy(options)],
     ...(options.encapsulation !== undefined && { encapsulation: options.encapsulation }),

@@ -194,7 +194,7 @@ export class ScriptedPeer {
       skP: isInitiator ? this.keys!.skPi : this.keys!.skPr,
       identificationBody: identificationBody(this.policy.local.identity),
     });
-    const data = pskAuth({ prfId, psk: this.policy.presharedKey, signedOctets: octets });
+    const data = pskAuth({ prfId, psk: this.policy.local.authentication.key, signedOctets: octets });
     const method = AuthenticationMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE;
     return { kind: "authentication", critical: false, method, data };
   }
