@@ -11,7 +11,7 @@ const FLOORS: readonly { readonly rooms: readonly string[]; readonly mayMeet?: t
   { rooms: ["errors", "iana", "bytes"], mayMeet: true },
   { rooms: ["wire"] },
   { rooms: ["crypto"] },
-  { rooms: ["auth", "eap", "pki", "platform", "policy", "pool"] },
+  { rooms: ["auth", "eap", "pki", "platform", "policy", "pool", "users"] },
   { rooms: ["ike", "esp"] },
   { rooms: ["engine"] },
   { rooms: ["bench"] },
