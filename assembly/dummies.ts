@@ -23,7 +23,7 @@ import {
 } from "./layout";
 import { addPacket, fitsInto, textAt } from "./outbound-packet";
 import { Descriptor, Sa } from "./records";
-import { nextSequence, noteDummy, saAt, wouldExceedLimits } from "./sad";
+import { isOurs, nextSequence, noteDummy, saAt, wouldExceedLimits } from "./sad";
 import { region } from "./scratch";
 
 /** Milliseconds until the next one is due, as the last `espDummyBatch` found. */
@@ -82,7 +82,8 @@ function senderOf(slot: u32): Sa | null {
   if (slot >= <u32>SA_SLOT_COUNT) return null;
   const sa = saAt(slot);
   if (atomic.load<u32>(changetype<usize>(sa)) != SA_ACTIVE) return null;
-  return (sa.flags & SA_FLAG_INBOUND) == 0 && sa.dummyEvery != 0 ? sa : null;
+  if ((sa.flags & SA_FLAG_INBOUND) != 0 || !isOurs(sa)) return null;
+  return sa.dummyEvery != 0 ? sa : null;
 }
 
 /** False when the SA must not send any more. */

@@ -10,7 +10,7 @@
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 16;
+export const LAYOUT_VERSION = 17;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -147,6 +147,8 @@ export const SA_PATH_OFFSET = 32;
 /** u8 each, for ALGORITHM_ENCRYPT_THEN_MAC: CIPHER_* and HASH_*. */
 export const SA_CIPHER_OFFSET = 36;
 export const SA_HASH_OFFSET = 37;
+/** u8: the worker that alone seals with the SA, or opens: nobody else takes its numbers or touches its window. */
+export const SA_WORKER_OFFSET = 38;
 /** u8 each, espPrepareSa: octets of IV, of what the text is a whole number of, and of ICV. */
 export const SA_IV_LENGTH_OFFSET = 40;
 export const SA_UNIT_OFFSET = 41;
@@ -157,7 +159,7 @@ export const SA_GENERATION_OFFSET = 44;
 export const SA_PACKET_LIMIT_OFFSET = 48;
 export const SA_OCTET_LIMIT_OFFSET = 56;
 
-/** From here to SA_PATHS_OFFSET the owning worker writes. u64: outbound the last number sent, inbound the highest that was authentic. */
+/** From here to SA_PATHS_OFFSET the SA's worker writes. u64: outbound the last number sent, inbound the highest that was authentic. */
 export const SA_SEQUENCE_OFFSET = 64;
 /** u64 each: inner packets and their octets, sealed or delivered. */
 export const SA_PACKETS_OFFSET = 72;

@@ -69,6 +69,7 @@ import {
   SA_SPI_OFFSET,
   SA_STATE_OFFSET,
   SA_UNIT_OFFSET,
+  SA_WORKER_OFFSET,
   SELECTOR_FAMILY_OFFSET,
   SELECTOR_LOCAL_PORT_END_OFFSET,
   SELECTOR_LOCAL_PORT_START_OFFSET,
@@ -91,7 +92,8 @@ export class Sa {
   path: u32;
   cipher: u8;
   hash: u8;
-  reserved0: u16;
+  worker: u8;
+  reserved0: u8;
   ivLength: u8;
   unit: u8;
   icvLength: u8;
@@ -121,6 +123,7 @@ if (
   offsetof<Sa>("path") != SA_PATH_OFFSET ||
   offsetof<Sa>("cipher") != SA_CIPHER_OFFSET ||
   offsetof<Sa>("hash") != SA_HASH_OFFSET ||
+  offsetof<Sa>("worker") != SA_WORKER_OFFSET ||
   offsetof<Sa>("ivLength") != SA_IV_LENGTH_OFFSET ||
   offsetof<Sa>("unit") != SA_UNIT_OFFSET ||
   offsetof<Sa>("icvLength") != SA_ICV_LENGTH_OFFSET ||

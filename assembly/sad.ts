@@ -51,12 +51,18 @@ export function findInboundSlot(spi: u32): u32 {
   return slot;
 }
 
-/** The outbound SA in `slot`, or null when it is not there, or is not the one that `generation` means. */
+/** The outbound SA in `slot`, or null when it is not there, is not the one that `generation` means, or is for another worker to seal with. */
 export function findOutboundSa(slot: u32, generation: u32): Sa | null {
   if (slot >= <u32>SA_SLOT_COUNT) return null;
   const sa = saAt(slot);
   if (atomic.load<u32>(changetype<usize>(sa)) != SA_ACTIVE) return null;
-  return sa.generation == generation && (sa.flags & SA_FLAG_INBOUND) == 0 ? sa : null;
+  if (sa.generation != generation || (sa.flags & SA_FLAG_INBOUND) != 0) return null;
+  return isOurs(sa) ? sa : null;
+}
+
+/** Whether this instance's worker is the one that may take the SA's numbers. */
+export function isOurs(sa: Sa): bool {
+  return sa.worker == worker();
 }
 
 /** True when one more packet of `octets` would pass a hard limit of the SA. */
@@ -131,7 +137,8 @@ export function espPrepareSa(slot: u32, key: usize, keyLength: u32): bool {
 
 /**
  * Takes the next number of the SA, or 0 when it would cycle (RFC 4303 section 3.3.3). The number is also the IV, so it must
- * be taken once even if several workers send on one SA: hence the exchange, which also keeps it from passing the end.
+ * be taken once, come what may. An SA has one worker that seals; the exchange holds even if two took themselves for it, and keeps the
+ * number from passing the end.
  */
 export function nextSequence(sa: Sa): u64 {
   const word = changetype<usize>(sa) + offsetof<Sa>("sequence");

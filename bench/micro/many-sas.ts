@@ -96,7 +96,12 @@ class SaCrowd {
       quiescence: immediateQuiescence(() => this.#kernel.wipeTraces()),
     };
     const random = { bytes: (length: number) => randomBytes(length) };
-    const sad = new Sad({ ...shared, kernel: loadKernel(memory, 0), worker: WORKER, random });
+    const sad = new Sad({
+      ...shared,
+      kernel: loadKernel(memory, 0),
+      lanes: [{ sender: WORKER, receiver: WORKER }],
+      random,
+    });
     const spd = new Spd({ ...shared, sad });
     for (let i = 0; i < count; i++) {
       const inboundSpi = sad.allocateSpi()!;

@@ -145,6 +145,7 @@ function fixedKeys(before: Config, after: Config): readonly string[] {
     ...(same(before.tun.name, after.tun.name) ? [] : ["tun"]),
     ...(same(before.tun.mtu, after.tun.mtu) ? [] : ["mtu"]),
     ...(same(before.offloads, after.offloads) ? [] : ["offloads"]),
+    ...(same(before.workers, after.workers) ? [] : ["workers"]),
     ...(same(before.socket, after.socket) ? [] : ["socket"]),
     ...(same(before.stateDirectory, after.stateDirectory) ? [] : ["state"]),
   ];

@@ -92,9 +92,10 @@ function ratesSince(earlier: EngineStatus | undefined, now: EngineStatus): Look[
   };
 }
 
-function headline({ version, uptimeMs, tun, listen }: EngineStatus): string {
+function headline({ version, uptimeMs, tun, listen, dataPlane }: EngineStatus): string {
   const ports = listen.length === 0 ? "listening nowhere" : `listening on ${listen.join(", ")}`;
-  return `ikebana ${version}, running for ${formatDuration(uptimeMs)}, ${tun.name} with MTU ${tun.mtu}, ${ports}`;
+  const workers = dataPlane.workers === 1 ? "" : `, ${dataPlane.workers} data workers`;
+  return `ikebana ${version}, running for ${formatDuration(uptimeMs)}, ${tun.name} with MTU ${tun.mtu}, ${ports}${workers}`;
 }
 
 function connectionBlock(connection: ConnectionStatus, look: Look): string {

@@ -58,6 +58,7 @@ export function parseConfig({ text, file, isReadableByOthers = false }: ConfigTe
     },
     tun: { name: entries.tun ?? DEFAULT_TUN_NAME, mtu: entries.mtu ?? DEFAULT_MTU },
     offloads: entries.offloads ?? "auto",
+    workers: entries.workers ?? 1,
     log: { level: entries.log?.level ?? "info", format: entries.log?.format ?? "human" },
     socket: resolve(folder, entries.socket ?? DEFAULT_SOCKET),
     stateDirectory: resolve(folder, entries.state ?? DEFAULT_STATE_DIRECTORY),

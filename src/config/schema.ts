@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { WORKER_LIMIT } from "../esp/lanes.ts";
 import { parseIdentity } from "../policy/identity.ts";
 import { parseEspProposal, parseIkeProposal } from "../policy/keywords.ts";
 import { integer, isMapping, mapping, named, oneOf, oneOrMore, text, textOrNumber } from "./fields.ts";
@@ -120,6 +121,7 @@ export const fileSchema = mapping(
     mtu: v.optional(textOrNumber(parseMtu)),
     tun: v.optional(text(parseTunName)),
     offloads: v.optional(oneOf(["auto", "off"])),
+    workers: v.optional(integer({ from: 1, to: WORKER_LIMIT })),
     log: v.optional(
       mapping({
         level: v.optional(oneOf(["debug", "info", "warning", "error"])),
@@ -129,7 +131,7 @@ export const fileSchema = mapping(
     socket: v.optional(text(parsePath)),
     state: v.optional(text(parsePath)),
   },
-  ["gateway", "radius", "killSwitch", "workers"],
+  ["gateway", "radius", "killSwitch"],
 );
 
 export type ConfigFile = v.InferOutput<typeof fileSchema>;

@@ -20,6 +20,8 @@ export interface EngineConfig {
   readonly gateway?: InsideNetwork;
   /** "auto" (the default): whatever the kernel has of segmentation and coalescing. "off": packet by packet. */
   readonly offloads?: "auto" | "off";
+  /** Data workers, 1 (the default) to WORKER_LIMIT. */
+  readonly workers?: number;
   /** Absolute path of a directory that outlives us: what the next start must clean up. */
   readonly stateDirectory: string;
 }

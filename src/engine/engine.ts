@@ -551,7 +551,7 @@ function messageOf(error: unknown): string {
 
 /** The first part of the configuration that is tied to devices and sockets and differs. */
 function firstFixedDifference(before: EngineConfig, after: EngineConfig): string | undefined {
-  const fixed = ["listen", "tun", "offloads", "stateDirectory"] as const;
+  const fixed = ["listen", "tun", "offloads", "workers", "stateDirectory"] as const;
   return fixed.find((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]));
 }
 

@@ -69,6 +69,7 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
     const dataPlane: DataPlane = await startDataPlane({
       mark: SOCKET_MARK,
       memory,
+      workers: config.workers ?? 1,
       systemCalls,
       random: systemRandom,
       tun,

@@ -1,5 +1,5 @@
 import { NodeCryptoProvider } from "../crypto/key-exchange/node-crypto-provider.ts";
-import { createSharedMemory, startMemoryDataPlane } from "../esp/index.ts";
+import { createSharedMemory, lanesOf, startMemoryDataPlane } from "../esp/index.ts";
 import { createMonotonicClock, systemUptime } from "../platform/clock.ts";
 import { MemoryFirewall } from "../platform/firewall/memory-firewall.ts";
 import { MemoryKernelSettings } from "../platform/kernel-settings/memory-kernel-settings.ts";
@@ -34,17 +34,20 @@ export function createMemoryHost(host: WireHost): MemoryMachine {
 
   const open = (config: EngineConfig, listener: IkeListener): Promise<OpenHost> => {
     const memory = createSharedMemory();
+    const { workers = 1 } = config;
+    const worker = lanesOf(workers)[0]!.receiver;
     const device = new MemoryTun(memory, config.tun);
     tun = device;
     network.addLink(config.tun.name, { mtu: config.tun.mtu });
     network.setLinkUp(config.tun.name);
     const sockets = socketsOf(config, host.addresses).map(({ family, port }) => ({
-      socket: host.openUdpSocket(memory, { family, port, worker: 1 }),
+      socket: host.openUdpSocket(memory, { family, port, worker }),
       carriesEsp: port === config.listen.natTraversalPort,
       isRaw: port === RAW_ESP_PORT,
     }));
     const dataPlane = startMemoryDataPlane({
       memory,
+      workers,
       random: systemRandom,
       tun: device,
       sockets,

@@ -103,7 +103,7 @@ interface MemoryStatus {
   readonly octets: number;
 }
 
-/** Where the data worker's time goes: one round in 61 is timed. Nanoseconds for each packet that came in from either side. */
+/** Where the data workers' time goes: one round in 61 is timed. Nanoseconds for each packet that came in from either side. */
 interface TimesStatus {
   /** Rounds that were timed, and packets in them. */
   readonly rounds: number;
@@ -114,6 +114,8 @@ interface TimesStatus {
 }
 
 export interface DataPlaneStatus {
+  /** Data workers: threads that share the packet path. */
+  readonly workers: number;
   /** Packets that belong to no SA, by cause: { noSa: 12 }. */
   readonly drops: Readonly<Record<string, number>>;
   readonly systemCalls: {

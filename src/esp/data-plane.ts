@@ -1,11 +1,8 @@
 import {
-  COMMAND_RUN,
-  COMMAND_STOP,
   SA_SLOT_COUNT,
   TABLES_COUNT,
   TABLES_SIZE,
   WORKER_BASE,
-  WORKER_COMMAND_OFFSET,
   WORKER_COUNTERS_OFFSET,
   WORKER_GCM_JOBS_OFFSET,
   WORKER_SCRATCH_OFFSET,
@@ -35,6 +32,7 @@ import type { Transform } from "../wire/payloads/transform.ts";
 import { IkeSpiFilter } from "./ike-spi-filter.ts";
 import type { StrayEsp } from "./inbound.ts";
 import { loadKernel } from "./kernel.ts";
+import { lanesOf, rolesOf } from "./lanes.ts";
 import { MailDrain } from "./mail-drain.ts";
 import { type IkeDatagram, MailboxReader } from "./mailbox.ts";
 import { type Occupancy, occupancyOf } from "./occupancy.ts";
@@ -46,11 +44,11 @@ import type { PathRecord, TrafficCover } from "./sa-slot.ts";
 import { type ChildSaTraffic, type ChildSaVolume, Sad } from "./sad.ts";
 import { SelectorTable } from "./selector-table.ts";
 import { type DataPolicy, Spd } from "./spd.ts";
-import { type Drops, dropsAt } from "./status.ts";
+import { type Drops, dropsAt, sumOfDrops } from "./status.ts";
 import { type PacketTimes, readTimes } from "./stopwatch.ts";
 import { readTallies, type TrafficTallies } from "./tally.ts";
 import type { TrapCall } from "./trapped-packets.ts";
-import { WorkerThread } from "./worker-thread.ts";
+import { WorkerTeam } from "./worker-team.ts";
 
 export type { StrayEsp } from "./inbound.ts";
 export type { IkeDatagram } from "./mailbox.ts";
@@ -132,26 +130,30 @@ export interface DataPlane {
   traffic(inboundSpi: number): ChildSaTraffic | undefined;
   /** What an installed child SA has carried, without its drops: cheap enough to ask for thousands of SAs. */
   carried(inboundSpi: number): ChildSaVolume | undefined;
+  /** How many data workers there are. */
+  readonly workers: number;
   /** Drops of packets that belong to no SA, by cause. */
   readonly drops: Drops;
-  /** What the worker's system calls moved, IKE included. */
+  /** What the workers' system calls moved, IKE included. */
   readonly tallies: TrafficTallies;
-  /** Where the worker's time goes. Devices in memory are not timed. */
+  /** Where the workers' time goes. Devices in memory are not timed. */
   readonly times: PacketTimes;
   /** What SAs and policies take of the shared memory. */
   readonly occupancy: Occupancy;
-  /** Makes the worker look around now. */
+  /** Makes the workers look around now. */
   wake(): void;
-  /** Stops the pump, then zeroes every key. Devices and sockets stay open: they are the caller's. Settles within three seconds. */
+  /** Stops the pumps, then zeroes every key. Devices and sockets stay open: they are the caller's. Settles within three seconds. */
   stop(): Promise<void>;
 }
 
 interface CommonFacts {
   /** From `createSharedMemory`, and not used by another data plane before. */
   readonly memory: WebAssembly.Memory;
+  /** Data workers, 1 to WORKER_LIMIT. Default 1. */
+  readonly workers?: number;
   readonly random: Random;
   /**
-   * Called with each IKE datagram, in order, marker stripped; never from within another call into the data plane. The octets are
+   * Called with each IKE datagram, marker stripped, those of a socket in order; never from within another call into the data plane. The octets are
    * good during the call.
    */
   readonly onIkeDatagram: (datagram: IkeDatagram) => void;
@@ -166,7 +168,7 @@ interface CommonFacts {
   readonly onStray?: (stray: StrayEsp) => void;
 }
 
-/** What runs the pump. */
+/** What runs the pumps. */
 interface Driver {
   /** Told the slot of an SA that sent something longer than its path takes. */
   onTooLong?: (slot: number) => void;
@@ -174,14 +176,13 @@ interface Driver {
   stop(): Promise<void>;
 }
 
-/** Both modes use the first data worker's region; the host's own is for keys on their way into slots. */
+/** The region of the host's own instance: for keys on their way into slots. */
 const HOST = 0;
-const WORKER = 1;
 
 /**
- * Starts the data plane on the kernel's devices, in a thread of its own. `systemCalls` are those of the calling thread, over
- * the same memory. Rejects with a PlatformError when the thread does not come up; `onFailure` is called once if it ends later:
- * no packet moves from then on, and nothing leaves in clear.
+ * Starts the data plane on the kernel's devices, in threads of its own. `systemCalls` are those of the calling thread, over
+ * the same memory. Rejects with a PlatformError when one does not come up; `onFailure` is called once if one ends later, when the others have
+ * ended with it: no packet moves from then on, and nothing leaves in clear.
  */
 export async function startDataPlane(
   facts: CommonFacts & {
@@ -193,13 +194,18 @@ export async function startDataPlane(
     readonly onFailure: (error: Error) => void;
   },
 ): Promise<DataPlane> {
-  const { memory, tun, sockets, onFailure } = facts;
-  setCommand(memory, COMMAND_RUN);
-  const mail = new MailDrain(new MailboxReader(memory, WORKER), facts.onIkeDatagram);
-  const thread: WorkerThread = await WorkerThread.start({
+  const { memory, workers = 1, tun, sockets, onFailure } = facts;
+  const roles = rolesOf(workers);
+  const mail = roles.map(
+    ({ worker }) => new MailDrain(new MailboxReader(memory, worker), facts.onIkeDatagram),
+  );
+  const team: WorkerTeam = await WorkerTeam.start({
+    memory,
     systemCalls: facts.systemCalls,
-    facts: { memory, worker: WORKER, tun, sockets },
-    onMail: () => mail.ring(),
+    roles,
+    tun,
+    sockets,
+    onMail: (worker) => mail[worker - 1]?.ring(),
     onRefusal: facts.onRefusal ?? (() => {}),
     onTrap: facts.onTrap ?? (() => {}),
     onStray: facts.onStray ?? (() => {}),
@@ -209,22 +215,26 @@ export async function startDataPlane(
       onFailure(error);
     },
   });
-  const quiescence = new WorkerQuiescence({ memory, worker: WORKER, wake: () => thread.wake() });
+  const quiescence = new WorkerQuiescence({
+    memory,
+    workers: roles.map(({ worker }) => worker),
+    wake: () => team.wake(),
+  });
   const driver: Driver = {
-    wake: () => thread.wake(),
+    wake: () => team.wake(),
     stop: async () => {
-      setCommand(memory, COMMAND_STOP);
-      await thread.stop();
+      await team.stop();
       quiescence.stop();
     },
   };
   const pathMtu = (path: Path): number | undefined => readPathMtu(facts.systemCalls, path, facts.mark);
-  return createDataPlane({ ...facts, quiescence, driver, pathMtu });
+  return createDataPlane({ ...facts, workers, quiescence, driver, pathMtu });
 }
 
 /**
- * Starts the data plane on devices in memory, in the calling thread. Rounds run when something is readable, each time through
- * `schedule` (setImmediate by default), so that a test can decide when.
+ * Starts the data plane on devices in memory, in the calling thread. Rounds of all workers in turn run when something is readable, each
+ * time through `schedule` (setImmediate by default), so that a test can decide when. Sockets receive into the region of the worker that
+ * `lanesOf` says.
  */
 export function startMemoryDataPlane(
   facts: CommonFacts & {
@@ -235,22 +245,31 @@ export function startMemoryDataPlane(
     readonly clock?: Clock;
   },
 ): DataPlane {
-  const { memory, tun, sockets, schedule = setImmediate, clock = createMonotonicClock() } = facts;
-  const kernel = loadKernel(memory, WORKER);
-  const mail = new MailDrain(new MailboxReader(memory, WORKER), facts.onIkeDatagram);
-  const pump = new DataPump({
+  const {
     memory,
-    kernel,
-    worker: WORKER,
+    workers = 1,
     tun,
     sockets,
-    clock,
-    random: facts.random,
-    onRefusal: facts.onRefusal ?? (() => {}),
-    onTrap: (call) => queueMicrotask(() => facts.onTrap?.(call)),
-    onStray: (stray) => queueMicrotask(() => facts.onStray?.(stray)),
-    onTooLong: (slot) => driver.onTooLong?.(slot),
-    ring: () => {}, // the rounds are followed by a look into the mailbox anyway
+    schedule = setImmediate,
+    clock = createMonotonicClock(),
+  } = facts;
+  const parts = rolesOf(workers).map((role) => {
+    const kernel = loadKernel(memory, role.worker);
+    const pump = new DataPump({
+      memory,
+      kernel,
+      role,
+      tun,
+      sockets,
+      clock,
+      random: facts.random,
+      onRefusal: facts.onRefusal ?? (() => {}),
+      onTrap: (call) => queueMicrotask(() => facts.onTrap?.(call)),
+      onStray: (stray) => queueMicrotask(() => facts.onStray?.(stray)),
+      onTooLong: (slot) => driver.onTooLong?.(slot),
+      ring: () => {}, // the rounds are followed by a look into the mailboxes anyway
+    });
+    return { kernel, pump, mail: new MailDrain(new MailboxReader(memory, role.worker), facts.onIkeDatagram) };
   });
   const poller = new MemoryPoller([tun, ...sockets.map(({ socket }) => socket)]);
   let isScheduled = false;
@@ -259,13 +278,14 @@ export function startMemoryDataPlane(
   const run = (): void => {
     isScheduled = false;
     if (hasStopped) return;
-    const handled = pump.round();
-    mail.ring();
+    const handled = parts.reduce((count, { pump }) => count + pump.round(), 0);
+    for (const { mail } of parts) mail.ring();
     if (hasStopped) return;
+    const restMs = Math.min(...parts.map(({ pump }) => pump.restMs));
     if (poller.wait(0) || handled > 0) scheduleRound();
-    else if (Number.isFinite(pump.restMs)) {
+    else if (Number.isFinite(restMs)) {
       clearTimeout(rest);
-      rest = setTimeout(scheduleRound, Math.ceil(pump.restMs));
+      rest = setTimeout(scheduleRound, Math.ceil(restMs));
     }
   };
   const scheduleRound = (): void => {
@@ -284,13 +304,16 @@ export function startMemoryDataPlane(
       return Promise.resolve();
     },
   };
-  const quiescence = immediateQuiescence(() => kernel.wipeTraces());
+  const quiescence = immediateQuiescence(() => {
+    for (const { kernel } of parts) kernel.wipeTraces();
+  });
   const pathMtu = ({ remote }: Path): number | undefined => sockets[0]?.socket.pathMtu(remote.address);
-  return createDataPlane({ ...facts, quiescence, driver, pathMtu });
+  return createDataPlane({ ...facts, workers, quiescence, driver, pathMtu });
 }
 
 function createDataPlane({
   memory,
+  workers,
   tun,
   pathMtu,
   random,
@@ -299,6 +322,7 @@ function createDataPlane({
   driver,
 }: {
   readonly memory: WebAssembly.Memory;
+  readonly workers: number;
   readonly tun: { readonly mtu: number };
   readonly pathMtu: (path: Path) => number | undefined;
   readonly random: Random;
@@ -308,7 +332,8 @@ function createDataPlane({
 }): DataPlane {
   const selectors = new SelectorTable(memory);
   const kernel = loadKernel(memory, HOST);
-  const sad = new Sad({ memory, kernel, worker: WORKER, random, selectors, quiescence });
+  const numbers = rolesOf(workers).map(({ worker }) => worker);
+  const sad = new Sad({ memory, kernel, lanes: lanesOf(workers), random, selectors, quiescence });
   const spd = new Spd({ memory, sad, selectors, quiescence });
   const paths = new PathMtus({ sad, tunMtu: tun.mtu, read: pathMtu });
   driver.onTooLong = (slot) => paths.lookFor(slot);
@@ -386,19 +411,22 @@ function createDataPlane({
     noteIkeSpi: (spi, isInUse) => ikeSpis.note(spi, isInUse),
     traffic: (inboundSpi) => sad.traffic(inboundSpi),
     carried: (inboundSpi) => sad.carried(inboundSpi),
+    workers,
     get drops() {
-      return dropsAt(words, WORKER_BASE + WORKER * WORKER_SIZE + WORKER_COUNTERS_OFFSET);
+      return sumOfDrops(
+        numbers.map((worker) => dropsAt(words, WORKER_BASE + worker * WORKER_SIZE + WORKER_COUNTERS_OFFSET)),
+      );
     },
     get tallies() {
-      return readTallies(memory, WORKER);
+      return readTallies(memory, numbers);
     },
     get times() {
-      return readTimes(memory, WORKER);
+      return readTimes(memory, numbers);
     },
     get occupancy() {
       return occupancyOf({
         words,
-        worker: WORKER,
+        workers: numbers,
         sas: sad.inUse,
         selectors: selectors.inUse,
         ...spd.inUse,
@@ -409,7 +437,7 @@ function createDataPlane({
       paths.close();
       await driver.stop();
       await sad.removeAll();
-      wipeTraces(memory);
+      for (const worker of numbers) wipeTraces(memory, worker);
     },
   };
 }
@@ -417,8 +445,8 @@ function createDataPlane({
 const DEFAULT_REPLAY_WINDOW = 1024;
 
 /** What a worker that ended could not do itself: its jobs and its scratch lie side by side, and its keys may have tables. */
-function wipeTraces(memory: WebAssembly.Memory): void {
-  const region = WORKER_BASE + WORKER * WORKER_SIZE;
+function wipeTraces(memory: WebAssembly.Memory, worker: number): void {
+  const region = WORKER_BASE + worker * WORKER_SIZE;
   const octets = new Uint8Array(memory.buffer);
   const end = region + WORKER_SCRATCH_OFFSET + WORKER_SCRATCH_SIZE;
   octets.fill(0, region + WORKER_GCM_JOBS_OFFSET, end);
@@ -431,9 +459,4 @@ function wipeTraces(memory: WebAssembly.Memory): void {
   }
   const words = region + WORKER_TABLE_WORDS_OFFSET;
   octets.fill(0, words, words + 4 * SA_SLOT_COUNT);
-}
-
-function setCommand(memory: WebAssembly.Memory, command: number): void {
-  const address = WORKER_BASE + WORKER * WORKER_SIZE + WORKER_COMMAND_OFFSET;
-  Atomics.store(new Int32Array(memory.buffer), address >>> 2, command);
 }

@@ -19,7 +19,7 @@ import {
 export interface Occupancy {
   /** Directions of child SAs: two for each. */
   readonly sas: Share;
-  /** Places of keys that carry much. */
+  /** Places of keys that carry much, of all workers. */
   readonly keyTables: Share;
   readonly selectors: Share;
   readonly policies: Share;
@@ -35,21 +35,23 @@ export interface Share {
 
 export function occupancyOf(facts: {
   readonly words: Uint32Array;
-  readonly worker: number;
+  readonly workers: readonly number[];
   readonly sas: number;
   readonly selectors: number;
   readonly policies: number;
   readonly prefixes: number;
 }): Occupancy {
-  const owners = (WORKER_BASE + facts.worker * WORKER_SIZE + WORKER_TABLE_OWNERS_OFFSET) >>> 2;
   let keyTables = 0;
-  for (let place = 0; place < TABLES_COUNT; place++) {
-    if (facts.words[owners + (place * TABLE_OWNER_SIZE) / 4] !== 0) keyTables++;
+  for (const worker of facts.workers) {
+    const owners = (WORKER_BASE + worker * WORKER_SIZE + WORKER_TABLE_OWNERS_OFFSET) >>> 2;
+    for (let place = 0; place < TABLES_COUNT; place++) {
+      if (facts.words[owners + (place * TABLE_OWNER_SIZE) / 4] !== 0) keyTables++;
+    }
   }
   const { sas, selectors, policies, prefixes } = facts;
   return {
     sas: { inUse: sas, limit: SA_SLOT_COUNT },
-    keyTables: { inUse: keyTables, limit: TABLES_COUNT },
+    keyTables: { inUse: keyTables, limit: facts.workers.length * TABLES_COUNT },
     selectors: { inUse: selectors, limit: SELECTOR_COUNT },
     policies: { inUse: policies, limit: POLICY_COUNT },
     prefixes: { inUse: prefixes, limit: SPD_NODE_COUNT },

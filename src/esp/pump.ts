@@ -13,6 +13,7 @@ import type { Tun } from "../platform/tun/tun.ts";
 import type { UdpSocket } from "../platform/udp/udp-socket.ts";
 import { Inbound, type StrayEsp } from "./inbound.ts";
 import type { Kernel } from "./kernel.ts";
+import type { WorkerRole } from "./lanes.ts";
 import { MailboxWriter } from "./mailbox.ts";
 import { Outbound } from "./outbound.ts";
 import type { PumpSocket } from "./pump-socket.ts";
@@ -23,7 +24,7 @@ import type { TrapCall } from "./trapped-packets.ts";
 const TOO_LONG_PAUSE_MS = 5;
 
 /**
- * Moves packets between a TUN device and UDP sockets, a round at a time. The same class serves a worker thread, which sleeps
+ * Moves packets between a TUN device and UDP sockets, both ways or one, a round at a time. The same class serves a worker thread, which sleeps
  * in poll() between rounds, and devices in memory, where the host runs the rounds.
  */
 export class DataPump {
@@ -38,8 +39,9 @@ export class DataPump {
   readonly #onTooLong: (slot: number) => void;
   #toldTooLongAt = Number.NEGATIVE_INFINITY;
   readonly #mailbox: MailboxWriter;
-  readonly #outbound: Outbound;
-  readonly #inbound: Inbound;
+  /** Undefined in a worker that has the other direction only. */
+  readonly #outbound: Outbound | undefined;
+  readonly #inbound: Inbound | undefined;
   #wipesAsked = 0;
 
   /**
@@ -49,7 +51,7 @@ export class DataPump {
   constructor(facts: {
     readonly memory: WebAssembly.Memory;
     readonly kernel: Kernel;
-    readonly worker: number;
+    readonly role: WorkerRole;
     readonly tun: Tun;
     readonly sockets: readonly PumpSocket<UdpSocket>[];
     readonly clock: Clock;
@@ -63,22 +65,27 @@ export class DataPump {
     /** Told the slot of an SA that sent something longer than its path takes, not more often than every few milliseconds. */
     readonly onTooLong: (slot: number) => void;
   }) {
-    this.#words = new Int32Array(facts.memory.buffer);
-    this.#view = new DataView(facts.memory.buffer);
-    this.#region = WORKER_BASE + facts.worker * WORKER_SIZE;
+    const { role, memory } = facts;
+    const { worker } = role;
+    this.#words = new Int32Array(memory.buffer);
+    this.#view = new DataView(memory.buffer);
+    this.#region = WORKER_BASE + worker * WORKER_SIZE;
     this.#kernel = facts.kernel;
     this.#sockets = facts.sockets;
     this.#clock = facts.clock;
     this.#ring = facts.ring;
     this.#stopwatch = facts.stopwatch;
     this.#onTooLong = facts.onTooLong;
-    this.#mailbox = new MailboxWriter(facts.memory, facts.worker);
-    this.#outbound = new Outbound({
-      ...facts,
-      sockets: facts.sockets.map(({ socket }) => socket),
-      seed: facts.random.bytes(4).reduce((seed, octet) => (seed << 8) | octet, 0),
-    });
-    this.#inbound = new Inbound({ ...facts, mailbox: this.#mailbox });
+    this.#mailbox = new MailboxWriter(memory, worker);
+    this.#outbound = role.sends
+      ? new Outbound({
+          ...facts,
+          worker,
+          sockets: facts.sockets.map(({ socket }) => socket),
+          seed: facts.random.bytes(4).reduce((seed, octet) => (seed << 8) | octet, 0),
+        })
+      : undefined;
+    this.#inbound = role.receives ? new Inbound({ ...facts, worker, mailbox: this.#mailbox }) : undefined;
   }
 
   /** One burst each way. Returns how many packets and datagrams came in from either side; 0 means there is nothing to do. */
@@ -92,19 +99,25 @@ export class DataPump {
   #round(): number {
     const now = this.#clock.now();
     this.#passQuiescentPoint(now);
-    const mailBefore = this.#inbound.mailCount;
-    let handled = this.#inbound.releaseHeld() + this.#outbound.round() + this.#outbound.sendDummies(now);
-    this.#tellTooLong(now);
-    for (let i = 0; i < this.#sockets.length; i++) {
-      handled += this.#inbound.round(this.#sockets[i]!);
+    const inbound = this.#inbound;
+    const outbound = this.#outbound;
+    const mailBefore = inbound === undefined ? 0 : inbound.mailCount;
+    let handled = inbound === undefined ? 0 : inbound.releaseHeld();
+    if (outbound !== undefined) {
+      handled += outbound.round() + outbound.sendDummies(now);
+      this.#tellTooLong(outbound, now);
     }
-    if (this.#inbound.mailCount !== mailBefore && this.#mailbox.shouldRing()) this.#ring();
+    if (inbound === undefined) return handled;
+    for (let i = 0; i < this.#sockets.length; i++) {
+      handled += inbound.round(this.#sockets[i]!);
+    }
+    if (inbound.mailCount !== mailBefore && this.#mailbox.shouldRing()) this.#ring();
     return handled;
   }
 
   /** Others that are meanwhile passed over come again with their next packet. */
-  #tellTooLong(now: number): void {
-    const slot = this.#outbound.takeTooLong();
+  #tellTooLong(outbound: Outbound, now: number): void {
+    const slot = outbound.takeTooLong();
     if (slot === NO_SLOT || now - this.#toldTooLongAt < TOO_LONG_PAUSE_MS) return;
     this.#toldTooLongAt = now;
     this.#onTooLong(slot);
@@ -112,7 +125,7 @@ export class DataPump {
 
   /** How long a worker with nothing to read may sleep, in milliseconds: `Infinity` for as long as it likes. */
   get restMs(): number {
-    const { dummiesDueAt } = this.#outbound;
+    const dummiesDueAt = this.#outbound?.dummiesDueAt ?? Number.POSITIVE_INFINITY;
     return dummiesDueAt === Number.POSITIVE_INFINITY
       ? dummiesDueAt
       : Math.max(0, dummiesDueAt - this.#clock.now());

@@ -21,10 +21,10 @@ const SLOWEST_LOOK_MS = 50;
 /** One round may have begun before the news; it wiped its scratch before it could know of it. The one after has done both. */
 const ROUNDS = 2;
 
-/** Watches the epoch of a worker thread, which it raises once a round, and wakes it so that rounds happen. */
+/** Watches the epochs of worker threads, which each raises once a round, and wakes them so that rounds happen. */
 export class WorkerQuiescence implements Quiescence {
   readonly #words: Int32Array;
-  readonly #index: number;
+  readonly #epochs: readonly number[];
   readonly #wake: () => void;
   #hasStopped = false;
   /** Those who asked while others were waited for: what they unpublished may be in use still. */
@@ -33,11 +33,13 @@ export class WorkerQuiescence implements Quiescence {
 
   constructor(facts: {
     readonly memory: WebAssembly.Memory;
-    readonly worker: number;
+    readonly workers: readonly number[];
     readonly wake: () => void;
   }) {
     this.#words = new Int32Array(facts.memory.buffer);
-    this.#index = (WORKER_BASE + facts.worker * WORKER_SIZE + WORKER_EPOCH_OFFSET) >>> 2;
+    this.#epochs = facts.workers.map(
+      (worker) => (WORKER_BASE + worker * WORKER_SIZE + WORKER_EPOCH_OFFSET) >>> 2,
+    );
     this.#wake = facts.wake;
   }
 
@@ -54,10 +56,11 @@ export class WorkerQuiescence implements Quiescence {
     this.#next = [];
     this.#isWatching = waiting.length > 0;
     if (!this.#isWatching) return;
-    const seen = Atomics.load(this.#words, this.#index);
+    const seen = this.#epochs.map((epoch) => Atomics.load(this.#words, epoch));
+    const havePassed = (): boolean =>
+      this.#epochs.every((epoch, i) => (Atomics.load(this.#words, epoch) - seen[i]!) >>> 0 >= ROUNDS);
     const look = (delayMs: number): void => {
-      const passed = (Atomics.load(this.#words, this.#index) - seen) >>> 0;
-      if (this.#hasStopped || passed >= ROUNDS) {
+      if (this.#hasStopped || havePassed()) {
         for (const resolve of waiting) resolve();
         this.#watch();
         return;
@@ -68,7 +71,7 @@ export class WorkerQuiescence implements Quiescence {
     look(FIRST_LOOK_MS);
   }
 
-  /** The worker is gone: nothing is in use any more. */
+  /** The workers are gone: nothing is in use any more. */
   stop(): void {
     this.#hasStopped = true;
   }

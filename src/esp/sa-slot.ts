@@ -46,6 +46,7 @@ import {
   SA_SPI_OFFSET,
   SA_STATE_OFFSET,
   SA_UNIT_OFFSET,
+  SA_WORKER_OFFSET,
 } from "../../assembly/layout.ts";
 import type { DontFragment } from "../policy/connection.ts";
 import type { SelectorRun } from "./selector-table.ts";
@@ -67,6 +68,8 @@ export interface PathRecord {
 export interface SaRecord {
   readonly spi: number;
   readonly isInbound: boolean;
+  /** The data worker that alone seals with it, or opens. */
+  readonly worker: number;
   readonly hasEsn: boolean;
   readonly suite: EspSuite;
   /** 4 octets, or none where the cipher has no salt. */
@@ -189,6 +192,7 @@ export class SaSlot {
     set(SA_ALGORITHM_OFFSET, sa.suite.algorithm);
     this.#octets[this.#address + SA_CIPHER_OFFSET] = sa.suite.cipher;
     this.#octets[this.#address + SA_HASH_OFFSET] = sa.suite.hash;
+    this.#octets[this.#address + SA_WORKER_OFFSET] = sa.worker;
     set(SA_SELECTOR_FIRST_OFFSET, sa.selectors.first);
     set(SA_SELECTOR_COUNT_OFFSET, sa.selectors.count);
     set(SA_REPLAY_WINDOW_OFFSET, sa.replayWindowPackets);

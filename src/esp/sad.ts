@@ -16,6 +16,7 @@ import type { Random } from "../platform/random.ts";
 import type { CopyDscp, DontFragment } from "../policy/connection.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
 import type { Kernel } from "./kernel.ts";
+import type { Lane } from "./lanes.ts";
 import { DoubleBuffer, type Quiescence } from "./quiescence.ts";
 import {
   type PathRecord,
@@ -72,6 +73,7 @@ export interface ChildSaVolume {
 
 interface ChildSaSlots {
   readonly inboundSpi: number;
+  readonly lane: number;
   readonly inbound: SaSlot;
   readonly outbound: SaSlot;
   installed:
@@ -105,7 +107,9 @@ const STEP_MASK = 2 ** (32 - FIXED_BITS) - 1;
 export class Sad {
   readonly #memory: WebAssembly.Memory;
   readonly #kernel: Kernel;
-  readonly #worker: number;
+  readonly #lanes: readonly Lane[];
+  /** How many child SAs each has. */
+  readonly #loads: number[];
   readonly #random: Random;
   readonly #selectors: SelectorTable;
   readonly #quiescence: Quiescence;
@@ -126,18 +130,19 @@ export class Sad {
   readonly #previousSpis = new Uint32Array(SA_SLOT_COUNT);
   readonly #children = new Map<number, ChildSaSlots>();
 
-  /** `kernel` is the host's instance; `worker` is the data worker that will own the inbound SAs. */
+  /** `kernel` is the host's instance; child SAs are shared out among `lanes`. */
   constructor(facts: {
     readonly memory: WebAssembly.Memory;
     readonly kernel: Kernel;
-    readonly worker: number;
+    readonly lanes: readonly Lane[];
     readonly random: Random;
     readonly selectors: SelectorTable;
     readonly quiescence: Quiescence;
   }) {
     this.#memory = facts.memory;
     this.#kernel = facts.kernel;
-    this.#worker = facts.worker;
+    this.#lanes = facts.lanes;
+    this.#loads = facts.lanes.map(() => 0);
     this.#random = facts.random;
     this.#selectors = facts.selectors;
     this.#quiescence = facts.quiescence;
@@ -158,11 +163,13 @@ export class Sad {
     if (this.#free.length + SA_SLOT_COUNT - this.#usedCount < 2) return undefined;
     const inbound = this.#reserve();
     const outbound = this.#reserve();
-    const inboundSpi = this.#chooseSpi(inbound.number);
+    const lane = this.#loads.indexOf(Math.min(...this.#loads));
+    this.#loads[lane]!++;
+    const inboundSpi = this.#chooseSpi(inbound.number, this.#lanes[lane]!.receiver);
     this.#previousSpis[inbound.number] = inboundSpi;
     // From now on the data worker holds what comes for it (the kernel opens nothing before the slot is active).
     inbound.announce(inboundSpi);
-    this.#children.set(inboundSpi, { inboundSpi, inbound, outbound, installed: undefined });
+    this.#children.set(inboundSpi, { inboundSpi, lane, inbound, outbound, installed: undefined });
     return inboundSpi;
   }
 
@@ -184,8 +191,9 @@ export class Sad {
       const child = this.#reservedChild(record.inboundSpi);
       const suite = checkRecord(record);
       selectors = this.#selectors.allocate(record.selectors);
-      this.#prepare(child.inbound, record, { suite, isInbound: true, selectors });
-      this.#prepare(child.outbound, record, { suite, isInbound: false, selectors });
+      const { receiver, sender } = this.#lanes[child.lane]!;
+      this.#prepare(child.inbound, record, { suite, isInbound: true, worker: receiver, selectors });
+      this.#prepare(child.outbound, record, { suite, isInbound: false, worker: sender, selectors });
       const path = new DoubleBuffer<PathRecord>(this.#quiescence, (next) => child.outbound.writePath(next));
       child.outbound.writePath(record.path);
       child.installed = { selectors, path, sendsDummies: (record.cover?.dummyEveryMs ?? 0) > 0 };
@@ -278,8 +286,8 @@ export class Sad {
    * first SA of a slot it is random, and from there on it takes steps that nobody else knows, all of the same odd width: so it comes back
    * only when it has been everywhere, and what is on its way to a former SA does not meet a new one.
    */
-  #chooseSpi(slot: number): number {
-    const fixed = ((this.#worker << SPI_SLOT_BITS) | slot) >>> 0;
+  #chooseSpi(slot: number, worker: number): number {
+    const fixed = ((worker << SPI_SLOT_BITS) | slot) >>> 0;
     const previous = this.#previousSpis[slot]!;
     const start = previous === 0 ? this.#randomStep() : previous >>> FIXED_BITS;
     let value = (start + this.#step) & STEP_MASK;
@@ -302,7 +310,7 @@ export class Sad {
   #prepare(
     slot: SaSlot,
     record: ChildSaRecord,
-    facts: Pick<SaRecord, "suite" | "isInbound" | "selectors">,
+    facts: Pick<SaRecord, "suite" | "isInbound" | "worker" | "selectors">,
   ): void {
     const keymat = facts.isInbound ? record.inboundKey : record.outboundKey;
     const { keyLength, saltLength, ivKeyLength } = facts.suite;
@@ -333,7 +341,8 @@ export class Sad {
     }
   }
 
-  #reclaim({ inbound, outbound }: ChildSaSlots): void {
+  #reclaim({ lane, inbound, outbound }: ChildSaSlots): void {
+    this.#loads[lane]!--;
     for (const slot of [outbound, inbound]) {
       this.#kernel.espWipeSa(slot.number);
       slot.state = SA_FREE;

@@ -52,6 +52,17 @@ export function dropsAt(words: Uint32Array, address: number): Drops {
   return drops;
 }
 
+/** Adds up drops by cause. */
+export function sumOfDrops(parts: readonly Drops[]): Drops {
+  const sum: Drops = {};
+  for (const part of parts) {
+    for (const [name, count] of Object.entries(part) as [StatusName, number][]) {
+      sum[name] = (sum[name] ?? 0) + count;
+    }
+  }
+  return sum;
+}
+
 /** Reads an array of u64 counters, one for each event: all that are above zero. */
 export function eventsAt(words: Uint32Array, address: number): SaEvents {
   const events: SaEvents = {};

@@ -147,11 +147,15 @@ export class Stopwatch {
   }
 }
 
-/** What a worker has timed so far. */
-export function readTimes(memory: WebAssembly.Memory, worker: number): PacketTimes {
+/** What workers have timed so far, all together. */
+export function readTimes(memory: WebAssembly.Memory, workers: readonly number[]): PacketTimes {
   const numbers = new Float64Array(memory.buffer);
   const at = (offset: number): number =>
-    numbers[(WORKER_BASE + worker * WORKER_SIZE + WORKER_TIMES_OFFSET + offset) / 8]!;
+    workers.reduce(
+      (sum, worker) =>
+        sum + numbers[(WORKER_BASE + worker * WORKER_SIZE + WORKER_TIMES_OFFSET + offset) / 8]!,
+      0,
+    );
   const packets = at(TIMES_PACKETS_OFFSET);
   const share = (milliseconds: number): number =>
     packets === 0 ? 0 : Math.max(0, Math.round((milliseconds * 1e6) / packets));

@@ -52,16 +52,17 @@ export class Tally {
   }
 }
 
-/** What a worker has counted so far. */
-export function readTallies(memory: WebAssembly.Memory, worker: number): TrafficTallies {
+/** What workers have counted so far, all together. */
+export function readTallies(memory: WebAssembly.Memory, workers: readonly number[]): TrafficTallies {
   const numbers = new Float64Array(memory.buffer);
   const view = (kind: number): TallyView => {
-    const first = placeOf(worker, kind);
+    const sum = (place: number): number =>
+      workers.reduce((total, worker) => total + numbers[placeOf(worker, kind) + place]!, 0);
     return {
-      calls: numbers[first]!,
-      packets: numbers[first + PACKETS]!,
-      octets: numbers[first + OCTETS]!,
-      batchSizes: [...numbers.slice(first + CLASSES, first + CLASSES + TALLY_CLASS_COUNT)],
+      calls: sum(0),
+      packets: sum(PACKETS),
+      octets: sum(OCTETS),
+      batchSizes: Array.from({ length: TALLY_CLASS_COUNT }, (_, i) => sum(CLASSES + i)),
     };
   };
   return {

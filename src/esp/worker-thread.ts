@@ -13,6 +13,14 @@ const STOP_LIMIT_MS = 2000;
 /** The thread keeps nothing of what it allocates, which is an address here and there. More is only what a flood would fill. */
 const YOUNG_GENERATION_MB = 3;
 
+/** What a thread tells beside its mail. */
+export interface WorkerTold {
+  readonly onRefusal: (what: string) => void;
+  readonly onTrap: (call: TrapCall) => void;
+  readonly onStray: (stray: StrayEsp) => void;
+  readonly onTooLong: (slot: number) => void;
+}
+
 /** The host's side of a data worker's thread. */
 export class WorkerThread {
   readonly #worker: Worker;
@@ -22,17 +30,15 @@ export class WorkerThread {
   #hasExited = false;
 
   /** Settles when the thread runs its first round; rejects with a PlatformError when it does not get there. */
-  static start(start: {
-    readonly systemCalls: SystemCalls;
-    readonly facts: Omit<WorkerFacts, "wakeUp">;
-    readonly onMail: () => void;
-    readonly onRefusal: (what: string) => void;
-    readonly onTrap: (call: TrapCall) => void;
-    readonly onStray: (stray: StrayEsp) => void;
-    readonly onTooLong: (slot: number) => void;
-    /** Called once, when the thread ends without having been told to. */
-    readonly onFailure: (error: Error) => void;
-  }): Promise<WorkerThread> {
+  static start(
+    start: WorkerTold & {
+      readonly systemCalls: SystemCalls;
+      readonly facts: Omit<WorkerFacts, "wakeUp">;
+      readonly onMail: () => void;
+      /** Called once, when the thread ends without having been told to. */
+      readonly onFailure: (error: Error) => void;
+    },
+  ): Promise<WorkerThread> {
     const wakeUp = new LinuxWakeUp(start.systemCalls);
     const workerData: WorkerFacts = { ...start.facts, wakeUp: wakeUp.descriptor };
     const worker = new Worker(workerUrl(), {

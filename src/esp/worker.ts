@@ -1,4 +1,4 @@
-// The data worker's thread: rounds until there is nothing to do, then a sleep in poll(), until the host says stop.
+// A data worker's thread: rounds until there is nothing to do, then a sleep in poll(), until the host says stop.
 
 import { parentPort, workerData } from "node:worker_threads";
 import { COMMAND_STOP, WORKER_BASE, WORKER_COMMAND_OFFSET, WORKER_SIZE } from "../../assembly/layout.ts";
@@ -11,6 +11,7 @@ import { LinuxTun, type OpenTun } from "../platform/tun/linux-tun.ts";
 import { LinuxUdpSocket, type OpenUdpSocket } from "../platform/udp/linux-udp-socket.ts";
 import type { StrayEsp } from "./inbound.ts";
 import { loadKernel } from "./kernel.ts";
+import type { WorkerRole } from "./lanes.ts";
 import { DataPump } from "./pump.ts";
 import type { PumpSocket } from "./pump-socket.ts";
 import { Stopwatch } from "./stopwatch.ts";
@@ -19,7 +20,7 @@ import type { TrapCall } from "./trapped-packets.ts";
 /** What the thread is given. */
 export interface WorkerFacts {
   readonly memory: WebAssembly.Memory;
-  readonly worker: number;
+  readonly role: WorkerRole;
   readonly tun: OpenTun;
   readonly sockets: readonly PumpSocket<OpenUdpSocket>[];
   /** The eventfd that wakes it. */
@@ -38,7 +39,8 @@ export type WorkerMessage =
 /** The poller looks around once a second anyway. */
 const SLEEP_MS = 1000;
 
-function run({ memory, worker, tun, sockets, wakeUp }: WorkerFacts): void {
+function run({ memory, role, tun, sockets, wakeUp }: WorkerFacts): void {
+  const { worker } = role;
   const clock = createMonotonicClock();
   const stopwatch = new Stopwatch(memory, worker, clock);
   const systemCalls = stopwatch.timeSystemCalls(createLinuxSystemCalls(memory));
@@ -47,7 +49,7 @@ function run({ memory, worker, tun, sockets, wakeUp }: WorkerFacts): void {
   const pump = new DataPump({
     memory,
     kernel,
-    worker,
+    role,
     tun: new LinuxTun(systemCalls, tun, worker),
     sockets: sockets.map(({ socket, ...use }, index) => {
       const facts = { ...socket, worker, index, onRefusal };
@@ -65,7 +67,10 @@ function run({ memory, worker, tun, sockets, wakeUp }: WorkerFacts): void {
   });
   const poller = new LinuxPoller(systemCalls, {
     worker,
-    descriptors: [tun.descriptor, ...sockets.map(({ socket }) => socket.descriptor)],
+    descriptors: [
+      ...(role.sends ? [tun.descriptor] : []),
+      ...(role.receives ? sockets.map(({ socket }) => socket.descriptor) : []),
+    ],
     wakeUp,
   });
   const words = new Int32Array(memory.buffer);

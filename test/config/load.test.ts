@@ -288,7 +288,7 @@ describe("a file that is wrong", () => {
     [
       "a key like no other",
       `${connection(rest())}frobnicate: 1`,
-      '6:1: unknown key "frobnicate"; known are connections, listen, mtu, tun, offloads, log, socket, state, gateway, radius, killSwitch, workers',
+      '6:1: unknown key "frobnicate"; known are connections, listen, mtu, tun, offloads, workers, log, socket, state, gateway, radius, killSwitch',
     ],
     ["a key of every object", `${connection(rest())}toString: 1`, '6:1: unknown key "toString"; known are'],
     [
@@ -302,7 +302,11 @@ describe("a file that is wrong", () => {
       "2:3: a connection's name is letters",
     ],
     ["a gateway", `${connection(rest())}gateway: { domain: x }`, '6:1: "gateway" is not in this version'],
-    ["workers", `${connection(rest())}workers: 2`, '6:1: "workers" is not in this version'],
+    [
+      "more workers than there can be",
+      `${connection(rest())}workers: 3`,
+      "6:10: expected a whole number from 1 to 2, found 3",
+    ],
     ["a kill switch", `${connection(rest())}killSwitch: true`, '6:1: "killSwitch" is not in this version'],
     [
       "a login with a password",

@@ -213,7 +213,7 @@ export class EspBed {
     this.sad = new Sad({
       ...shared,
       kernel: this.host,
-      worker: owner,
+      lanes: [{ sender: WORKER, receiver: owner }],
       random: {
         bytes: (length) => {
           this.#drawn = this.random.octets(length);

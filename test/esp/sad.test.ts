@@ -55,7 +55,7 @@ describe("SPIs", () => {
       const sad = new Sad({
         memory,
         kernel: {} as Kernel,
-        worker: 1,
+        lanes: [{ sender: 1, receiver: 1 }],
         random: { bytes: (length) => random.octets(length) },
         selectors: {} as SelectorTable,
         quiescence: immediateQuiescence(() => {}),

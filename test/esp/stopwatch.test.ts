@@ -30,7 +30,7 @@ class Bed {
   }
 
   get times() {
-    return readTimes(this.memory, 1);
+    return readTimes(this.memory, [1]);
   }
 
   #take(milliseconds: number, result: number): number {

@@ -5,6 +5,9 @@ import {
   DESCRIPTOR_SEQUENCE_OFFSET,
   DESCRIPTOR_SIZE,
   DESCRIPTOR_SOURCE_OFFSET,
+  SA_BASE,
+  SA_SLOT_SIZE,
+  SA_WORKER_OFFSET,
   WORKER_BASE,
   WORKER_DESCRIPTORS_OFFSET,
   WORKER_SIZE,
@@ -16,10 +19,10 @@ import { CHACHA20_POLY1305, EspBed } from "./esp-bed.ts";
 const BATCHES = 500;
 const BATCH = 64;
 
-/** Seals the same batch over and over on its own region and tells the numbers it was given. */
+/** Seals the same batch over and over on its own region and tells the numbers it was given. With `owner` it takes itself for the SA's worker each time. */
 const SEALER = `
   const { parentPort, workerData } = require("node:worker_threads");
-  const { memory, worker, kernelUrl, descriptors, size, sequence, batches, batch, gate } = workerData;
+  const { memory, worker, kernelUrl, descriptors, size, sequence, batches, batch, gate, owner } = workerData;
   import(kernelUrl).then(({ loadKernel }) => {
     const kernel = loadKernel(memory, worker);
     const view = new DataView(memory.buffer);
@@ -29,6 +32,7 @@ const SEALER = `
     if (Atomics.add(words, 0, 1) === 1) Atomics.notify(words, 0);
     else Atomics.wait(words, 0, 1, 5000);
     for (let i = 0; i < batches; i++) {
+      if (owner !== undefined) view.setUint8(owner, worker);
       kernel.espEncapsulateBatch(0, batch);
       for (let k = 0; k < batch; k++) {
         numbers[i * batch + k] = Number(view.getBigUint64(descriptors + k * size + sequence, true));
@@ -38,13 +42,37 @@ const SEALER = `
   });
 `;
 
-test("two threads that send on one SA never take the same number, and so never the same nonce", async () => {
+test("of two threads only the SA's worker seals", async () => {
   const bed = new EspBed();
   const child = bed.install({ cipher: CHACHA20_POLY1305 });
   bed.protect(child);
+  const [own, other] = await sealInBoth(bed, undefined);
+  expect([...own!]).toEqual(Array.from({ length: BATCHES * BATCH }, (_, i) => i + 1));
+  expect(other!.every((number) => number === 0)).toBe(true);
+  expect(bed.sad.traffic(child.inboundSpi)!.outbound).toMatchObject({ packets: own!.length });
+});
+
+test("two threads that both take themselves for the SA's worker never take the same number, and so never the same nonce", async () => {
+  const bed = new EspBed();
+  const child = bed.install({ cipher: CHACHA20_POLY1305 });
+  bed.protect(child);
+  const sa = SA_BASE + bed.sad.outboundOf(child.inboundSpi)!.slot * SA_SLOT_SIZE;
+  const results = await sealInBoth(bed, sa + SA_WORKER_OFFSET);
+  const taken = results.map((numbers) => [...numbers].filter((number) => number > 0));
+  const all = new Set(taken.flat());
+  const total = taken.reduce((sum, { length }) => sum + length, 0);
+  for (const { length } of taken) expect(length).toBeGreaterThan(BATCHES);
+  expect(all.size).toBe(total);
+  expect(Math.min(...all)).toBe(1);
+  expect(Math.max(...all)).toBe(total);
+  expect(bed.sad.traffic(child.inboundSpi)!.outbound).toMatchObject({ packets: total, sequence: total });
+});
+
+/** The numbers of workers 1 and 2; 0 where they were given none. */
+function sealInBoth(bed: EspBed, owner: number | undefined): Promise<Float64Array[]> {
   const packet = innerPacket({ source: "10.1.0.1", destination: "10.2.0.1" });
   const gate = new SharedArrayBuffer(4);
-  const results = await Promise.all(
+  return Promise.all(
     [1, 2].map((worker) => {
       const region = WORKER_BASE + worker * WORKER_SIZE;
       bed.octets.set(packet, region + WORKER_TUN_SLAB_OFFSET);
@@ -63,16 +91,11 @@ test("two threads that send on one SA never take the same number, and so never t
         batches: BATCHES,
         batch: BATCH,
         gate,
+        owner,
       });
     }),
   );
-  const total = 2 * BATCHES * BATCH;
-  const all = new Set(results.flatMap((numbers) => [...numbers]));
-  expect(all.size).toBe(total);
-  expect(Math.min(...all)).toBe(1);
-  expect(Math.max(...all)).toBe(total);
-  expect(bed.sad.traffic(child.inboundSpi)!.outbound).toMatchObject({ packets: total, sequence: total });
-});
+}
 
 function numbersOf(workerData: Record<string, unknown>): Promise<Float64Array> {
   return new Promise((resolve, reject) => {

@@ -12,21 +12,24 @@ const WHAT = "integrity with strongSwan";
 const FIRST_NUMBER = 4;
 
 describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("with strongSwan", () => {
-  for (const [i, { initiator, offloads, faults }] of (
+  for (const [i, { initiator, offloads, workers, faults }] of (
     [
-      { initiator: "us", offloads: "auto", faults: {} },
-      { initiator: "us", offloads: "off", faults: BAD_PATH },
-      { initiator: "strongSwan", offloads: "auto", faults: BAD_PATH },
-      { initiator: "strongSwan", offloads: "off", faults: {} },
+      { initiator: "us", offloads: "auto", workers: 2, faults: {} },
+      { initiator: "us", offloads: "off", workers: 1, faults: BAD_PATH },
+      { initiator: "strongSwan", offloads: "auto", workers: 1, faults: BAD_PATH },
+      { initiator: "strongSwan", offloads: "off", workers: 2, faults: {} },
     ] as const
   ).entries()) {
     const path = faults === BAD_PATH ? "with loss and reordering" : "without faults";
-    const what = `initiated by ${initiator}, offloads ${offloads}, ${path}`;
+    const what = `initiated by ${initiator}, offloads ${offloads}, workers ${workers}, ${path}`;
     test(`TCP in random pieces and UDP of all sizes arrive intact: ${what}`, {
       timeout: CAMPAIGN ? 1_800_000 : 120_000,
     }, async () => {
       const scenario = loadSteps(initiator === "us" ? "relay-initiator" : "relay-responder");
-      const configured = { ...scenario, ikebana: `offloads: ${offloads}\n${scenario.ikebana}` };
+      const configured = {
+        ...scenario,
+        ikebana: `offloads: ${offloads}\nworkers: ${workers}\n${scenario.ikebana}`,
+      };
       await withRelayedGateways(configured, async (gateways) => {
         const { sites, ikebana, strongswan, relay } = gateways;
         if (initiator === "strongSwan") await strongswan.initiate("lan");

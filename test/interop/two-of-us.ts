@@ -15,6 +15,7 @@ interface Options {
   readonly join?: Parameters<typeof createSites>[1];
   /** Of the left and of the right gateway. */
   readonly offloads?: readonly ["auto" | "off", "auto" | "off"];
+  readonly workers?: readonly [number, number];
   /** Further variables of the left and of the right gateway. */
   readonly environments?: readonly [Environment, Environment];
 }
@@ -24,7 +25,7 @@ type Environment = Readonly<Record<string, string>>;
 /** Starts both gateways, waits until the left one has brought the tunnel up, runs the action and takes everything away. */
 export async function withTwoOfUs(
   action: (both: TwoOfUs) => Promise<void>,
-  { join, offloads = ["auto", "auto"], environments = [{}, {}] }: Options = {},
+  { join, offloads = ["auto", "auto"], workers = [1, 1], environments = [{}, {}] }: Options = {},
 ): Promise<void> {
   const sites = await createSites(undefined, join);
   let right: IkebanaDaemon | undefined;
@@ -32,12 +33,12 @@ export async function withTwoOfUs(
   try {
     right = await startIkebana(
       sites.right,
-      configuration(RIGHT, LEFT, { start: "respond", offloads: offloads[1] }),
+      configuration(RIGHT, LEFT, { start: "respond", offloads: offloads[1], workers: workers[1] }),
       { environment: environments[1] },
     );
     left = await startIkebana(
       sites.left,
-      configuration(LEFT, RIGHT, { start: "start", offloads: offloads[0] }),
+      configuration(LEFT, RIGHT, { start: "start", offloads: offloads[0], workers: workers[0] }),
       { environment: environments[0] },
     );
     const ends = [left, right];
@@ -76,12 +77,17 @@ const RIGHT = { address: "192.0.2.2", id: "b.example.org", inside: '[10.2.0.0/24
 function configuration(
   ours: typeof LEFT,
   theirs: typeof LEFT,
-  { start, offloads }: { readonly start: string; readonly offloads: string },
+  {
+    start,
+    offloads,
+    workers,
+  }: { readonly start: string; readonly offloads: string; readonly workers: number },
 ): string {
   return `
 socket: ikebana.sock
 state: state
 offloads: ${offloads}
+workers: ${workers}
 connections:
   office:
     local: { address: ${ours.address}, id: ${ours.id}, psk: "correct horse battery staple" }

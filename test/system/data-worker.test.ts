@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { afterEach, describe, expect, test } from "vitest";
-import { SA_BASE, WORKER_BASE } from "../../assembly/layout.ts";
+import { SA_BASE, WORKER_BASE, WORKER_EPOCH_OFFSET, WORKER_SIZE } from "../../assembly/layout.ts";
 import { createSharedMemory, type DataPlane, type IkeDatagram, startDataPlane } from "../../src/esp/index.ts";
 import { LinuxNetwork } from "../../src/platform/network/linux-network.ts";
 import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
@@ -20,7 +20,7 @@ import { trafficSelector } from "../support/traffic-selectors.ts";
 // Two data planes in one network namespace. Each has a TUN device, whose other side is a packet socket of the test, and its
 // sockets on an address of the loopback link:
 //
-//   test -- tunA [worker A] 127.0.0.1:4500 ==== 127.0.0.2:4500 [worker B] tunB -- test
+//   test -- tunA [workers of A] 127.0.0.1:4500 ==== 127.0.0.2:4500 [workers of B] tunB -- test
 
 const mayRun = requireRoot("data workers on devices of the kernel");
 
@@ -37,10 +37,14 @@ interface Host {
   close(): Promise<void>;
 }
 
-describe.skipIf(!mayRun)("a data worker", () => {
-  if (!mayRun) return;
+if (mayRun) {
   enterFreshNamespace();
   raiseLoopback([]);
+}
+
+describe.skipIf(!mayRun).each([1, 2])("the data plane with workers: %i", (workers) => {
+  if (!mayRun) return;
+  const numbers = Array.from({ length: workers }, (_, i) => i + 1);
   const random = new SeededRandom(5);
   const open: Host[] = [];
 
@@ -143,6 +147,12 @@ describe.skipIf(!mayRun)("a data worker", () => {
     network.close();
     await until(() => a.failures.length > 0);
     expect(a.failures[0]!.message).toMatch(/^data worker: read from TUN device test/);
+    // None of the workers runs any more.
+    const epochs = (): number[] => numbers.map((worker) => epochOf(a, worker));
+    const before = epochs();
+    a.plane.wake();
+    await pause(50);
+    expect(epochs()).toEqual(before);
     // Everything still answers, and settles.
     const spi = a.plane.allocateSpi()!;
     await a.plane.removeChildSa(spi);
@@ -164,6 +174,7 @@ describe.skipIf(!mayRun)("a data worker", () => {
     const failures: Error[] = [];
     const plane = await startDataPlane({
       memory,
+      workers,
       systemCalls,
       random: { bytes: (length) => random.octets(length) },
       tun,
@@ -222,6 +233,14 @@ describe.skipIf(!mayRun)("a data worker", () => {
 
 function packet(source: string, destination: string, length: number): Uint8Array {
   return innerPacket({ source, destination, payload: new Uint8Array(length).map((_, i) => i) });
+}
+
+/** Rounds that a worker has begun. */
+function epochOf({ memory }: Host, worker: number): number {
+  return new DataView(memory.buffer).getUint32(
+    WORKER_BASE + worker * WORKER_SIZE + WORKER_EPOCH_OFFSET,
+    true,
+  );
 }
 
 async function nextPacket(host: Host): Promise<Uint8Array> {

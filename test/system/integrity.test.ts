@@ -6,16 +6,16 @@ import { BAD_PATH, expectIntegrity } from "../support/integrity/carry.ts";
 import { requireRoot } from "../support/namespace.ts";
 
 describe.skipIf(!requireRoot("integrity between two of us"))("between two of us", () => {
-  for (const [number, { offloads, faults }] of (
+  for (const [number, { offloads, workers, faults }] of (
     [
-      { offloads: ["auto", "auto"], faults: {} },
-      { offloads: ["auto", "off"], faults: BAD_PATH },
-      { offloads: ["off", "auto"], faults: BAD_PATH },
-      { offloads: ["off", "off"], faults: {} },
+      { offloads: ["auto", "auto"], workers: [1, 1], faults: {} },
+      { offloads: ["auto", "off"], workers: [2, 1], faults: BAD_PATH },
+      { offloads: ["off", "auto"], workers: [1, 2], faults: BAD_PATH },
+      { offloads: ["off", "off"], workers: [2, 2], faults: {} },
     ] as const
   ).entries()) {
     const path = faults === BAD_PATH ? "with loss and reordering" : "without faults";
-    const what = `offloads ${offloads.join(" and ")}, ${path}`;
+    const what = `offloads ${offloads.join(" and ")}, workers ${workers.join(" and ")}, ${path}`;
     test(
       `TCP in random pieces and UDP of all sizes arrive intact: ${what}`,
       { timeout: CAMPAIGN ? 1_800_000 : 120_000 },
@@ -35,7 +35,7 @@ describe.skipIf(!requireRoot("integrity between two of us"))("between two of us"
                 (await right.status()).dataPlane.drops,
               ],
             }),
-          { offloads },
+          { offloads, workers },
         ),
     );
   }
