@@ -26,6 +26,7 @@ import {
   STATUS_MALFORMED,
   STATUS_NO_SA,
   STATUS_OK,
+  STATUS_OTHER_WORKER,
   STATUS_RUNT,
   STATUS_SELECTOR_MISMATCH,
   STATUS_TOO_LONG,
@@ -34,7 +35,7 @@ import {
 import { clampMss } from "./mss";
 import { Descriptor, Job, Sa } from "./records";
 import { inferSequence, replayCheck, replayMark } from "./replay";
-import { countStatus, findInboundSlot, noteUse, saAt, wouldExceedLimits } from "./sad";
+import { countStatus, findInboundSlot, isForOtherWorker, noteUse, saAt, wouldExceedLimits } from "./sad";
 import { region } from "./scratch";
 import { matchesSelectors } from "./selector";
 import { decapsulateTrafficClass } from "./traffic-class";
@@ -72,8 +73,9 @@ function admit(descriptor: Descriptor): u32 {
   const packet: usize = descriptor.source;
   const length = descriptor.length;
   if (length < HEADER_LENGTH) return STATUS_RUNT;
-  const slot = findInboundSlot(bswap<u32>(load<u32>(packet)));
-  if (slot == <u32>NO_SLOT) return STATUS_NO_SA;
+  const spi = bswap<u32>(load<u32>(packet));
+  const slot = findInboundSlot(spi);
+  if (slot == <u32>NO_SLOT) return isForOtherWorker(spi) ? STATUS_OTHER_WORKER : STATUS_NO_SA;
   descriptor.sa = slot;
   const sa = saAt(slot);
   const textOffset = IV_OFFSET + sa.ivLength;

@@ -25,6 +25,7 @@ import {
   STATUS_NO_POLICY,
   STATUS_NO_SA,
   STATUS_OK,
+  STATUS_OTHER_WORKER,
   STATUS_RUNT,
   STATUS_SEQUENCE_EXHAUSTED,
   STATUS_TOO_BIG,
@@ -37,7 +38,15 @@ import {
 import { clampMss } from "./mss";
 import { addPacket, fitsInto, textAt } from "./outbound-packet";
 import { Descriptor, Sa } from "./records";
-import { countEvent, countStatus, findOutboundSa, nextSequence, noteUse, wouldExceedLimits } from "./sad";
+import {
+  countEvent,
+  countStatus,
+  findOutboundSa,
+  isSealedElsewhere,
+  nextSequence,
+  noteUse,
+  wouldExceedLimits,
+} from "./sad";
 import { region } from "./scratch";
 import {
   beginSegments,
@@ -101,7 +110,12 @@ function encapsulate(descriptor: Descriptor, roots: usize, end: usize): u32 {
   }
   if (policy.action != POLICY_PROTECT) return STATUS_NO_SA;
   const sa = findOutboundSa(policy.sa, policy.generation);
-  if (!sa) return STATUS_NO_SA;
+  if (!sa) {
+    if (!isSealedElsewhere(policy.sa, policy.generation)) return STATUS_NO_SA;
+    // What has left, or was given up, goes with it.
+    setResume(descriptor, resume);
+    return STATUS_OTHER_WORKER;
+  }
   descriptor.sa = policy.sa;
   store<u32>(changetype<usize>(descriptor), outerTrafficClass(sa, inner), DESCRIPTOR_TRAFFIC_CLASS_OFFSET);
 

@@ -1,5 +1,6 @@
 export { chachaExpandKey, chachaOpenBatch, chachaSealBatch } from "./chacha20-poly1305";
 export { espCoalesceBatch, espSplitWrite } from "./coalesce";
+export { copyOctets } from "./copy";
 export { espDecapsulateBatch } from "./decapsulate";
 export { espDummyBatch, espNextDummy } from "./dummies";
 export { espEncapsulateBatch } from "./encapsulate";

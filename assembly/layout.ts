@@ -10,7 +10,7 @@
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 17;
+export const LAYOUT_VERSION = 18;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -260,7 +260,7 @@ export const TAG_LENGTH = 16;
 
 export const WORKER_BASE = 186777600;
 export const WORKER_COUNT = 5;
-export const WORKER_SIZE = 28639232;
+export const WORKER_SIZE = 29687808;
 
 /** u32, the worker, atomic: raised once a round; the host waits for it before it reuses what it took away. */
 export const WORKER_EPOCH_OFFSET = 0;
@@ -317,17 +317,18 @@ export const REPLY_SIZE = 1344;
 export const WORKER_STAGING_OFFSET = 720896;
 /** IKE datagrams on their way to the host: a ring with one writer (the worker) and one reader (the host). */
 export const WORKER_MAILBOX_OFFSET = 856064;
-export const MAILBOX_SIZE = 1048576;
-/** u32, the worker, atomic: where in the records area the next record goes. */
-export const MAILBOX_TAIL_OFFSET = 0;
-/** u32, the host, atomic: where the oldest record is; equal to the tail when there is none. */
-export const MAILBOX_HEAD_OFFSET = 64;
-/** u32, atomic: 1 from the worker's doorbell until the host answers it. */
-export const MAILBOX_BELL_OFFSET = 128;
-/** Records: u32 size of the whole (a multiple of 4; 0 is "go on at the start"), u16 datagram length, u16 remote port,
- * u16 local port, u8 octets of the remote and u8 of the local address, the two as text, the datagram. */
-export const MAILBOX_RECORDS_OFFSET = 192;
-export const MAILBOX_RECORDS_SIZE = 1048384;
+export const RING_SIZE = 1048576;
+/** u32, the writer, atomic: where in the records area the next record goes. */
+export const RING_TAIL_OFFSET = 0;
+/** u32, the reader, atomic: where the oldest record is; equal to the tail when there is none. */
+export const RING_HEAD_OFFSET = 64;
+/** u32, atomic: 1 from the writer's doorbell until the reader answers it. */
+export const RING_BELL_OFFSET = 128;
+/** Records: u32 size of the whole (a multiple of 4; 0 is "go on at the start"), then what it carries. */
+export const RING_RECORDS_OFFSET = 192;
+export const RING_RECORDS_SIZE = 1048384;
+/** Of the mailbox: u16 datagram length, u16 remote port, u16 local port, u8 octets of the remote and u8 of the local address, the
+ * two as text, the datagram. */
 export const MAILBOX_RECORD_HEADER_SIZE = 12;
 /** What the TUN device gave: packets behind one another, or super-packets. */
 export const WORKER_TUN_SLAB_OFFSET = 1904640;
@@ -355,6 +356,8 @@ export const WORKER_COUNTER_PLANES_OFFSET = 9703424;
 export const WORKER_TABLES_OFFSET = 9764864;
 export const TABLES_SIZE = 73728;
 export const TABLES_COUNT = 256;
+/** What came to this worker and is for an SA of its companion: a ring with one writer and one reader, the companion. */
+export const WORKER_HANDOVER_OFFSET = 28639232;
 
 // ---- virtio_net_hdr: what lies before each packet of a TUN device with offloads (linux/virtio_net.h) ------------------
 
@@ -470,12 +473,14 @@ export const STATUS_TRAPPED = 16;
 export const STATUS_SHED = 17;
 /** Outbound: longer than the path of its SA takes, and not to be fragmented. Its sender is told (RFC 4301 section 8.2.1). */
 export const STATUS_TOO_BIG = 18;
-export const STATUS_COUNT = 19;
+/** For an SA of another worker: handed over, or dropped where there was no room. */
+export const STATUS_OTHER_WORKER = 19;
+export const STATUS_COUNT = 20;
 
 // ---- IKE SPIs: which may be ours ----------------------------------------------------------------------------
 
 /** u8 each, the host, atomic: how many of our IKE SPIs end with the number of this place. 255 is that or more. */
-export const IKE_SPI_BASE = 329973760;
+export const IKE_SPI_BASE = 335216640;
 export const IKE_SPI_COUNT = 262144;
 
-export const MEMORY_SIZE = 330235904;
+export const MEMORY_SIZE = 335478784;

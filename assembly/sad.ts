@@ -21,6 +21,7 @@ import {
   SA_FLAG_ESN,
   SA_FLAG_INBOUND,
   SA_INNER_MTU_OFFSET,
+  SA_RESERVED,
   SA_SLOT_COUNT,
   SA_SLOT_SIZE,
   SA_SPI_OFFSET,
@@ -47,7 +48,7 @@ export function findInboundSlot(spi: u32): u32 {
   const sa = saAt(slot);
   if (atomic.load<u32>(changetype<usize>(sa)) != SA_ACTIVE) return <u32>NO_SLOT;
   if (sa.spi != spi || (sa.flags & SA_FLAG_INBOUND) == 0) return <u32>NO_SLOT;
-  if (((spi >> SPI_SLOT_BITS) & ((1 << SPI_WORKER_BITS) - 1)) != worker()) return <u32>NO_SLOT;
+  if (workerOf(spi) != worker()) return <u32>NO_SLOT;
   return slot;
 }
 
@@ -58,6 +59,26 @@ export function findOutboundSa(slot: u32, generation: u32): Sa | null {
   if (atomic.load<u32>(changetype<usize>(sa)) != SA_ACTIVE) return null;
   if (sa.generation != generation || (sa.flags & SA_FLAG_INBOUND) != 0) return null;
   return isOurs(sa) ? sa : null;
+}
+
+/** Whether an SPI that is not ours is that of an SA of another worker, which may have no keys yet. */
+export function isForOtherWorker(spi: u32): bool {
+  const sa = saAt(spi & (SA_SLOT_COUNT - 1));
+  const state = atomic.load<u32>(changetype<usize>(sa));
+  if (state != SA_ACTIVE && state != SA_RESERVED) return false;
+  return sa.spi == spi && workerOf(spi) != worker();
+}
+
+/** Whether `findOutboundSa` found none only because it is another worker's. */
+export function isSealedElsewhere(slot: u32, generation: u32): bool {
+  if (slot >= <u32>SA_SLOT_COUNT) return false;
+  const sa = saAt(slot);
+  if (atomic.load<u32>(changetype<usize>(sa)) != SA_ACTIVE || sa.generation != generation) return false;
+  return (sa.flags & SA_FLAG_INBOUND) == 0 && !isOurs(sa);
+}
+
+function workerOf(spi: u32): u32 {
+  return (spi >> SPI_SLOT_BITS) & ((1 << SPI_WORKER_BITS) - 1);
 }
 
 /** Whether this instance's worker is the one that may take the SA's numbers. */

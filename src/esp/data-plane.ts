@@ -48,7 +48,7 @@ import { type Drops, dropsAt, sumOfDrops } from "./status.ts";
 import { type PacketTimes, readTimes } from "./stopwatch.ts";
 import { readTallies, type TrafficTallies } from "./tally.ts";
 import type { TrapCall } from "./trapped-packets.ts";
-import { WorkerTeam } from "./worker-team.ts";
+import { type LaneDevices, WorkerTeam } from "./worker-team.ts";
 
 export type { StrayEsp } from "./inbound.ts";
 export type { IkeDatagram } from "./mailbox.ts";
@@ -59,6 +59,7 @@ export type { ChildSaTraffic, ChildSaVolume } from "./sad.ts";
 export type { DataPolicy } from "./spd.ts";
 export type { TallyView, TrafficTallies } from "./tally.ts";
 export type { TrapCall } from "./trapped-packets.ts";
+export type { LaneDevices } from "./worker-team.ts";
 
 /** A child SA as the engine installs it. What the IKE machine negotiated fits as it is; the settings beside it are optional. */
 export interface ChildSaInstallation {
@@ -191,10 +192,12 @@ export async function startDataPlane(
     /** Firewall mark of the sockets. */
     readonly mark?: number;
     readonly sockets: readonly PumpSocket<OpenUdpSocket>[];
+    /** What lanes behind the first use (`lanesOf`): queues of the same TUN device, sockets alike and in the same order. */
+    readonly furtherLanes?: readonly LaneDevices[];
     readonly onFailure: (error: Error) => void;
   },
 ): Promise<DataPlane> {
-  const { memory, workers = 1, tun, sockets, onFailure } = facts;
+  const { memory, workers = 1, tun, sockets, furtherLanes = [], onFailure } = facts;
   const roles = rolesOf(workers);
   const mail = roles.map(
     ({ worker }) => new MailDrain(new MailboxReader(memory, worker), facts.onIkeDatagram),
@@ -203,8 +206,7 @@ export async function startDataPlane(
     memory,
     systemCalls: facts.systemCalls,
     roles,
-    tun,
-    sockets,
+    devices: [{ tun, sockets }, ...furtherLanes],
     onMail: (worker) => mail[worker - 1]?.ring(),
     onRefusal: facts.onRefusal ?? (() => {}),
     onTrap: facts.onTrap ?? (() => {}),
@@ -254,13 +256,15 @@ export function startMemoryDataPlane(
     clock = createMonotonicClock(),
   } = facts;
   const parts = rolesOf(workers).map((role) => {
+    // Nothing is steered in memory: packets and datagrams come to the first lane, which hands over those of others.
+    const isForSendingOnly = role.lane > 0;
     const kernel = loadKernel(memory, role.worker);
     const pump = new DataPump({
       memory,
       kernel,
       role,
-      tun,
-      sockets,
+      tun: role.lane === 0 ? tun : tun.queue(),
+      sockets: sockets.map((socket) => ({ ...socket, isForSendingOnly })),
       clock,
       random: facts.random,
       onRefusal: facts.onRefusal ?? (() => {}),
@@ -268,6 +272,7 @@ export function startMemoryDataPlane(
       onStray: (stray) => queueMicrotask(() => facts.onStray?.(stray)),
       onTooLong: (slot) => driver.onTooLong?.(slot),
       ring: () => {}, // the rounds are followed by a look into the mailboxes anyway
+      callCompanion: () => {}, // and by others, as long as there is something to do
     });
     return { kernel, pump, mail: new MailDrain(new MailboxReader(memory, role.worker), facts.onIkeDatagram) };
   });

@@ -25,6 +25,7 @@ import {
   STATUS_MAILBOX_FULL,
   STATUS_MALFORMED,
   STATUS_NO_SA,
+  STATUS_OTHER_WORKER,
   STATUS_RUNT,
   TALLY_TUN_WRITE,
   TALLY_UDP_RECEIVE,
@@ -40,6 +41,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { Tun } from "../platform/tun/tun.ts";
 import type { UdpSocket } from "../platform/udp/udp-socket.ts";
 import { NON_ESP_MARKER_LENGTH } from "../wire/udp-encapsulation.ts";
+import type { HandoverReader, HandoverWriter } from "./handover.ts";
 import { HeldPackets } from "./held-packets.ts";
 import type { Kernel } from "./kernel.ts";
 import { MAIL_BEYOND, MAIL_NONSENSE, MAIL_STRANGER, MailTriage } from "./mail-triage.ts";
@@ -80,6 +82,7 @@ export class Inbound {
   readonly #onStray: (stray: StrayEsp) => void;
   readonly #clock: Clock;
   readonly #held: HeldPackets;
+  readonly #handover: { readonly to: HandoverWriter; readonly from: HandoverReader } | undefined;
   /** COALESCE_*: what is put together for the TUN device. */
   #kinds: number;
   /** Messages to ask for: fewer when the last ones were large. */
@@ -103,6 +106,8 @@ export class Inbound {
     readonly tun: Tun;
     readonly mailbox: MailboxWriter;
     readonly clock: Clock;
+    /** To and from the other worker that receives, where there is one. */
+    readonly handover?: { readonly to: HandoverWriter; readonly from: HandoverReader } | undefined;
     /** Told, once, when the TUN device does not take super-packets. */
     readonly onRefusal: (what: string) => void;
     /** Told of ESP for an SPI that is not ours, at most once a second. */
@@ -121,6 +126,7 @@ export class Inbound {
     this.#onStray = facts.onStray;
     this.#clock = facts.clock;
     this.#held = new HeldPackets(facts.memory);
+    this.#handover = facts.handover;
     const { headerLength, tcp, udp } = facts.tun.offloads;
     this.#kinds =
       (headerLength > 0 ? COALESCE_HEADERS : 0) | (tcp ? COALESCE_TCP : 0) | (udp ? COALESCE_UDP : 0);
@@ -204,24 +210,36 @@ export class Inbound {
     this.#count = 0;
     this.#octetsAdded = 0;
     this.#kernel.espDecapsulateBatch(0, count);
-    this.#holdUnkeyed(count);
+    this.#passOn(count);
     const writes = this.#kernel.espCoalesceBatch(0, count, this.#kinds);
     let write = this.#region + WORKER_WRITES_OFFSET;
     for (let i = 0; i < writes; i++) write = this.#write(write);
   }
 
-  /** What came for an SPI without keys is not lost yet. */
-  #holdUnkeyed(count: number): void {
+  /** What came for an SPI without keys is not lost yet, nor what another worker is to open. */
+  #passOn(count: number): void {
     const first = (this.#region + WORKER_DESCRIPTORS_OFFSET) >>> 2;
     for (let index = 0; index < count; index++) {
       const descriptor = first + (index * DESCRIPTOR_SIZE) / 4;
-      if (this.#words[descriptor + DESCRIPTOR_STATUS_OFFSET / 4] !== STATUS_NO_SA) continue;
+      const status = this.#words[descriptor + DESCRIPTOR_STATUS_OFFSET / 4];
+      if (status === STATUS_OTHER_WORKER) this.#handOver(descriptor);
+      if (status !== STATUS_NO_SA) continue;
       if (!this.#held.keep(descriptor, this.#clock.now())) {
         this.#reportStray(descriptor);
         continue;
       }
       decrementU64(this.#words, this.#region + WORKER_COUNTERS_OFFSET + 8 * STATUS_NO_SA);
     }
+  }
+
+  #handOver(descriptor: number): void {
+    const isTaken = this.#handover?.to.put(
+      this.#words[descriptor + DESCRIPTOR_SOURCE_OFFSET / 4]!,
+      this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4]!,
+      this.#words[descriptor + DESCRIPTOR_TRAFFIC_CLASS_OFFSET / 4]!,
+    );
+    if (isTaken === true)
+      decrementU64(this.#words, this.#region + WORKER_COUNTERS_OFFSET + 8 * STATUS_OTHER_WORKER);
   }
 
   /** What is for no SA of ours, now and then: its sender may have missed that the SA is gone. */
@@ -253,6 +271,23 @@ export class Inbound {
     for (let i = 0; i < lost; i++) this.#countAtWorker(STATUS_NO_SA);
     this.#deliver();
     return opened;
+  }
+
+  /** Opens what another worker has received for SAs of this one; the receive slots are free for it too. Returns how many packets that were. */
+  takeHandedOver(): number {
+    if (this.#handover === undefined) return 0;
+    const slots = this.#region + WORKER_RECEIVE_OFFSET;
+    let count = 0;
+    while (count < RECEIVE_SLOT_COUNT) {
+      const at = slots + count * RECEIVE_SLOT_SIZE;
+      const length = this.#handover.from.take(at);
+      if (length === 0) break;
+      this.#trafficClass = this.#handover.from.note;
+      this.#add(at, length);
+      count++;
+    }
+    this.#deliver();
+    return count;
   }
 
   /** One more ESP packet for the kernel. */

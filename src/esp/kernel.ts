@@ -45,6 +45,8 @@ export interface Kernel {
    * list, which is laid out as layout.ts says.
    */
   espCoalesceBatch(first: number, count: number, kinds: number): number;
+  /** As memory.copy does: `length` octets, which may overlap. */
+  copyOctets(to: number, from: number, length: number): void;
   /** Takes the super-packet of a write apart again: afterwards each piece is a packet of its own, as it came. */
   espSplitWrite(write: number): void;
   /** Expands a key into a slot that is not active yet. 0 when algorithm and length do not go together. */

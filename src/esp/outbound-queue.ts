@@ -74,6 +74,7 @@ export class OutboundQueue {
     while (count < INTAKE_LIMIT) {
       const packet = this.#intake.read();
       if (packet === -1) break;
+      if (this.#intake.skipped !== 0) this.#skipped[packet] = this.#intake.skipped;
       this.#unsorted[count++] = packet;
       this.#unsortedOctets += this.#intake.lengthOf(packet);
     }

@@ -39,6 +39,7 @@ import {
   SA_PATHS_OFFSET,
   SA_SLOT_SIZE,
   STATUS_DEVICE_REFUSED,
+  STATUS_OTHER_WORKER,
   STATUS_SHED,
   STATUS_TRAPPED,
   TALLY_TUN_READ,
@@ -58,6 +59,7 @@ import {
   SEGMENT_LIMIT,
   type UdpSocket,
 } from "../platform/udp/udp-socket.ts";
+import type { HandoverReader, HandoverWriter } from "./handover.ts";
 import type { Kernel } from "./kernel.ts";
 import { BURST_COUNT, OutboundQueue } from "./outbound-queue.ts";
 import { Tally } from "./tally.ts";
@@ -70,6 +72,7 @@ const NO_PACKET = -1;
 export class Outbound {
   readonly #words: Uint32Array;
   readonly #kernel: Kernel;
+  readonly #handover: HandoverWriter | undefined;
   readonly #tun: Tun;
   readonly #intake: TunIntake;
   readonly #queue: OutboundQueue;
@@ -123,6 +126,8 @@ export class Outbound {
     readonly tun: Tun;
     readonly sockets: readonly UdpSocket[];
     readonly clock: Clock;
+    /** To and from the other worker that sends, where there is one. */
+    readonly handover?: { readonly to: HandoverWriter; readonly from: HandoverReader } | undefined;
     /** Any number that nobody can foresee: flows are told apart by it. */
     readonly seed: number;
     /** Told of packets that call for an SA, at most once a second for each policy. */
@@ -132,7 +137,8 @@ export class Outbound {
     this.#kernel = facts.kernel;
     this.#tun = facts.tun;
     this.#headerLength = facts.tun.offloads.headerLength;
-    this.#intake = new TunIntake(facts);
+    this.#intake = new TunIntake({ ...facts, handover: facts.handover?.from });
+    this.#handover = facts.handover?.to;
     this.#queue = new OutboundQueue({
       ...facts,
       intake: this.#intake,
@@ -236,6 +242,11 @@ export class Outbound {
   #noteProgress(index: number): void {
     const descriptor = this.#descriptor(index);
     const packet = this.#burst[index]!;
+    // Who sends it counts it.
+    if (this.#words[descriptor + DESCRIPTOR_STATUS_OFFSET / 4] === STATUS_OTHER_WORKER) {
+      if (packet === this.#partial) this.#partial = NO_PACKET;
+      return;
+    }
     let segmentCount = this.#words[descriptor + DESCRIPTOR_SEGMENT_COUNT_OFFSET / 4]!;
     if (packet === this.#partial) {
       segmentCount += this.#partialSegmentCount;
@@ -279,8 +290,13 @@ export class Outbound {
     let octets = this.#words[descriptor + DESCRIPTOR_RESULT_LENGTH_OFFSET / 4]!;
     let count = this.#words[descriptor + DESCRIPTOR_SEGMENT_COUNT_OFFSET / 4]!;
     const treatment = this.#words[descriptor + DESCRIPTOR_TRAFFIC_CLASS_OFFSET / 4]!;
-    if (this.#words[descriptor + DESCRIPTOR_STATUS_OFFSET / 4] === STATUS_TRAPPED) {
+    const status = this.#words[descriptor + DESCRIPTOR_STATUS_OFFSET / 4];
+    if (status === STATUS_TRAPPED) {
       this.#trapped.meet(descriptor, index, now);
+      return;
+    }
+    if (status === STATUS_OTHER_WORKER) {
+      this.#handOver(descriptor, this.#burst[index]!);
       return;
     }
     const message = this.#message;
@@ -305,6 +321,18 @@ export class Outbound {
       octets -= length;
       count -= taken;
     }
+  }
+
+  /** Gives a packet to the worker of its SA, as it came. */
+  #handOver(descriptor: number, packet: number): void {
+    const resume = this.#words[descriptor + DESCRIPTOR_RESUME_OFFSET / 4]!;
+    const isTaken = this.#handover?.put(
+      this.#intake.addressOf(packet),
+      this.#intake.lengthOf(packet),
+      resume,
+    );
+    if (isTaken === true)
+      decrementU64(this.#words, this.#region + WORKER_COUNTERS_OFFSET + 8 * STATUS_OTHER_WORKER);
   }
 
   #beginMessage(slot: number, segmentLength: number): void {

@@ -5,4 +5,6 @@ export interface PumpSocket<Socket> {
   readonly carriesEsp: boolean;
   /** A raw socket: ESP without UDP around it, and nothing else. */
   readonly isRaw?: boolean;
+  /** Another worker receives what comes here. */
+  readonly isForSendingOnly?: boolean;
 }

@@ -11,6 +11,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
 import type { Tun } from "../platform/tun/tun.ts";
 import type { UdpSocket } from "../platform/udp/udp-socket.ts";
+import { HandoverReader, HandoverWriter } from "./handover.ts";
 import { Inbound, type StrayEsp } from "./inbound.ts";
 import type { Kernel } from "./kernel.ts";
 import type { WorkerRole } from "./lanes.ts";
@@ -32,9 +33,12 @@ export class DataPump {
   readonly #view: DataView;
   readonly #region: number;
   readonly #kernel: Kernel;
+  /** Those that this worker receives from. */
   readonly #sockets: readonly PumpSocket<UdpSocket>[];
   readonly #clock: Clock;
   readonly #ring: () => void;
+  readonly #callCompanion: () => void;
+  readonly #handover: { readonly to: HandoverWriter; readonly from: HandoverReader } | undefined;
   readonly #stopwatch: Stopwatch | undefined;
   readonly #onTooLong: (slot: number) => void;
   #toldTooLongAt = Number.NEGATIVE_INFINITY;
@@ -57,6 +61,8 @@ export class DataPump {
     readonly clock: Clock;
     readonly random: Random;
     readonly ring: () => void;
+    /** Wakes the companion: something was handed over to it. */
+    readonly callCompanion: () => void;
     /** Told when rounds begin and end. */
     readonly stopwatch?: Stopwatch;
     readonly onRefusal: (what: string) => void;
@@ -71,9 +77,17 @@ export class DataPump {
     this.#view = new DataView(memory.buffer);
     this.#region = WORKER_BASE + worker * WORKER_SIZE;
     this.#kernel = facts.kernel;
-    this.#sockets = facts.sockets;
+    this.#sockets = facts.sockets.filter(({ isForSendingOnly = false }) => !isForSendingOnly);
     this.#clock = facts.clock;
     this.#ring = facts.ring;
+    this.#callCompanion = facts.callCompanion;
+    this.#handover =
+      role.companion === undefined
+        ? undefined
+        : {
+            to: new HandoverWriter(memory, facts.kernel, worker),
+            from: new HandoverReader(memory, facts.kernel, role.companion),
+          };
     this.#stopwatch = facts.stopwatch;
     this.#onTooLong = facts.onTooLong;
     this.#mailbox = new MailboxWriter(memory, worker);
@@ -81,11 +95,14 @@ export class DataPump {
       ? new Outbound({
           ...facts,
           worker,
+          handover: this.#handover,
           sockets: facts.sockets.map(({ socket }) => socket),
           seed: facts.random.bytes(4).reduce((seed, octet) => (seed << 8) | octet, 0),
         })
       : undefined;
-    this.#inbound = role.receives ? new Inbound({ ...facts, worker, mailbox: this.#mailbox }) : undefined;
+    this.#inbound = role.receives
+      ? new Inbound({ ...facts, worker, handover: this.#handover, mailbox: this.#mailbox })
+      : undefined;
   }
 
   /** One burst each way. Returns how many packets and datagrams came in from either side; 0 means there is nothing to do. */
@@ -99,10 +116,20 @@ export class DataPump {
   #round(): number {
     const now = this.#clock.now();
     this.#passQuiescentPoint(now);
+    const handover = this.#handover;
+    if (handover === undefined) return this.#move(now);
+    // First, so that what is put in behind the last look calls again.
+    handover.from.answer();
+    const handled = this.#move(now);
+    if (handover.to.shouldCall()) this.#callCompanion();
+    return handled;
+  }
+
+  #move(now: number): number {
     const inbound = this.#inbound;
     const outbound = this.#outbound;
     const mailBefore = inbound === undefined ? 0 : inbound.mailCount;
-    let handled = inbound === undefined ? 0 : inbound.releaseHeld();
+    let handled = inbound === undefined ? 0 : inbound.releaseHeld() + inbound.takeHandedOver();
     if (outbound !== undefined) {
       handled += outbound.round() + outbound.sendDummies(now);
       this.#tellTooLong(outbound, now);

@@ -22,6 +22,7 @@ const STATUS_NAMES = [
   "trapped",
   "shed",
   "tooBig",
+  "otherWorker",
 ] as const;
 
 export type StatusName = (typeof STATUS_NAMES)[number];

@@ -6,6 +6,7 @@ import {
   WORKER_TUN_SLAB_OFFSET,
 } from "../../assembly/layout.ts";
 import type { Tun } from "../platform/tun/tun.ts";
+import type { HandoverReader } from "./handover.ts";
 
 /** Packets that may wait: a power of two. */
 export const INTAKE_CAPACITY = 2048;
@@ -20,6 +21,7 @@ const PACKET_LIMIT = 65_535;
  */
 export class TunIntake {
   readonly #tun: Tun;
+  readonly #handover: HandoverReader | undefined;
   readonly #start: number;
   readonly #end: number;
   /** What a read may need, with the room behind the packet that is the kernel's to write. */
@@ -32,15 +34,20 @@ export class TunIntake {
   /** The oldest packet that is still held, and how many there are from it on. */
   #oldest = 0;
   #count = 0;
+  #skipped = 0;
 
   constructor({
     worker,
     tun,
+    handover,
   }: {
     readonly worker: number;
     readonly tun: Tun;
+    /** What another worker has read for SAs of this one: it comes before what the device has. */
+    readonly handover?: HandoverReader | undefined;
   }) {
     this.#tun = tun;
+    this.#handover = handover;
     this.#start = WORKER_BASE + worker * WORKER_SIZE + WORKER_TUN_SLAB_OFFSET;
     this.#end = this.#start + TUN_SLAB_SIZE;
     this.#need = PACKET_LIMIT + tun.offloads.headerLength + TRAILER_ROOM;
@@ -56,9 +63,22 @@ export class TunIntake {
   read(): number {
     const at = this.#place(this.#need);
     if (at === 0) return -1;
+    this.#skipped = 0;
+    if (this.#handover !== undefined) {
+      const handed = this.#handover.take(at);
+      if (handed > 0) {
+        this.#skipped = this.#handover.note;
+        return this.adopt(at, handed);
+      }
+    }
     const length = this.#tun.read(at, PACKET_LIMIT + this.#tun.offloads.headerLength);
     if (length <= this.#tun.offloads.headerLength) return -1;
     return this.adopt(at, length);
+  }
+
+  /** Octets of payload of the packet that was read last which need not leave any more, from the front of a super-packet. */
+  get skipped(): number {
+    return this.#skipped;
   }
 
   /** Where `octets` octets of packets from elsewhere may be written, or 0: `adopt` tells of each. */

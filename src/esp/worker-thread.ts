@@ -1,8 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { PlatformError } from "../errors/index.ts";
-import { LinuxWakeUp } from "../platform/poller/linux-wake-up.ts";
 import type { WakeUp } from "../platform/poller/poller.ts";
-import type { SystemCalls } from "../platform/system-calls/system-calls.ts";
 import type { StrayEsp } from "./inbound.ts";
 import type { TrapCall } from "./trapped-packets.ts";
 import type { WorkerFacts, WorkerMessage } from "./worker.ts";
@@ -32,20 +30,19 @@ export class WorkerThread {
   /** Settles when the thread runs its first round; rejects with a PlatformError when it does not get there. */
   static start(
     start: WorkerTold & {
-      readonly systemCalls: SystemCalls;
-      readonly facts: Omit<WorkerFacts, "wakeUp">;
+      readonly facts: WorkerFacts;
+      /** Of the same eventfd. It stays the caller's. */
+      readonly wakeUp: WakeUp;
       readonly onMail: () => void;
       /** Called once, when the thread ends without having been told to. */
       readonly onFailure: (error: Error) => void;
     },
   ): Promise<WorkerThread> {
-    const wakeUp = new LinuxWakeUp(start.systemCalls);
-    const workerData: WorkerFacts = { ...start.facts, wakeUp: wakeUp.descriptor };
     const worker = new Worker(workerUrl(), {
-      workerData,
+      workerData: start.facts,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
-    const thread = new WorkerThread(worker, wakeUp);
+    const thread = new WorkerThread(worker, start.wakeUp);
     return new Promise((resolve, reject) => {
       let isReady = false;
       let cause: unknown;
@@ -72,7 +69,6 @@ export class WorkerThread {
         if (thread.#isStopping) return;
         const why = cause instanceof Error ? cause.message : "it ended";
         const error = new PlatformError(`data worker: ${why}`, { code: "DATA_WORKER", cause });
-        wakeUp.close();
         if (isReady) start.onFailure(error);
         else reject(error);
       });
@@ -102,7 +98,6 @@ export class WorkerThread {
     const limit = setTimeout(() => void this.#worker.terminate(), STOP_LIMIT_MS);
     await this.#exited;
     clearTimeout(limit);
-    this.#wakeUp.close();
   }
 }
 

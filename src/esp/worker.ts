@@ -23,8 +23,9 @@ export interface WorkerFacts {
   readonly role: WorkerRole;
   readonly tun: OpenTun;
   readonly sockets: readonly PumpSocket<OpenUdpSocket>[];
-  /** The eventfd that wakes it. */
+  /** The eventfds that wake it, and its companion. */
   readonly wakeUp: number;
+  readonly companionWakeUp: number | undefined;
 }
 
 /** What it says: that it runs, that there is mail, what the kernel does not do after all, as a sentence, which policy calls for an SA, what ESP is for nobody, and which SA sent something too long. */
@@ -39,7 +40,7 @@ export type WorkerMessage =
 /** The poller looks around once a second anyway. */
 const SLEEP_MS = 1000;
 
-function run({ memory, role, tun, sockets, wakeUp }: WorkerFacts): void {
+function run({ memory, role, tun, sockets, wakeUp, companionWakeUp }: WorkerFacts): void {
   const { worker } = role;
   const clock = createMonotonicClock();
   const stopwatch = new Stopwatch(memory, worker, clock);
@@ -60,6 +61,9 @@ function run({ memory, role, tun, sockets, wakeUp }: WorkerFacts): void {
     stopwatch,
     random: systemRandom,
     ring: () => say("mail"),
+    callCompanion: () => {
+      if (companionWakeUp !== undefined) poller.call(companionWakeUp);
+    },
     onRefusal,
     onTrap: (trapCall) => say({ trapCall }),
     onStray: (stray) => say({ stray }),
@@ -69,7 +73,11 @@ function run({ memory, role, tun, sockets, wakeUp }: WorkerFacts): void {
     worker,
     descriptors: [
       ...(role.sends ? [tun.descriptor] : []),
-      ...(role.receives ? sockets.map(({ socket }) => socket.descriptor) : []),
+      ...(role.receives
+        ? sockets
+            .filter(({ isForSendingOnly = false }) => !isForSendingOnly)
+            .map(({ socket }) => socket.descriptor)
+        : []),
     ],
     wakeUp,
   });

@@ -3,7 +3,7 @@ import { WORKER_BASE, WORKER_IO_OFFSET, WORKER_SIZE } from "../../assembly/layou
 // What the platform keeps in the WORKER_IO region of each worker, 384 KB in blocks of 48 KB:
 //
 //   data workers   0..5 one for each socket                 6 TUN device   7 poll
-//   host (0)       0 headers of a send, 4..5 its datagram                  7 wake-up
+//   host (0)       0 headers of a send, 4..5 its datagram  6 filters       7 wake-up
 const BLOCK_SIZE = 49152;
 
 export const SOCKET_BLOCK_COUNT = 6;

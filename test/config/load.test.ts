@@ -304,8 +304,8 @@ describe("a file that is wrong", () => {
     ["a gateway", `${connection(rest())}gateway: { domain: x }`, '6:1: "gateway" is not in this version'],
     [
       "more workers than there can be",
-      `${connection(rest())}workers: 3`,
-      "6:10: expected a whole number from 1 to 2, found 3",
+      `${connection(rest())}workers: 5`,
+      "6:10: expected a whole number from 1 to 4, found 5",
     ],
     ["a kill switch", `${connection(rest())}killSwitch: true`, '6:1: "killSwitch" is not in this version'],
     [

@@ -16,7 +16,7 @@ import { innerPacket } from "../support/inner-packets.ts";
 import { SeededRandom } from "../support/kernel.ts";
 import { ACK, cutFrame, PSH, superFrame, transportPacket } from "../support/super-packets.ts";
 import { trafficSelector } from "../support/traffic-selectors.ts";
-import { AES_128_GCM, ALL_CIPHERS, CHACHA20_POLY1305, type EspCipher } from "./esp-bed.ts";
+import { AES_128_GCM, ALL_CIPHERS, CHACHA20_POLY1305, CIPHERS, type EspCipher } from "./esp-bed.ts";
 
 interface Host {
   readonly address: string;
@@ -121,6 +121,8 @@ class Pair {
       schedule: (run) => this.#due.push(run),
       clock: { now: () => this.now },
     });
+    // The first lane gets what comes, and the SAs of the tests go to the second: everything has to be handed over.
+    if (this.#workers > 2) plane.allocateSpi();
     return { address, lan, tun, plane, mail, refusals, strays, memory };
   }
 }
@@ -146,11 +148,12 @@ function packetOf(from: Host, to: Host, number: number): Uint8Array {
   return innerPacket({ source: inside(from), destination: inside(to), payload });
 }
 
-describe.each([1, 2])("with workers: %i", (workers) => {
+describe.each([1, 2, 4])("with workers: %i", (workers) => {
   const openPair = (offloads: { readonly a?: Offloads; readonly b?: Offloads } = {}): Pair =>
     new Pair({ ...offloads, workers });
+  const ciphers = workers === 1 ? ALL_CIPHERS : CIPHERS;
 
-  test.each(ALL_CIPHERS)("packets go from TUN to TUN as ESP, both ways: $name", (cipher) => {
+  test.each(ciphers)("packets go from TUN to TUN as ESP, both ways: $name", (cipher) => {
     const pair = openPair();
     const spis = pair.join(cipher);
     const request = ping("10.1.0.1", "10.2.0.1");
@@ -437,7 +440,7 @@ describe.each([1, 2])("with workers: %i", (workers) => {
   });
 
   describe("a data plane with offloads", () => {
-    test.each(ALL_CIPHERS)("takes super-packets and gives the same, in one message each: $name", (cipher) => {
+    test.each(ciphers)("takes super-packets and gives the same, in one message each: $name", (cipher) => {
       const pair = openPair({ a: "auto", b: "auto" });
       const spis = pair.join(cipher);
       const { frames, packets } = superPackets(1);

@@ -1,13 +1,19 @@
 import { writeFileSync } from "node:fs";
 import { afterEach, describe, expect, test } from "vitest";
 import { SA_BASE, WORKER_BASE, WORKER_EPOCH_OFFSET, WORKER_SIZE } from "../../assembly/layout.ts";
-import { createSharedMemory, type DataPlane, type IkeDatagram, startDataPlane } from "../../src/esp/index.ts";
+import { openLanes } from "../../src/engine/linux-lanes.ts";
+import {
+  createSharedMemory,
+  type DataPlane,
+  type IkeDatagram,
+  lanesOf,
+  startDataPlane,
+} from "../../src/esp/index.ts";
+import { readTallies } from "../../src/esp/tally.ts";
 import { LinuxNetwork } from "../../src/platform/network/linux-network.ts";
 import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
 import type { SystemCalls } from "../../src/platform/system-calls/system-calls.ts";
-import { openTun } from "../../src/platform/tun/linux-tun.ts";
 import { LinuxDatagramSender } from "../../src/platform/udp/linux-datagram-sender.ts";
-import { openUdpSocket } from "../../src/platform/udp/open-udp-socket.ts";
 import { encodeNonEspMarker } from "../../src/wire/udp-encapsulation.ts";
 import { CIPHERS, type EspCipher } from "../esp/esp-bed.ts";
 import { ikeShaped } from "../support/ike-shaped.ts";
@@ -42,7 +48,7 @@ if (mayRun) {
   raiseLoopback([]);
 }
 
-describe.skipIf(!mayRun).each([1, 2])("the data plane with workers: %i", (workers) => {
+describe.skipIf(!mayRun).each([1, 2, 4])("the data plane with workers: %i", (workers) => {
   if (!mayRun) return;
   const numbers = Array.from({ length: workers }, (_, i) => i + 1);
   const random = new SeededRandom(5);
@@ -140,6 +146,29 @@ describe.skipIf(!mayRun).each([1, 2])("the data plane with workers: %i", (worker
     expect(b.plane.traffic(spis.b)!.inbound).toMatchObject({ packets: 200, drops: {} });
   });
 
+  test("receives ESP in the worker of its SA, and IKE in the first that receives", async () => {
+    const [a, b] = [await start("127.0.0.1", "10.1.0.0/16"), await start("127.0.0.2", "10.2.0.0/16")];
+    const spis = join(a, b, CIPHERS[0]!);
+    const flow = packet("10.1.0.1", "10.2.0.1", 200);
+    for (let i = 0; i < 50; i++) a.stack.send(flow);
+    await until(() => b.plane.traffic(spis.b)!.inbound.packets === 50);
+    b.stack.drain();
+    a.sender.send({
+      octets: encodeNonEspMarker(ikeShaped(random.octets(100))),
+      from: { address: a.address, port: 4500 },
+      to: { address: b.address, port: 4500 },
+    });
+    await until(() => b.mail.length === 1);
+    const lanes = lanesOf(workers);
+    const receivedBy = numbers.map((worker) => readTallies(b.memory, [worker]).udpReceive.packets);
+    const expected = numbers.map((worker) => (worker === lanes.at(-1)!.receiver ? 50 : 0));
+    expected[lanes[0]!.receiver - 1]! += 1;
+    expect(receivedBy).toEqual(expected);
+    // Whoever read them from the device, the SA's worker sealed them all.
+    expect(a.plane.traffic(spis.a)!.outbound).toMatchObject({ packets: 50, sequence: 50 });
+    expect(readTallies(a.memory, [lanes.at(-1)!.sender]).udpTransmit.packets).toBe(50);
+  });
+
   test("says so when its TUN device is taken away", async () => {
     const a = await start("127.0.0.1", "10.1.0.0/16");
     const network = new LinuxNetwork(createLinuxSystemCalls());
@@ -163,13 +192,25 @@ describe.skipIf(!mayRun).each([1, 2])("the data plane with workers: %i", (worker
   async function start(address: string, lan: string): Promise<Host> {
     const memory = createSharedMemory();
     const systemCalls: SystemCalls = createLinuxSystemCalls(memory);
-    const tun = openTun(systemCalls, { name: "test%d", mtu: 1400 });
+    const descriptors: number[] = [];
+    const lanes = openLanes(
+      systemCalls,
+      {
+        connections: [],
+        listen: { addresses: [address], port: 500, natTraversalPort: 4500 },
+        tun: { name: "test%d", mtu: 1400 },
+        offloads: "off",
+        workers,
+        stateDirectory: "",
+      },
+      descriptors,
+    );
+    const { tun } = lanes.first;
     writeFileSync(`/proc/sys/net/ipv6/conf/${tun.name}/disable_ipv6`, "1");
     const network = new LinuxNetwork(systemCalls);
     network.setLinkUp(tun.name);
     const stack = openPacketSocket(systemCalls, network.linkIndex(tun.name)!);
     network.close();
-    const sockets = [500, 4500].map((port) => openUdpSocket(systemCalls, { address, port }));
     const mail: IkeDatagram[] = [];
     const failures: Error[] = [];
     const plane = await startDataPlane({
@@ -177,11 +218,13 @@ describe.skipIf(!mayRun).each([1, 2])("the data plane with workers: %i", (worker
       workers,
       systemCalls,
       random: { bytes: (length) => random.octets(length) },
-      tun,
-      sockets: sockets.map((socket) => ({ socket, carriesEsp: socket.port === 4500 })),
+      ...lanes.first,
+      furtherLanes: lanes.further,
       onIkeDatagram: ({ octets, path }) => mail.push({ octets: octets.slice(), path }),
       onFailure: (error) => failures.push(error),
     });
+    // So that the SAs of the tests belong to the second lane, where there is one.
+    if (workers > 2) plane.allocateSpi();
     const host: Host = {
       address,
       lan,
@@ -191,11 +234,11 @@ describe.skipIf(!mayRun).each([1, 2])("the data plane with workers: %i", (worker
       mail,
       failures,
       stack,
-      sender: new LinuxDatagramSender(systemCalls, sockets),
+      sender: new LinuxDatagramSender(systemCalls, lanes.udp),
       close: async () => {
         await plane.stop();
         stack.close();
-        for (const { descriptor } of [tun, ...sockets]) systemCalls.close(descriptor);
+        for (const descriptor of descriptors) systemCalls.close(descriptor);
       },
     };
     open.push(host);

@@ -9,8 +9,8 @@ describe.skipIf(!requireRoot("integrity between two of us"))("between two of us"
   for (const [number, { offloads, workers, faults }] of (
     [
       { offloads: ["auto", "auto"], workers: [1, 1], faults: {} },
-      { offloads: ["auto", "off"], workers: [2, 1], faults: BAD_PATH },
-      { offloads: ["off", "auto"], workers: [1, 2], faults: BAD_PATH },
+      { offloads: ["auto", "off"], workers: [2, 4], faults: BAD_PATH },
+      { offloads: ["off", "auto"], workers: [4, 2], faults: BAD_PATH },
       { offloads: ["off", "off"], workers: [2, 2], faults: {} },
     ] as const
   ).entries()) {

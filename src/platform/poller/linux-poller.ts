@@ -9,6 +9,7 @@ import type { Poller } from "./poller.ts";
 const BACKSTOP_MS = 1000;
 const DESCRIPTOR_COUNT = 16;
 const COUNTER_OFFSET = DESCRIPTOR_COUNT * POLLFD_SIZE;
+const CALL_OFFSET = COUNTER_OFFSET + 8;
 
 /** poll() over the devices of one worker and its wake-up. Blocks the thread: for worker threads only. */
 export class LinuxPoller implements Poller {
@@ -45,6 +46,12 @@ export class LinuxPoller implements Poller {
       this.#view.setInt32(this.#block + i * POLLFD_SIZE, descriptor, true);
       this.#view.setInt16(this.#block + i * POLLFD_SIZE + POLLFD_EVENTS_OFFSET, POLLIN, true);
     }
+  }
+
+  /** Wakes whoever polls another eventfd. */
+  call(wakeUp: number): void {
+    this.#view.setUint32(this.#block + CALL_OFFSET, 1, true);
+    this.#systemCalls.write(wakeUp, this.#block + CALL_OFFSET, 8);
   }
 
   wait(timeoutMs: number): boolean {

@@ -25,10 +25,13 @@ export const SOCK_CLOEXEC = 0x80000;
 export const SOL_SOCKET = 1;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
+export const SO_REUSEPORT = 15;
+export const SO_ATTACH_FILTER = 26;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const SO_TIMESTAMPNS = 35;
 export const SO_MARK = 36;
+export const SO_ATTACH_REUSEPORT_CBPF = 51;
 export const MSG_DONTWAIT = 0x40;
 
 // netinet/in.h
@@ -64,6 +67,7 @@ export const UDP_GRO = 104; // Linux 5.0
 export const TUNSETIFF = 0x400454ca;
 export const TUNSETOFFLOAD = 0x400454d0;
 export const IFF_TUN = 1;
+export const IFF_MULTI_QUEUE = 0x100;
 export const IFF_NO_PI = 0x1000;
 export const IFF_VNET_HDR = 0x4000;
 export const TUN_F_CSUM = 1;

@@ -3,6 +3,7 @@ import { PlatformError } from "../../errors/index.ts";
 import { ioBlock, TUN_BLOCK } from "../io-region.ts";
 import {
   AF_INET,
+  IFF_MULTI_QUEUE,
   IFF_NO_PI,
   IFF_TUN,
   IFF_VNET_HDR,
@@ -42,7 +43,7 @@ const ALL_OFFLOADS = TCP_OFFLOADS | TUN_F_USO4 | TUN_F_USO6;
 /**
  * Makes a TUN device that lives as long as its descriptor is open, in the caller's network namespace. `name` may end in
  * "%d" and the kernel fills in a number. The link is still down: Network.setLinkUp raises it. Of `offloads` ("auto") it gets
- * what the kernel has.
+ * what the kernel has. With `hasQueues`, `openTunQueue` adds others to this one.
  * Throws PlatformError when /dev/net/tun is missing or forbidden, or the name is taken.
  */
 export function openTun(
@@ -51,7 +52,13 @@ export function openTun(
     name,
     mtu,
     offloads = "off",
-  }: { readonly name: string; readonly mtu: number; readonly offloads?: "auto" | "off" },
+    hasQueues = false,
+  }: {
+    readonly name: string;
+    readonly mtu: number;
+    readonly offloads?: "auto" | "off";
+    readonly hasQueues?: boolean;
+  },
 ): OpenTun {
   const descriptor = succeed(
     "open /dev/net/tun",
@@ -59,7 +66,13 @@ export function openTun(
   );
   try {
     const refusals: string[] = [];
-    const made = makeDevice(systemCalls, { descriptor, name, hasHeaders: offloads === "auto", refusals });
+    const made = makeDevice(systemCalls, {
+      descriptor,
+      name,
+      hasHeaders: offloads === "auto",
+      hasQueues,
+      refusals,
+    });
     const given = made.hasHeaders
       ? askForOffloads(systemCalls, { descriptor, name: made.name, refusals })
       : NO_OFFLOADS;
@@ -77,13 +90,12 @@ function makeDevice(
     readonly descriptor: number;
     readonly name: string;
     readonly hasHeaders: boolean;
+    readonly hasQueues: boolean;
     readonly refusals: string[];
   },
 ): { readonly name: string; readonly hasHeaders: boolean } {
   const { descriptor, name, hasHeaders, refusals } = facts;
-  const request = interfaceRequest(name);
-  const flags = IFF_TUN | IFF_NO_PI | (hasHeaders ? IFF_VNET_HDR : 0);
-  new DataView(request.buffer).setUint16(IFNAMSIZ, flags, true);
+  const request = deviceRequest(name, facts);
   const result = systemCalls.ioctl(descriptor, TUNSETIFF, request);
   if (result === -Errno.EINVAL && hasHeaders) {
     refusals.push(`TUN device ${name}: the kernel has no packet headers, so no offloads (EINVAL)`);
@@ -91,6 +103,35 @@ function makeDevice(
   }
   succeed(`make TUN device ${name}`, result);
   return { name: nameIn(request), hasHeaders };
+}
+
+/**
+ * One more queue of a device that was opened with `hasQueues`: the kernel gives each of them the packets of some flows, and of those whose
+ * other direction was written to it. Throws PlatformError.
+ */
+export function openTunQueue(systemCalls: SystemCalls, tun: OpenTun): OpenTun {
+  const descriptor = succeed(
+    "open /dev/net/tun",
+    systemCalls.open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC),
+  );
+  const request = deviceRequest(tun.name, { hasHeaders: tun.offloads.headerLength > 0, hasQueues: true });
+  try {
+    succeed(`add a queue to TUN device ${tun.name}`, systemCalls.ioctl(descriptor, TUNSETIFF, request));
+  } catch (error) {
+    systemCalls.close(descriptor);
+    throw error;
+  }
+  return { ...tun, descriptor };
+}
+
+function deviceRequest(
+  name: string,
+  { hasHeaders, hasQueues }: { readonly hasHeaders: boolean; readonly hasQueues: boolean },
+): Uint8Array {
+  const request = interfaceRequest(name);
+  const flags = IFF_TUN | IFF_NO_PI | (hasHeaders ? IFF_VNET_HDR : 0) | (hasQueues ? IFF_MULTI_QUEUE : 0);
+  new DataView(request.buffer).setUint16(IFNAMSIZ, flags, true);
+  return request;
 }
 
 /** Headers without offloads are allowed too: then the kernel cuts and sums by itself. */

@@ -108,6 +108,20 @@ export class MemoryTun implements Tun {
     return this.#take(concat(...parts)) ? "taken" : "refused";
   }
 
+  /** Another queue of the device: it takes packets as this one does, and what the host sends comes out of this one alone. */
+  queue(): Tun {
+    return {
+      name: this.name,
+      mtu: this.mtu,
+      descriptor: undefined,
+      offloads: this.offloads,
+      read: () => 0,
+      write: (address, length) => this.write(address, length),
+      writePieces: (pieces, count) => this.writePieces(pieces, count),
+      close: () => {},
+    };
+  }
+
   #take(frame: Uint8Array): boolean {
     const version = (frame[this.offloads.headerLength] ?? 0) >>> 4;
     const isPacket = version === 4 || version === 6;

@@ -15,6 +15,7 @@ import {
   SO_MARK,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
+  SO_REUSEPORT,
   SO_SNDBUF,
   SO_SNDBUFFORCE,
   SOCK_CLOEXEC,
@@ -44,12 +45,14 @@ export interface UdpSocketOptions {
   readonly offloads?: "auto" | "off";
   /** Whether datagrams have DF unless they are said to do without. Default: as the system has it. */
   readonly setsDontFragment?: boolean;
+  /** Whether other sockets of this process may have the same port. Default false. */
+  readonly sharesPort?: boolean;
 }
 
 /** Binds a UDP socket of one family that tells which of our addresses each datagram reached, and its traffic class. Throws PlatformError: "UDP port 500 on ::: EADDRINUSE". */
 export function openUdpSocket(
   systemCalls: SystemCalls,
-  { address, port, mark, offloads = "off", setsDontFragment = false }: UdpSocketOptions,
+  { address, port, mark, offloads = "off", setsDontFragment = false, sharesPort = false }: UdpSocketOptions,
 ): OpenUdpSocket {
   const what = `UDP port ${port} on ${address}`;
   const family = familyOf(address);
@@ -73,6 +76,7 @@ export function openUdpSocket(
       succeed(what, set(family === 4 ? IPPROTO_IP : IPPROTO_IPV6, discover, PMTUDISC_DO));
     }
     if (mark !== undefined) succeed(`${what}: mark ${mark}`, set(SOL_SOCKET, SO_MARK, mark));
+    if (sharesPort) succeed(`${what}: share it`, set(SOL_SOCKET, SO_REUSEPORT, 1));
     // Beyond the system's maximum only root of the machine may go; within a user namespace we take what is given.
     if (set(SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_LENGTH) < 0) set(SOL_SOCKET, SO_RCVBUF, BUFFER_LENGTH);
     if (set(SOL_SOCKET, SO_SNDBUFFORCE, BUFFER_LENGTH) < 0) set(SOL_SOCKET, SO_SNDBUF, BUFFER_LENGTH);
