@@ -49,17 +49,17 @@ export function writeCertificate(fields: CertificateFields, issuerKey: KeyObject
 }
 
 /** `SEQUENCE { octets, AlgorithmIdentifier, BIT STRING }`. */
-function writeSigned(octets: Uint8Array, algorithm: SignatureAlgorithm, key: KeyObject): Uint8Array {
+export function writeSigned(octets: Uint8Array, algorithm: SignatureAlgorithm, key: KeyObject): Uint8Array {
   return sequence(octets, algorithm.identifier, bitString(signature(octets, algorithm, key)));
 }
 
-function signature(octets: Uint8Array, { hash }: SignatureAlgorithm, key: KeyObject): Uint8Array {
+export function signature(octets: Uint8Array, { hash }: SignatureAlgorithm, key: KeyObject): Uint8Array {
   const input: SignKeyObjectInput = { key, dsaEncoding: "der" };
   return new Uint8Array(sign(hash, octets, input));
 }
 
 /** What a key signs certificates with: SHA-2 as strong as its curve. */
-function signingAlgorithm(key: KeyObject): SignatureAlgorithm {
+export function signingAlgorithm(key: KeyObject): SignatureAlgorithm {
   const type = keyTypeOf(key);
   if (type === "rsa") return signatureAlgorithm("rsa-pkcs1", "sha256");
   if (type === "ed25519" || type === "ed448") return signatureAlgorithm(type, undefined);
@@ -76,7 +76,7 @@ export function publicKeyInfo(key: KeyObject): Uint8Array {
 
 /** RFC 5280 section 4.2.1.2, method 1: SHA-1 of the key's bits. It names a key and secures nothing. */
 function keyIdentifier(key: KeyObject): Uint8Array {
-  return new Uint8Array(createHash("sha1").update(subjectPublicKey(key)).digest());
+  return new Uint8Array(createHash("sha1").update(keyBits(key)).digest());
 }
 
 export function extension(oid: string, value: Uint8Array, isCritical = false): Uint8Array {
@@ -117,7 +117,7 @@ function generalName(name: string): Uint8Array {
 }
 
 /** Contents of the BIT STRING in SubjectPublicKeyInfo, without its count of unused bits. */
-function subjectPublicKey(key: KeyObject): Uint8Array {
+export function keyBits(key: KeyObject): Uint8Array {
   const outer = new DerReader(publicKeyInfo(key), "public key").sequence("subjectPublicKeyInfo");
   outer.read(Tag.SEQUENCE, "algorithm");
   return outer.bitStringOctets("subjectPublicKey");

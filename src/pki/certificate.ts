@@ -25,7 +25,7 @@ export interface Certificate {
 }
 
 /** Octets with a signature over them: a certificate, a CRL, an OCSP response. */
-interface Signed {
+export interface Signed {
   readonly octets: Uint8Array;
   /** Undefined for one that is not supported. */
   readonly algorithm: SignatureAlgorithm | undefined;
@@ -80,7 +80,7 @@ export function readCertificate(der: Uint8Array): Certificate {
 }
 
 /** `SEQUENCE { octets, AlgorithmIdentifier, BIT STRING }`, the frame that certificates and CRLs have in common. */
-function readSigned(outer: DerReader): {
+export function readSigned(outer: DerReader): {
   readonly to: Signed;
   readonly body: DerReader;
   readonly algorithm: Uint8Array;

@@ -53,8 +53,14 @@ export const Oid = {
   ocspSigning: "1.3.6.1.5.5.7.3.9",
   ikeIntermediate: "1.3.6.1.5.5.8.2.2",
 
+  // RFC 5280 section 5.2: extensions of CRLs
+  cRLNumber: "2.5.29.20",
+  issuingDistributionPoint: "2.5.29.28",
+
   // RFC 6960: OCSP
   ocsp: "1.3.6.1.5.5.7.48.1",
+  ocspBasic: "1.3.6.1.5.5.7.48.1.1",
+  ocspNonce: "1.3.6.1.5.5.7.48.1.2",
   ocspNoCheck: "1.3.6.1.5.5.7.48.1.5",
 } as const;
 

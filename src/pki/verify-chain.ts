@@ -13,6 +13,23 @@ const MAXIMUM_PATH_LENGTH = 8;
 /** Cross-certificates make trees out of chains; this many signatures are checked, however the tree looks. */
 const MAXIMUM_SIGNATURES = 24;
 
+export interface ChainClaim {
+  readonly certificates: readonly Uint8Array[];
+  readonly trust: TrustPolicy;
+  readonly identity: ClaimedIdentity | undefined;
+  /** Wall clock, milliseconds since 1970. */
+  readonly nowMs: number;
+}
+
+/** As `verifyChain`, and then asks about revocation, where the policy says so. Never rejects on what a peer or a server sends. */
+export async function verifyChainAndRevocation(claim: ChainClaim): Promise<ChainVerdict> {
+  const { trust, nowMs } = claim;
+  const verdict = verifyChain(claim);
+  if (verdict.kind === "refused" || trust.revocation === undefined) return verdict;
+  const answer = await trust.revocation.check(verdict.path, nowMs);
+  return answer.kind === "refused" ? refused(answer.reason) : { ...verdict, note: answer.note };
+}
+
 /**
  * Looks for a path from the peer's certificate to a trust anchor (RFC 5280 section 6, RFC 4158), and checks each step of it.
  *
@@ -20,13 +37,7 @@ const MAXIMUM_SIGNATURES = 24;
  * its Identification payload says. Never throws on what a peer sends. Nothing is fetched: where to ask about
  * revocation stands in the verdict's path, and is to be followed only from there.
  */
-export function verifyChain(input: {
-  readonly certificates: readonly Uint8Array[];
-  readonly trust: TrustPolicy;
-  readonly identity: ClaimedIdentity | undefined;
-  /** Wall clock, milliseconds since 1970. */
-  readonly nowMs: number;
-}): ChainVerdict {
+export function verifyChain(input: ChainClaim): ChainVerdict {
   const { trust, identity, nowMs } = input;
   const [own, ...others] = input.certificates.slice(0, MAXIMUM_CERTIFICATES);
   if (own === undefined) return refused("the peer sent no certificate");
