@@ -30,7 +30,7 @@ const COLOUR_OF_STATE: Readonly<Record<ConnectionStatus["state"], string>> = {
  *   ikebana 0.1.0, running for 2h 3m, ikebana0 with MTU 1400, listening on 0.0.0.0:500, 0.0.0.0:4500
  *
  *   office  established for 12m 4s as initiator
- *     peer   b.example.org at 192.0.2.2:4500
+ *     peer   b.example.org at 192.0.2.2:4500, path MTU 1500
  *     local  a.example.org at 192.0.2.1:4500
  *     IKE    aes256gcm16-prfsha384-x25519, negotiated in 14ms, SPIs 7d24a0fc61be9033 and 02c1d57a9e880f41
  *     lan    10.1.0.0/16 <-> 10.2.0.0/16
@@ -127,10 +127,11 @@ function indented({ label, lines }: Row, width: number): readonly string[] {
 
 function ikeSaRows(ikeSa: IkeSaStatus, look: Look): readonly Row[] {
   const { paint } = look;
-  const { remote, local, proposal, negotiationMs, initiatorSpi, responderSpi, children } = ikeSa;
+  const { remote, local, pathMtu, proposal, negotiationMs, initiatorSpi, responderSpi, children } = ikeSa;
+  const path = pathMtu === undefined ? "" : `, path MTU ${pathMtu}`;
   const spis = paint(`SPIs ${initiatorSpi} and ${responderSpi}`, DIM);
   return [
-    { label: "peer", lines: [endpoint(remote)] },
+    { label: "peer", lines: [`${endpoint(remote)}${path}`] },
     { label: "local", lines: [endpoint(local)] },
     {
       label: "IKE",

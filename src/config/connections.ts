@@ -71,7 +71,8 @@ function policy({
   remoteIdentity,
   presharedKey,
 }: PolicyParts): ConnectionPolicy {
-  const { local, remote, ike, children, start, ikeRekey, liveness, childless, encapsulation } = entry;
+  const { local, remote, ike, children, start, ikeRekey, liveness, childless, encapsulation, pathMtu } =
+    entry;
   return {
     name,
     start: start ?? (remote.address === undefined ? "respond" : "start"),
@@ -87,6 +88,7 @@ function policy({
     ...(ikeRekey !== undefined && { ikeRekeyMs: ikeRekey }),
     ...(liveness !== undefined && { liveness: livenessOf(liveness) }),
     ...(encapsulation !== undefined && { encapsulation }),
+    ...(pathMtu !== undefined && { pathMtu }),
     ...(childless !== undefined && { isChildless: childless }),
   };
 }

@@ -99,6 +99,7 @@ const connection = mapping(
       }),
     ),
     encapsulation: v.optional(oneOf(["auto", "udp", "raw"])),
+    pathMtu: v.optional(oneOf(["probe", "kernel"])),
     childless: v.optional(v.boolean("expected true or false")),
   },
   ["user", "password"],

@@ -167,6 +167,10 @@ export class ChildSas {
     this.#dataPlane.moveChildSa({ inboundSpi, path });
   }
 
+  fit(inboundSpi: number, pathMtu: number | undefined): void {
+    this.#dataPlane.fitChildSa({ inboundSpi, pathMtu });
+  }
+
   /** Nothing goes out through the SA from now on; what is late still comes in for `lingerMs`. */
   remove(inboundSpi: number, lingerMs = 0): void {
     this.#installed.delete(inboundSpi);

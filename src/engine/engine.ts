@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { IkeDatagram, TrapCall } from "../esp/index.ts";
 import { IkeEndpoint } from "../ike/endpoint.ts";
-import type { IkeEvent, NegotiatedChildSa } from "../ike/io.ts";
+import type { IkeEvent, IkeOutput, NegotiatedChildSa } from "../ike/io.ts";
 import { TokenBucket } from "../ike/token-bucket.ts";
 import type { Path } from "../platform/address.ts";
 import { BorrowedSettings, isBorrowed } from "../platform/kernel-settings/borrowed-settings.ts";
@@ -133,6 +133,7 @@ export class Engine implements EngineControl {
       allocateSpi: () => open.dataPlane.allocateSpi(),
       ...(host.impairment && { impair: host.impairment.message }),
       onIkeSpi: (spi, isInUse) => open.dataPlane.noteIkeSpi(spi, isInUse),
+      pathMtu: (path) => open.dataPlane.pathMtu(path),
       traffic: (inboundSpi) => this.#childSas.lastUse(inboundSpi, this.#wakefulness),
     });
     this.#driver = new IkeDriver({
@@ -380,7 +381,7 @@ export class Engine implements EngineControl {
   #perform(output: Parameters<Perform>[0]): void {
     switch (output.kind) {
       case "transmit":
-        this.#transmit(output.octets, output.path);
+        this.#transmit(output);
         break;
       case "install-child-sa":
         this.#install(output.childSa);
@@ -390,6 +391,9 @@ export class Engine implements EngineControl {
         break;
       case "move-child-sa":
         this.#childSas.move(output.inboundSpi, output.path);
+        break;
+      case "fit-child-sa":
+        this.#childSas.fit(output.inboundSpi, output.pathMtu);
         break;
       case "remove-child-sa":
         this.#childSas.remove(output.inboundSpi, output.lingerMs);
@@ -465,11 +469,17 @@ export class Engine implements EngineControl {
     });
   }
 
-  #transmit(octets: Uint8Array, path: Path): void {
+  #transmit({ octets, path, mayFragment = true }: Extract<IkeOutput, { kind: "transmit" }>): void {
     const needsMarker = path.local.port === this.#config.listen.natTraversalPort;
     const datagram = needsMarker ? encodeNonEspMarker(octets) : octets;
-    const failure = this.#open.sender.send({ octets: datagram, from: path.local, to: path.remote });
-    if (failure === undefined) return;
+    const failure = this.#open.sender.send({
+      octets: datagram,
+      from: path.local,
+      to: path.remote,
+      ...(!mayFragment && { mayFragment }),
+    });
+    // A probe that is longer than the link takes by now is as good as lost.
+    if (failure === undefined || !mayFragment) return;
     // The request stays outstanding and is sent again: a path that fails now may work then. Whoever forges addresses that we have no
     // way to fills no log.
     if (!this.#failures.take(this.#host.clock.now())) return;

@@ -94,6 +94,7 @@ function describeIkeSa(ikeSa: IkeSaView, establishedAt: number, facts: EngineFac
     ...weakOf(ikeSa.proposal ?? ""),
     local: { identity: ikeSa.localIdentity ?? "", ...ikeSa.path.local },
     remote: { identity: ikeSa.remoteIdentity ?? "", ...ikeSa.path.remote },
+    pathMtu: ikeSa.pathMtu,
     establishedMs: Math.round(facts.now - establishedAt),
     negotiationMs: ikeSa.negotiationMs ?? 0,
     children: ikeSa.childSas.map((childSa) => describeChildSa(childSa, facts)),

@@ -32,6 +32,8 @@ export interface IkeSaStatus {
   readonly weak?: readonly string[];
   readonly local: { readonly identity: string; readonly address: string; readonly port: number };
   readonly remote: { readonly identity: string; readonly address: string; readonly port: number };
+  /** The largest packet that the path was found to carry, IP header included; undefined when it was not probed yet. */
+  readonly pathMtu: number | undefined;
   readonly establishedMs: number;
   /** First request sent to last answer received, or the responder's equivalent. */
   readonly negotiationMs: number;

@@ -81,6 +81,8 @@ export interface ChildSaInstallation {
   readonly remote: readonly TrafficSelector[];
   /** `local.port` is the port of a UDP socket that carries ESP; any other port means ESP straight on IP. */
   readonly path: Path;
+  /** The largest packet that the path was found to carry, IP header included, where that is less than the kernel knows of. */
+  readonly pathMtu?: number | undefined;
   /** 64 to 8192, or 0 for no check. Default 1024. */
   readonly replayWindowPackets?: number;
   /** Default "out". */
@@ -112,6 +114,10 @@ export interface DataPlane {
   installChildSa(childSa: ChildSaInstallation): void;
   /** Sends ESP of the child SA along another path from now on. Throws PolicyError when no socket serves the path. */
   moveChildSa(move: { readonly inboundSpi: number; readonly path: Path }): void;
+  /** The path of a child SA was found to carry so much, as in its installation. Holds until it moves. */
+  fitChildSa(fit: { readonly inboundSpi: number; readonly pathMtu: number | undefined }): void;
+  /** The largest packet of use on a path, IP header included, as far as the kernel knows; undefined when there is no route. */
+  pathMtu(path: Path): number | undefined;
   /** Stops both directions at once; settles when the keys are zeroed. Until the policies change, what they sent is dropped as `noSa`. */
   removeChildSa(inboundSpi: number): Promise<void>;
   /** Replaces the outbound policies, in order: the first that matches a packet decides; what matches none is dropped as `noPolicy`. */
@@ -383,7 +389,7 @@ function createDataPlane({
           selectors: { local: childSa.local, remote: childSa.remote },
           path: record,
         });
-        paths.set(childSa.inboundSpi, childSa.path, isRaw(record));
+        paths.set(childSa.inboundSpi, childSa.path, { isRaw: isRaw(record), limit: childSa.pathMtu });
         // Something may have come for it already.
         driver.wake();
       } finally {
@@ -393,8 +399,10 @@ function createDataPlane({
     moveChildSa: ({ inboundSpi, path }) => {
       const record = recordOf(path);
       sad.move(inboundSpi, record);
-      paths.set(inboundSpi, path, isRaw(record));
+      paths.set(inboundSpi, path, { isRaw: isRaw(record) });
     },
+    fitChildSa: (fit) => paths.limit(fit.inboundSpi, fit.pathMtu),
+    pathMtu: (path) => paths.mostOn(path),
     removeChildSa: (inboundSpi) => {
       paths.forget(inboundSpi);
       return sad.remove(inboundSpi);

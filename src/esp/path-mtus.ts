@@ -10,9 +10,14 @@ const UDP_HEADER_LENGTH = 8;
 const FAMILIES = { 4: { header: 20, least: 256 }, 6: { header: 40, least: 1280 } } as const;
 /** Of a link, where nothing is known. */
 const USUAL_MTU = 1500;
+/** The most that ESP in UDP adds to an inner packet: SPI, number, IV, padding and its length, next header, ICV. */
+const ESP_OVERHEAD = UDP_HEADER_LENGTH + 8 + 16 + 15 + 2 + 32;
 const REPEAT_MS = 60_000;
 
-/** Keeps child SAs in step with what their paths take. The kernel knows: it hears what routers answer, and forgets it after ten minutes. */
+/**
+ * Keeps child SAs in step with what their paths take. The kernel knows: it hears what routers answer, and forgets it after ten minutes.
+ * Where routers say nothing, it takes less than the kernel believes, and whoever has probed it sets a limit.
+ */
 export class PathMtus {
   readonly #sad: Sad;
   readonly #tunMtu: number;
@@ -36,11 +41,15 @@ export class PathMtus {
     this.#timer.unref();
   }
 
-  /** The path of a child SA that is installed, or has moved. `isRaw`: without UDP around ESP. */
-  set(inboundSpi: number, path: Path, isRaw: boolean): void {
+  /** The path of a child SA that is installed, or has moved. `isRaw`: without UDP around ESP. `limit`: what it was found to carry. */
+  set(
+    inboundSpi: number,
+    path: Path,
+    facts: { readonly isRaw: boolean; readonly limit?: number | undefined },
+  ): void {
     const slot = this.#sad.outboundOf(inboundSpi)?.slot;
     if (slot === undefined) return;
-    this.#paths.set(inboundSpi, { path, slot, isRaw, mtu: USUAL_MTU });
+    this.#paths.set(inboundSpi, { path, slot, isRaw: facts.isRaw, mtu: USUAL_MTU, limit: facts.limit });
     this.#spis.set(slot, inboundSpi);
     this.#look(inboundSpi);
   }
@@ -49,6 +58,21 @@ export class PathMtus {
     const slot = this.#paths.get(inboundSpi)?.slot;
     this.#paths.delete(inboundSpi);
     if (slot !== undefined && this.#spis.get(slot) === inboundSpi) this.#spis.delete(slot);
+  }
+
+  /** The path of a child SA was found to carry so much, IP header included; undefined: what the kernel says. */
+  limit(inboundSpi: number, limit: number | undefined): void {
+    const known = this.#paths.get(inboundSpi);
+    if (known === undefined) return;
+    known.limit = limit;
+    this.#look(inboundSpi);
+  }
+
+  /** The largest packet of use on a path, as far as the kernel knows: none is longer than what goes into the TUN device makes it. */
+  mostOn(path: Path): number | undefined {
+    const known = this.#read(path);
+    if (known === undefined) return undefined;
+    return Math.min(known, this.#tunMtu + ESP_OVERHEAD + FAMILIES[familyOf(path.remote.address)].header);
   }
 
   /** Asks again for the path of the outbound SA in a slot: something that it sent was too long. */
@@ -65,7 +89,8 @@ export class PathMtus {
     const known = this.#paths.get(inboundSpi);
     if (known === undefined) return;
     const { header, least } = FAMILIES[familyOf(known.path.remote.address)];
-    known.mtu = Math.max(least, this.#read(known.path) ?? USUAL_MTU);
+    const { limit = Number.POSITIVE_INFINITY } = known;
+    known.mtu = Math.max(least, Math.min(limit, this.#read(known.path) ?? USUAL_MTU));
     const espLength = known.mtu - header - (known.isRaw ? 0 : UDP_HEADER_LENGTH);
     this.#sad.fit(inboundSpi, { espLength, longest: this.#tunMtu });
   }
@@ -83,4 +108,5 @@ interface KnownPath {
   readonly slot: number;
   readonly isRaw: boolean;
   mtu: number;
+  limit: number | undefined;
 }

@@ -295,6 +295,7 @@ export const NotifyType = {
   SA_RESOURCE_INFO: 16444, // RFC 9611
   USE_PPK_INT: 16445, // RFC 9867
   PPK_IDENTITY_KEY: 16446, // RFC 9867
+  IKEBANA_FILLER: 53_427, // private use: our octets that mean nothing
 } as const;
 
 /** Notify Message Types from here on report status, those below report errors (RFC 7296 section 3.10.1). */

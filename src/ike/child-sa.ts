@@ -464,6 +464,7 @@ export function installChild(
       local,
       remote,
       path: ikeSa.path,
+      pathMtu: ikeSa.prober.limit,
       carriesOutbound,
       takesTfcPadding: agreed.mode.takesTfcPadding,
       isTransport: agreed.mode.isTransport,

@@ -11,7 +11,9 @@ import { processInformationalRequest, processInformationalResponse } from "./exc
 import { preferRival, processIkeRekeyResponse } from "./exchanges/rekey-ike-sa.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import type { Incoming } from "./inbox.ts";
+import { isUnanswered } from "./liveness.ts";
 import { findUnknownCritical, notify, unsupportedCriticalPayload } from "./payloads.ts";
+import type { OutstandingRequest } from "./window.ts";
 
 /** Every request gets one answer (RFC 7296 section 2.1), whatever is in it. */
 export function processRequest(ikeSa: IkeSa, { header, payloads }: Incoming, now: number): void {
@@ -76,6 +78,7 @@ export function processResponse(ikeSa: IkeSa, { header, payloads }: Incoming, no
 
   ikeSa.outbox.heedWindow(payloads);
   const { purpose, sentAt } = answered;
+  noteRoundTrip(ikeSa, answered, now);
   switch (purpose.kind) {
     case "auth":
       processAuthResponse(ikeSa, { payloads, now });
@@ -83,7 +86,14 @@ export function processResponse(ikeSa: IkeSa, { header, payloads }: Incoming, no
     case "liveness":
       if (purpose.isCommanded) ikeSa.machine.report(peerAlive(ikeSa, now - sentAt));
       processInformationalResponse(ikeSa, { payloads, now });
+      if (isUnanswered(ikeSa, now)) ikeSa.prober.suspect(now);
       break;
+    case "path-probe": {
+      const isWhole = answered.whole !== undefined;
+      processInformationalResponse(ikeSa, { payloads, now });
+      ikeSa.prober.answered(purpose.probe, { isWhole, isCutShort: purpose.isCutShort, now });
+      break;
+    }
     case "create-child-sa":
       processCreateChildResponse(ikeSa, { attempt: purpose.attempt, payloads, now });
       break;
@@ -102,6 +112,17 @@ export function processResponse(ikeSa: IkeSa, { header, payloads }: Incoming, no
       break;
   }
   ikeSa.outbox.sendNext(now);
+}
+
+/** Which of several transmissions is answered nobody knows; then it is no longer than since the first. */
+function noteRoundTrip(
+  ikeSa: IkeSa,
+  { purpose, whole, sentAt, transmissions }: OutstandingRequest,
+  now: number,
+): void {
+  if (purpose.kind === "path-probe" && whole === undefined) return;
+  const sinceFirstMs = now - sentAt;
+  ikeSa.roundTripMs = transmissions === 1 ? sinceFirstMs : Math.max(ikeSa.roundTripMs, sinceFirstMs);
 }
 
 /** Why no answer of ours can be made of it. */

@@ -43,7 +43,8 @@ export class IkeEndpoint {
 
   /**
    * `allocateSpi` takes a free inbound ESP SPI from the data plane; what is not used comes back as "release-spi". `ports`
-   * are our own UDP ports where they are not 500 and 4500. `traffic` asks the data plane when a child SA last carried something. `onIkeSpi`
+   * are our own UDP ports where they are not 500 and 4500. `traffic` asks the data plane when a child SA last carried something,
+   * `pathMtu` for the largest packet of use on a path, IP header included: without it no path is probed. `onIkeSpi`
    * is told which SPIs of IKE SAs are ours from now on, or no more. `impair` makes it misbehave on purpose, in tests.
    */
   constructor(facts: {
@@ -51,6 +52,7 @@ export class IkeEndpoint {
     readonly random: Random;
     readonly allocateSpi: () => number | undefined;
     readonly traffic?: (inboundSpi: number) => Traffic | undefined;
+    readonly pathMtu?: (path: Path) => number | undefined;
     readonly limits?: Partial<Limits>;
     readonly ports?: Ports;
     readonly onIkeSpi?: (localSpi: bigint, isInUse: boolean) => void;
@@ -149,6 +151,7 @@ class EndpointMachine implements Machine {
   readonly reassemblyBudget = { octets: 0 };
   readonly outputs: IkeOutput[] = [];
   readonly impair: Impair | undefined;
+  readonly pathMtu: ((path: Path) => number | undefined) | undefined;
   connections: readonly ConnectionPolicy[];
 
   readonly #allocateSpi: () => number | undefined;
@@ -168,6 +171,7 @@ class EndpointMachine implements Machine {
   constructor(facts: ConstructorParameters<typeof IkeEndpoint>[0]) {
     this.connections = facts.connections;
     this.impair = facts.impair;
+    this.pathMtu = facts.pathMtu;
     this.random = facts.random;
     this.ports = facts.ports ?? STANDARD_PORTS;
     this.limits = { ...DEFAULT_LIMITS, ...facts.limits };

@@ -241,6 +241,22 @@ export function pathChanged(ikeSa: IkeSa, before: SocketAddress): IkeEvent {
   };
 }
 
+/** `most` is what would be of use: less is what somebody who looks for lost packets wants to know. */
+export function pathFound(
+  ikeSa: IkeSa,
+  { pathMtu, most }: { readonly pathMtu: number; readonly most: number },
+): IkeEvent {
+  const isShort = pathMtu < most;
+  const carries = `${formatEnd(ikeSa.path.remote)} carries packets of ${pathMtu} octets`;
+  return {
+    ...about(ikeSa),
+    name: "path-mtu",
+    level: isShort ? "info" : "debug",
+    message: `the path to ${carries}${isShort ? `, not ${most}` : ""}`,
+    facts: { ...factsOf(ikeSa), pathMtu },
+  };
+}
+
 /** An unprotected error answered our request; it may be forged, so the attempt goes on for a moment. */
 export function refusalHeard(ikeSa: IkeSa, reason: string): IkeEvent {
   return {

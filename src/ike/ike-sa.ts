@@ -21,6 +21,7 @@ import { lifetimeOf } from "./lifetimes.ts";
 import { watchLiveness } from "./liveness.ts";
 import type { Machine } from "./machine.ts";
 import { Outbox } from "./outbox.ts";
+import { PathProber } from "./path-prober.ts";
 import { deleteIkeSa } from "./payloads.ts";
 import { PostponedChildren } from "./postponed-children.ts";
 import { renew } from "./renewal.ts";
@@ -61,6 +62,8 @@ export class IkeSa {
   readonly childAttempts = new Set<ChildAttempt>();
   /** What the peer did not make, and is asked for again. */
   readonly postponed: PostponedChildren;
+  /** What the path to the peer carries. */
+  readonly prober: PathProber;
 
   peerSpi = 0n;
   path: Path;
@@ -92,6 +95,8 @@ export class IkeSa {
   predecessor: IkeSa | undefined;
   /** When the last authentic message came that nobody had sent before. */
   heardAt = 0;
+  /** A round trip, as far as is known, or more. */
+  roundTripMs = 0;
   /** Since when child SAs send and get nothing back, as far as we have looked. */
   unansweredSince: number | undefined;
   /** When a hint last made us ask, and when we last told the peer of its stray ESP. */
@@ -125,6 +130,7 @@ export class IkeSa {
     this.outbox = new Outbox(this);
     this.creations = new TokenBucket(facts.machine.limits.peerCreationsPerSecond);
     this.postponed = new PostponedChildren(this);
+    this.prober = new PathProber(this);
     this.#inbox = new Inbox(this);
   }
 
@@ -185,7 +191,7 @@ export class IkeSa {
     const incoming = this.#inbox.open(state, received);
     if (incoming === undefined) return;
     // An authentic message newer than all before it: the peer is where it came from (RFC 7296 section 2.23).
-    if (incoming.isNewest && this.#mayFollow()) this.#follow(path);
+    if (incoming.isNewest && this.#mayFollow()) this.#follow(path, now);
     if (!incoming.header.isResponse) this.outbox.replyPath = path;
     if (incoming.header.isResponse) processResponse(this, incoming, now);
     else processRequest(this, incoming, now);
@@ -201,10 +207,10 @@ export class IkeSa {
     return this.isPeerBehindNat && !(this.isBehindNat && this.isCaller);
   }
 
-  #follow(path: Path): void {
+  #follow(path: Path, now: number): void {
     // The delete of an IKE SA that was replaced may be the first that comes from the new address.
     const { heir } = this;
-    if (heir !== this && !heir.#inbox.hasHeard) heir.#follow(path);
+    if (heir !== this && !heir.#inbox.hasHeard) heir.#follow(path, now);
     const { remote, local } = this.path;
     const isSame =
       remote.address === path.remote.address &&
@@ -216,6 +222,7 @@ export class IkeSa {
     if (this.childSas.length === 0 && this.state.name !== "established") return;
     for (const { inboundSpi } of this.childSas)
       this.machine.emit({ kind: "move-child-sa", inboundSpi, path });
+    this.prober.moved(now);
     this.machine.report(pathChanged(this, remote));
   }
 
@@ -228,6 +235,7 @@ export class IkeSa {
     const { proposal, keys, protection } = state;
     this.state = { name: "established", proposal, keys, protection, establishedAt: now };
     this.negotiationMs = now - this.createdAt;
+    this.roundTripMs = Math.max(this.roundTripMs, this.negotiationMs);
     this.#leaveHalfOpen();
     this.timers.cancel("half-open");
     this.begin(now);
@@ -238,6 +246,7 @@ export class IkeSa {
     this.heardAt = now;
     watchLiveness(this, now);
     keepAlive(this, now);
+    this.prober.begin(now);
     const lifetime = lifetimeOf(this, now);
     if (lifetime === undefined) return;
     this.rekeyAt(lifetime.rekeyAt);
@@ -289,7 +298,7 @@ export class IkeSa {
         this.#removeChildSas(closing.message);
         this.outbox.requests.clearQueue();
         this.state = { name: "deleting", ...keyed };
-        for (const reason of ["rekey", "renew", "expire"] as const) this.timers.cancel(reason);
+        for (const reason of ["rekey", "renew", "expire", "path-mtu"] as const) this.timers.cancel(reason);
         this.postponed.clear();
         this.machine.report(ikeSaDeleted(this, closing));
         this.requestDeletion(now);

@@ -36,7 +36,13 @@ export interface Trigger {
 
 /** What comes out, in order. */
 export type IkeOutput =
-  | { readonly kind: "transmit"; readonly octets: Uint8Array; readonly path: Path }
+  /** `mayFragment` false: with DF, and not at all where it is longer than the link takes. */
+  | {
+      readonly kind: "transmit";
+      readonly octets: Uint8Array;
+      readonly path: Path;
+      readonly mayFragment?: boolean;
+    }
   /** One octet 0xff along the path, without a marker (RFC 3948 section 2.3). */
   | { readonly kind: "keepalive"; readonly path: Path }
   | { readonly kind: "compute"; readonly id: number; readonly job: ComputeJob }
@@ -52,6 +58,8 @@ export type IkeOutput =
     }
   /** The peer was heard, authentic and newer, from another address or port: ESP of this child goes there now (RFC 7296 section 2.23). */
   | { readonly kind: "move-child-sa"; readonly inboundSpi: number; readonly path: Path }
+  /** Its path carries packets up to so many octets, IP header included; undefined: as many as this machine knows of. */
+  | { readonly kind: "fit-child-sa"; readonly inboundSpi: number; readonly pathMtu: number | undefined }
   /** An inbound SPI that was taken from the allocator and will not be used. */
   | { readonly kind: "release-spi"; readonly inboundSpi: number }
   | { readonly kind: "event"; readonly event: IkeEvent };
@@ -77,6 +85,8 @@ export interface NegotiatedChildSa {
   readonly remote: readonly TrafficSelector[];
   /** Where ESP goes (port 4500 when encapsulated in UDP). */
   readonly path: Path;
+  /** What the path was found to carry, as in "fit-child-sa". */
+  readonly pathMtu?: number | undefined;
   /** Whether outbound traffic goes through it at once. If not, it waits for "use-child-sa", or until something arrives on it. */
   readonly carriesOutbound: boolean;
   /** Whether the peer takes padding for traffic flow confidentiality (RFC 7296 section 1.3.1). */
@@ -103,6 +113,8 @@ export interface IkeEvent {
     /** A liveness check was answered; `facts.rttMs` says after how long. */
     | "peer-alive"
     | "path-changed"
+    /** `facts.pathMtu`: which packets the path was found to carry. */
+    | "path-mtu"
     | "refused"
     | "datagram-dropped"
     /** From the engine: a packet wants a connection that is not up. */

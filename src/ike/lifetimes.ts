@@ -73,7 +73,8 @@ function softTime(ikeSa: IkeSa, timeMs: number): number {
   return timeMs * (1 - ikeSa.machine.limits.rekeyJitter * fraction(ikeSa));
 }
 
-function fraction({ machine }: IkeSa): number {
+/** Some chance, from 0 up to, not including, 1. */
+export function fraction({ machine }: IkeSa): number {
   const octets = machine.random.bytes(2);
   return ((octets[0]! << 8) | octets[1]!) / 0x1_0000;
 }

@@ -55,6 +55,7 @@ export interface Limits {
   /** Plaintext of one message that is being put together, and of all of them. Only authentic fragments are kept. */
   readonly reassemblyLength: number;
   readonly reassemblyTotalLength: number;
+  /** From the last fragment on. Longer than its sender waits before it repeats them, or on a bad path they would never be together. */
   readonly reassemblyTimeoutMs: number;
 
   /** A closed SA answers a repeated last request for this long, and so many times, without keys. */
@@ -73,6 +74,19 @@ export interface Limits {
    * seconds. A forger has to see our messages, and a peer that has the SA answers in this time.
    */
   readonly doubtedTransmissionCount: number;
+  /** The path is probed for the first time, and after it has moved, after a half to one and a half of this. */
+  readonly probeFirstMs: number;
+  /** Then again after this, less up to `probeJitter` of it (RFC 8899 section 5.1.1: PMTU_RAISE_TIMER). */
+  readonly probeIntervalMs: number;
+  readonly probeJitter: number;
+  /** A probe that finds the peer busy waits for this long. */
+  readonly probeRetryMs: number;
+  /** A path that was probed within this time is not suspected of swallowing packets. */
+  readonly probeSuspicionMs: number;
+  /** How often a probe goes out whole: half a second and nine tenths, in which nothing else may have its place in the window. */
+  readonly probeTransmissionCount: number;
+  /** On a slow path each of these takes two round trips, and no longer than this. */
+  readonly probeWaitMaxMs: number;
   /** Behind a NAT something goes out at least so often (RFC 3948 section 4). */
   readonly keepaliveMs: number;
   /** Soft lifetimes where the policy says nothing: the SA is rekeyed after this, less up to `rekeyJitter` of it. */
@@ -143,7 +157,7 @@ export const DEFAULT_LIMITS: Limits = {
   fragmentCount: 64,
   reassemblyLength: 65_536,
   reassemblyTotalLength: 1_048_576,
-  reassemblyTimeoutMs: 10_000,
+  reassemblyTimeoutMs: 30_000,
 
   lingerMs: 30_000,
   lingerAnswerCount: 16,
@@ -152,6 +166,13 @@ export const DEFAULT_LIMITS: Limits = {
   hintIntervalMs: 10_000,
   hintsPerSecond: 20,
   doubtedTransmissionCount: 3,
+  probeFirstMs: 1_000,
+  probeIntervalMs: 600_000,
+  probeJitter: 0.1,
+  probeRetryMs: 1_000,
+  probeSuspicionMs: 60_000,
+  probeTransmissionCount: 2,
+  probeWaitMaxMs: 4_000,
   keepaliveMs: 20_000,
   childRekeyMs: 3_600_000,
   ikeRekeyMs: 14_400_000,

@@ -49,11 +49,16 @@ export function watchLiveness(ikeSa: IkeSa, now: number): void {
   const { unansweredSince } = ikeSa;
   if (sentAt <= heardAt) ikeSa.unansweredSince = undefined;
   else if (unansweredSince === undefined || heardAt > unansweredSince) ikeSa.unansweredSince = now;
-  else if (now >= unansweredSince + limits.unansweredMs) askOnce(ikeSa, now);
+  else if (isUnanswered(ikeSa, now)) askOnce(ikeSa, now);
   if (now >= due) askOnce(ikeSa, now);
   if (ikeSa.state.name !== "established") return;
   const next = Math.min(now >= due ? now + intervalMs : due, now + limits.unansweredMs);
   ikeSa.timers.set("liveness", next, (then) => watchLiveness(ikeSa, then));
+}
+
+/** Whether child SAs have been sending for a while with nothing coming back. */
+export function isUnanswered({ unansweredSince, machine }: IkeSa, now: number): boolean {
+  return unansweredSince !== undefined && now >= unansweredSince + machine.limits.unansweredMs;
 }
 
 /** When the child SAs last carried something out, and something authentic in. */

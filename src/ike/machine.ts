@@ -43,6 +43,8 @@ export interface Machine {
   mayTakeHint(now: number): boolean;
   /** What the child SA with this inbound SPI carries; undefined when the data plane does not tell. */
   traffic(inboundSpi: number): Traffic | undefined;
+  /** The largest packet of use on a path, IP header included, as far as this machine knows; undefined when there is no route. Paths are probed where there is such a function. */
+  readonly pathMtu: ((path: Path) => number | undefined) | undefined;
   /** Makes an IKE SA and takes it in, with an SPI of its own unless one is given. */
   adopt(facts: Omit<IkeSaFacts, "machine" | "localSpi"> & { readonly localSpi?: bigint }): IkeSa;
   /** An SPI for an IKE SA that is to come. */

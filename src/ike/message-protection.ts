@@ -39,15 +39,30 @@ export class MessageProtection {
     this.#fragmentLength = facts.fragmentLength;
   }
 
-  /** One datagram, or as many as the message needs. */
-  seal(header: HeaderFields, payloads: readonly Payload[]): readonly Uint8Array[] {
-    return this.sealChain(header, encodePayloads(payloads));
+  /** Lengths that a message in one datagram can have: the least, and how far they lie apart. */
+  get grain(): { readonly first: number; readonly size: number } {
+    return { first: this.#lengthOf([]), size: this.#outbound.blockLength };
+  }
+
+  /** The most octets that one of the payloads may grow by, so that the message is one datagram of `length` octets or less. */
+  roomBeside(payloads: readonly Payload[], length: number): number {
+    const room = Math.max(0, length - this.#lengthOf(payloads));
+    return room - (room % this.#outbound.blockLength);
+  }
+
+  /** One datagram, or as many as the message needs where none may be longer than `atMost`. */
+  seal(header: HeaderFields, payloads: readonly Payload[], atMost?: number): readonly Uint8Array[] {
+    return this.sealChain(header, encodePayloads(payloads), atMost);
   }
 
   /** The same for payloads that are laid out already. Overwrites them. */
-  sealChain(header: HeaderFields, { firstType, octets: plaintext }: PayloadChain): readonly Uint8Array[] {
+  sealChain(
+    header: HeaderFields,
+    { firstType, octets: plaintext }: PayloadChain,
+    atMost = this.#fragmentLength,
+  ): readonly Uint8Array[] {
     const whole = this.#envelope({ header, firstType, plaintextLength: plaintext.length });
-    const limit = this.#fragmentLength;
+    const limit = this.#fragmentLength === undefined ? undefined : atMost;
     if (limit === undefined || whole.octets.length <= limit) {
       this.#fill(whole, plaintext);
       wipe(plaintext);
@@ -89,6 +104,17 @@ export class MessageProtection {
     return encodeProtectedEnvelope({ ...header, firstType, bodyLength, ...rest });
   }
 
+  #lengthOf(payloads: readonly Payload[]): number {
+    const { firstType, octets: plaintext } = encodePayloads(payloads);
+    const { length } = this.#envelope({
+      header: ANY_HEADER,
+      firstType,
+      plaintextLength: plaintext.length,
+    }).octets;
+    wipe(plaintext);
+    return length;
+  }
+
   #fill({ octets, aadLength, bodyOffset }: ProtectedEnvelope, plaintext: Uint8Array): void {
     const iv = this.#outbound.nextIv(this.#random);
     octets.set(this.#outbound.seal({ aad: octets.subarray(0, aadLength), plaintext, iv }), bodyOffset);
@@ -101,3 +127,13 @@ export class MessageProtection {
     return Math.max(1, limit - overhead - this.#outbound.blockLength);
   }
 }
+
+/** All headers are of one length. */
+const ANY_HEADER: HeaderFields = {
+  initiatorSpi: 0n,
+  responderSpi: 0n,
+  exchangeType: 0,
+  isInitiator: true,
+  isResponse: false,
+  messageId: 0,
+};

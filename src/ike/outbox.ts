@@ -5,6 +5,7 @@ import type { Payload } from "../wire/payloads/payload.ts";
 import { formatEnd, peerSilent, refusalHeard, retransmitted } from "./events.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import { isKeyed, type Keyed } from "./ike-sa-state.ts";
+import type { Outgoing } from "./impair.ts";
 import { isHopeless, waitFor } from "./patience.ts";
 import { decodeWindowSize, encodeWindowSize, findNotify, notify } from "./payloads.ts";
 import { type OutstandingRequest, type PendingRequest, RequestWindow, ResponseWindow } from "./window.ts";
@@ -32,6 +33,7 @@ export class Outbox {
     if (!isEnd && this.requests.queue.length >= this.#ikeSa.machine.limits.queuedRequestCount) return false;
     this.requests.enqueue(request);
     this.sendNext(now);
+    if (this.requests.queue.length > 0) this.#makeRoom(now);
     return true;
   }
 
@@ -42,28 +44,31 @@ export class Outbox {
     for (let next = this.requests.takeNext(); next !== undefined; next = this.requests.takeNext()) {
       const payloads = next.build(this.#ikeSa);
       if (payloads === undefined) continue;
-      const { exchangeType } = next;
+      const { purpose, exchangeType, fillTo } = next;
       const messageId = this.requests.nextMessageId;
       const header = this.#header({ exchangeType, messageId, isResponse: false });
-      const datagrams = this.#seal(state, header, payloads);
-      this.transmitRequest({ ...next, messageId, datagrams }, now);
+      const outgoing = this.#compose({ header, payloads: this.#announceWindow(payloads) });
+      if (fillTo === undefined) {
+        const datagrams = this.#seal(state, outgoing);
+        this.transmitRequest({ purpose, exchangeType, messageId, datagrams }, now);
+      } else {
+        const whole = filled(outgoing, state.protection.roomBeside([...outgoing.payloads, FILLER], fillTo));
+        const datagrams = this.#seal(state, whole, Number.POSITIVE_INFINITY);
+        this.transmitRequest({ purpose, exchangeType, messageId, datagrams, whole }, now);
+      }
     }
   }
 
   /** Opens the window with a finished request: the first transmission, and the timer for the next. */
   transmitRequest(
-    request: Omit<PendingRequest, "build"> & {
-      readonly messageId: number;
-      readonly datagrams: readonly Uint8Array[];
-    },
+    request: Pick<OutstandingRequest, "purpose" | "exchangeType" | "messageId" | "datagrams" | "whole">,
     now: number,
   ): void {
-    const { purpose, exchangeType, messageId, datagrams } = request;
-    this.stopRetransmitting(messageId);
-    const outstanding = { purpose, exchangeType, messageId, datagrams, sentAt: now, transmissions: 1 };
+    this.stopRetransmitting(request.messageId);
+    const outstanding: OutstandingRequest = { ...request, sentAt: now, transmissions: 1 };
     this.requests.open(outstanding);
     this.transmittedAt = now;
-    this.#transmit(datagrams, this.#ikeSa.path);
+    this.#transmitAgain(outstanding);
     this.#retransmitLater(outstanding, now);
   }
 
@@ -99,6 +104,10 @@ export class Outbox {
 
   #retransmit(request: OutstandingRequest, now: number): void {
     const { machine } = this.#ikeSa;
+    if (request.whole !== undefined && request.transmissions >= machine.limits.probeTransmissionCount) {
+      this.#cut(request, now);
+      return;
+    }
     if (isHopeless(this.#ikeSa, request, now)) {
       this.#giveUp(request.transmissions, now);
       return;
@@ -107,8 +116,28 @@ export class Outbox {
     machine.counters.retransmitted += request.datagrams.length;
     machine.report(retransmitted(this.#ikeSa, request));
     this.transmittedAt = now;
-    this.#transmit(request.datagrams, this.#ikeSa.path);
+    this.#transmitAgain(request);
     this.#retransmitLater(request, now);
+  }
+
+  /**
+   * Sends a message that was filled up as fragments from now on, under its message ID (RFC 7383 section 2.5.1). The peer has as long to
+   * answer them as any other request: what came before shows nothing but that it was too long.
+   */
+  #cut({ purpose, exchangeType, messageId, whole }: OutstandingRequest, now: number): void {
+    const { state, prober } = this.#ikeSa;
+    if (whole === undefined || !isKeyed(state)) return;
+    const datagrams = this.#seal(state, whole, prober.safeLength);
+    this.transmitRequest({ purpose, exchangeType, messageId, datagrams }, now);
+  }
+
+  /** Something waits: a probe of the path is not worth waiting for. */
+  #makeRoom(now: number): void {
+    for (const request of this.requests.allOutstanding) {
+      const { purpose } = request;
+      if (request.whole === undefined || purpose.kind !== "path-probe") continue;
+      this.#cut({ ...request, purpose: { ...purpose, isCutShort: true } }, now);
+    }
   }
 
   #giveUp(transmissions: number, now: number): void {
@@ -130,7 +159,8 @@ export class Outbox {
     if (!isKeyed(state)) return;
     const { exchangeType, messageId, payloads } = answer;
     const header = this.#header({ exchangeType, messageId, isResponse: true });
-    this.answerWith(messageId, this.#seal(state, header, payloads));
+    const outgoing = this.#compose({ header, payloads: this.#announceWindow(payloads) });
+    this.answerWith(messageId, this.#seal(state, outgoing));
   }
 
   answerWith(messageId: number, datagrams: readonly Uint8Array[]): void {
@@ -174,20 +204,43 @@ export class Outbox {
     return { initiatorSpi, responderSpi, isInitiator: role === "initiator", ...facts };
   }
 
-  #seal(state: Keyed, header: HeaderFields, payloads: readonly Payload[]): readonly Uint8Array[] {
-    const outgoing = { header, payloads: this.#announceWindow(payloads) };
+  #compose(outgoing: Outgoing): Outgoing {
     const { impair } = this.#ikeSa.machine;
-    const { header: actual, payloads: contents } = impair === undefined ? outgoing : impair(outgoing);
-    return state.protection.seal(actual, contents);
+    return impair === undefined ? outgoing : impair(outgoing);
   }
 
-  #transmit(datagrams: readonly Uint8Array[], path: Path): void {
+  /** In fragments where one datagram would be longer than `atMost` octets, or than the path takes. */
+  #seal(
+    { protection }: Keyed,
+    { header, payloads }: Outgoing,
+    atMost = this.#fragmentLength,
+  ): readonly Uint8Array[] {
+    return protection.seal(header, payloads, atMost);
+  }
+
+  get #fragmentLength(): number {
+    const { machine, prober } = this.#ikeSa;
+    return Math.min(machine.limits.fragmentLength, prober.carriedLength);
+  }
+
+  #transmitAgain({ datagrams, whole }: OutstandingRequest): void {
+    this.#transmit(datagrams, this.#ikeSa.path, whole === undefined);
+  }
+
+  #transmit(datagrams: readonly Uint8Array[], path: Path, mayFragment = true): void {
     const { machine } = this.#ikeSa;
     for (const octets of datagrams) {
       machine.counters.transmitted++;
-      machine.emit({ kind: "transmit", octets, path });
+      machine.emit({ kind: "transmit", octets, path, ...(!mayFragment && { mayFragment }) });
     }
   }
+}
+
+/** A notification that no peer knows, and that each passes over (RFC 7296 section 3.10.1). */
+const FILLER = notify(NotifyType.IKEBANA_FILLER);
+
+function filled({ header, payloads }: Outgoing, length: number): Outgoing {
+  return { header, payloads: [...payloads, { ...FILLER, data: new Uint8Array(length) }] };
 }
 
 const ENDS: readonly PendingRequest["purpose"]["kind"][] = [

@@ -3,6 +3,9 @@ import type { OutstandingRequest } from "./window.ts";
 
 // How long we wait for an answer: RFC 7296 section 2.4 leaves it to us.
 
+/** Of a probe, in round trips as they were of late. */
+const ROUND_TRIPS = 2;
+
 /** How long until the request goes out again, or is given up: exponential back-off with a ceiling and some chance. */
 export function waitFor(ikeSa: IkeSa, request: OutstandingRequest, now: number): number {
   const { limits, random } = ikeSa.machine;
@@ -11,7 +14,11 @@ export function waitFor(ikeSa: IkeSa, request: OutstandingRequest, now: number):
   const growing = limits.retransmitFirstMs * limits.retransmitFactor ** step;
   const octets = random.bytes(2);
   const chance = ((octets[0]! << 8) | octets[1]!) / 0x1_0000;
-  const wait = Math.min(growing, limits.retransmitMaxMs) * (1 + limits.retransmitJitter * chance);
+  const usual = Math.min(growing, limits.retransmitMaxMs) * (1 + limits.retransmitJitter * chance);
+  // A slow answer to a probe would pass for none.
+  const slow =
+    request.whole === undefined ? 0 : Math.min(ROUND_TRIPS * ikeSa.roundTripMs, limits.probeWaitMaxMs);
+  const wait = Math.max(usual, slow);
   const timeoutMs = timeoutOf(ikeSa);
   return timeoutMs === undefined ? wait : Math.min(wait, sentAt + timeoutMs - now);
 }

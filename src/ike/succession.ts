@@ -17,6 +17,8 @@ export function bequeath(old: IkeSa, heir: IkeSa, now: number): void {
   for (const attempt of old.childAttempts) heir.childAttempts.add(attempt);
   old.childAttempts.clear();
   for (const request of old.outbox.requests.takeAll()) heir.outbox.requests.enqueue(request);
+  heir.roundTripMs = old.roundTripMs;
+  heir.prober.takeOver(old.prober, now);
   const missing = old.postponed.takeAll();
   old.timers.cancel("liveness");
   awaitRetirement(old, now);
@@ -28,7 +30,7 @@ export function bequeath(old: IkeSa, heir: IkeSa, now: number): void {
 /** The peer is to delete this IKE SA; should it never do so, it is forgotten. */
 export function awaitRetirement(ikeSa: IkeSa, now: number): void {
   ikeSa.predecessor = undefined;
-  for (const reason of ["rekey", "renew"] as const) ikeSa.timers.cancel(reason);
+  for (const reason of ["rekey", "renew", "path-mtu"] as const) ikeSa.timers.cancel(reason);
   ikeSa.timers.set("expire", now + ikeSa.machine.limits.replacedTimeoutMs, (then) => {
     if (ikeSa.state.name === "established") ikeSa.state = { ...ikeSa.state, name: "rekeyed" };
     ikeSa.close({ reason: "replaced", message: "it has been replaced" }, then);
@@ -39,7 +41,9 @@ export function awaitRetirement(ikeSa: IkeSa, now: number): void {
 export function retire(ikeSa: IkeSa, now: number): void {
   const { state } = ikeSa;
   if (state.name !== "established" && state.name !== "rekeyed") return;
-  for (const reason of ["liveness", "rekey", "renew", "expire"] as const) ikeSa.timers.cancel(reason);
+  for (const reason of ["liveness", "rekey", "renew", "expire", "path-mtu"] as const) {
+    ikeSa.timers.cancel(reason);
+  }
   ikeSa.state = { ...state, name: "deleting" };
   ikeSa.requestDeletion(now);
 }

@@ -5,6 +5,8 @@ export type DeadlineReason =
   | "liveness"
   | "keepalive"
   | "reassembly"
+  /** The path is to be probed. */
+  | "path-mtu"
   | "linger"
   /** A soft lifetime is over, or an attempt that failed comes again. */
   | "rekey"

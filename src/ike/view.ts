@@ -21,6 +21,8 @@ export interface IkeSaView {
   readonly path: Path;
   readonly isBehindNat: boolean;
   readonly isPeerBehindNat: boolean;
+  /** The largest packet that the path was found to carry, IP header included; undefined when it was not probed. */
+  readonly pathMtu: number | undefined;
   /** Times as they were handed in. */
   readonly createdAt: number;
   readonly establishedAt: number | undefined;
@@ -53,6 +55,7 @@ export function viewOf(ikeSa: IkeSa): IkeSaView {
     path: ikeSa.path,
     isBehindNat: ikeSa.isBehindNat,
     isPeerBehindNat: ikeSa.isPeerBehindNat,
+    pathMtu: ikeSa.prober.found,
     createdAt: ikeSa.createdAt,
     establishedAt: isEstablished ? state.establishedAt : undefined,
     negotiationMs: isEstablished ? ikeSa.negotiationMs : undefined,

@@ -2,7 +2,9 @@ import type { Payload } from "../wire/payloads/payload.ts";
 import type { ChildAttempt } from "./child-sa.ts";
 import type { IkeAttempt } from "./exchanges/rekey-ike-sa.ts";
 import type { IkeSa } from "./ike-sa.ts";
+import type { Outgoing } from "./impair.ts";
 import { RFC_LIMITS } from "./limits.ts";
+import type { PathProbe } from "./path-prober.ts";
 import type { TimerHandle } from "./timers.ts";
 
 /** Why a request was sent, and so what its answer means. */
@@ -10,6 +12,8 @@ type RequestPurpose =
   | { readonly kind: "init" }
   | { readonly kind: "auth" }
   | { readonly kind: "liveness"; readonly isCommanded: boolean }
+  /** `isCutShort`: others wait for its place in the window. */
+  | { readonly kind: "path-probe"; readonly probe: PathProbe; readonly isCutShort: boolean }
   | { readonly kind: "create-child-sa"; readonly attempt: ChildAttempt }
   | { readonly kind: "rekey-ike-sa"; readonly attempt: IkeAttempt }
   | { readonly kind: "delete-ike-sa" }
@@ -28,6 +32,8 @@ export interface PendingRequest {
   readonly exchangeType: number;
   /** `ikeSa` is the one that sends it: another one than at first when it was rekeyed meanwhile. Undefined drops the request. */
   readonly build: (ikeSa: IkeSa) => readonly Payload[] | undefined;
+  /** Octets of the one datagram that the message becomes, by filler in it, and which is not fragmented on its way. */
+  readonly fillTo?: number | undefined;
 }
 
 /** A request that was sent and not answered yet. */
@@ -37,6 +43,8 @@ export interface OutstandingRequest {
   readonly messageId: number;
   /** One datagram, or the fragments of one message. The same octets go out each time (RFC 7296 section 2.1). */
   readonly datagrams: readonly Uint8Array[];
+  /** A message that was filled up, as long as it goes out in one piece. */
+  readonly whole?: Outgoing | undefined;
   readonly sentAt: number;
   /** How often it was transmitted. */
   transmissions: number;
@@ -122,9 +130,10 @@ export class RequestWindow {
     return this.#queue.splice(0);
   }
 
+  /** One that is sent anew under its message ID may have others behind it. */
   open(request: OutstandingRequest): void {
     this.#outstanding.set(request.messageId, request);
-    this.#nextMessageId = request.messageId + 1;
+    this.#nextMessageId = Math.max(this.#nextMessageId, request.messageId + 1);
   }
 
   /** The answer came. */

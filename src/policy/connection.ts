@@ -30,6 +30,8 @@ export interface ConnectionPolicy {
    * "udp": no other. "raw": we do no NAT traversal.
    */
   readonly encapsulation?: "auto" | "udp" | "raw";
+  /** "probe" (the default): which packets the path carries is found out by probing. "kernel": only what the kernel hears from routers counts. */
+  readonly pathMtu?: "probe" | "kernel";
   /** How soon a silent peer is asked for life, and what becomes of the connection when it gives none. */
   readonly liveness?: LivenessPolicy;
   /** The IKE SA first, with no child SA in IKE_AUTH, where the peer can do that (RFC 6023). */

@@ -25,6 +25,7 @@ const STATUS: EngineStatus = {
         proposal: "aes256gcm16-prfsha384-x25519",
         local: { identity: "a.example.org", address: "192.0.2.1", port: 4500 },
         remote: { identity: "2001:db8::2", address: "2001:db8::2", port: 4500 },
+        pathMtu: 1500,
         establishedMs: 724_000,
         negotiationMs: 14.2,
         children: [
@@ -75,7 +76,7 @@ describe("the status for people", () => {
       `ikebana 0.1.0, running for 2h 3m, ikebana0 with MTU 1400, listening on 0.0.0.0:500, 0.0.0.0:4500
 
 office  established for 12m 4s as initiator
-  peer   [2001:db8::2]:4500
+  peer   [2001:db8::2]:4500, path MTU 1500
   local  a.example.org at 192.0.2.1:4500
   IKE    aes256gcm16-prfsha384-x25519, negotiated in 14ms, SPIs 7d24a0fc61be9033 and 02c1d57a9e880f41
   lan    10.1.0.0/16, fd00::/64 <-> 10.2.0.0/16

@@ -278,6 +278,21 @@ export function udpSuite(name: string, open: (family: 4 | 6, offloads: Offloads)
       expect(bench.left.transmit()).toBe(0);
     });
 
+    test("a probe of the host's goes as it is, or not at all where it is longer than the link", () => {
+      bench.setLinkMtu(1400);
+      const from = { address: bench.leftAddresses[1], port: bench.left.port };
+      const to = { address: bench.rightAddress, port: bench.right.port };
+      const longest = 1400 - (family === 4 ? 28 : 48);
+      const probe = (length: number) =>
+        bench.leftSender.send({ octets: new Uint8Array(length), from, to, mayFragment: false });
+      expect(probe(longest + 1)).toBe("EMSGSIZE");
+      expect(probe(longest)).toBeUndefined();
+      expect(drain().map(({ length }) => length)).toEqual([longest]);
+      // Other datagrams of the host's still pass in fragments.
+      expect(bench.leftSender.send({ octets: new Uint8Array(3000), from, to })).toBeUndefined();
+      expect(drain().map(({ length }) => length)).toEqual([3000]);
+    });
+
     test("drops a datagram whose source is not ours", () => {
       queue({ payload: Uint8Array.of(1), from: family === 4 ? "192.0.2.99" : "2001:db8::99" });
       expect(bench.left.transmit()).toBe(0);

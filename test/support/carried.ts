@@ -13,17 +13,21 @@ export interface Way {
   readonly destination: string;
 }
 
-/** Sends octets by TCP in pieces of random sizes, the same again for a seed. What was sent and what arrived, in the words of either end: equal when all is well. */
+/**
+ * Sends octets by TCP in pieces of random sizes, the same again for a seed. What was sent and what arrived, in the words of either end:
+ * equal when all is well, and nothing when it was not through in time.
+ */
 export async function carryStream(
   { from, to, source, destination }: Way,
   octets: number,
-  seed = "",
+  { seed = "", timeoutMs = 300_000 }: { readonly seed?: string; readonly timeoutMs?: number } = {},
 ): Promise<{ readonly sent: string; readonly arrived: string }> {
   const node = process.execPath;
   const sink = new HostProcess(to, [node, TCP_END, "sink", destination, "9000"]);
   await until("the sink listens", () => sink.error.includes("listening"));
   const words = ["source", source, destination, "9000", String(octets), seed];
-  const { out } = await runOn(from, [node, TCP_END, ...words], { timeoutMs: 300_000 });
+  const { code, out } = await runOn(from, [node, TCP_END, ...words], { timeoutMs });
+  if (code !== 0) await sink.stop("SIGKILL");
   await sink.ended;
   return { sent: out, arrived: sink.out };
 }

@@ -10,6 +10,18 @@ const mayRun = requireRoot("path MTU through a tunnel");
 const FAR_MTU = 1300;
 const TCP_OCTETS = 4_000_000;
 
+/** The router does as many firewalls do: what is too long goes without a word. */
+const SILENCE = `table inet silence {
+  chain output {
+    type filter hook output priority 0
+    icmp type destination-unreachable drop
+    icmpv6 type packet-too-big drop
+  }
+}
+`;
+/** Short enough to swallow what comes through the TUN device, and close enough to what the link takes to be found soon. */
+const SILENT_MTU = 1440;
+
 async function expectEqualStreams(way: Way, octets: number): Promise<void> {
   const { sent, arrived } = await carryStream(way, octets);
   expect(JSON.parse(arrived)).toMatchObject({ octets });
@@ -95,4 +107,62 @@ describe.skipIf(!mayRun)("through a tunnel over a router", () => {
       });
     },
   );
+
+  describe("whose router says nothing", () => {
+    /** Its cable is short at its own end only: what is too long from there is lost in the router, from the other end on the cable. */
+    const prepare = ({ router }: { readonly router: TestHost }): void => {
+      command(router, "ip", ["link", "set", "far", "mtu", String(SILENT_MTU)]);
+      command(router, "nft", ["-f", "-"], SILENCE);
+    };
+    /** Answered ones of three, each as long as the TUN device takes, which may be fragmented. */
+    const largePings = ({ from, source, destination }: Way): number => {
+      const words = ["-M", "dont", "-c", "3", "-i", "0.1", "-W", "1", "-s", String(1400 - 28)];
+      const { stdout } = from.run("ping", [...words, "-I", source, destination]);
+      return Number(/(\d+) received/.exec(stdout)?.[1]);
+    };
+    const ways = ({ left, right }: RoutedTunnel, family: 4 | 6): readonly [there: Way, back: Way] => {
+      const [source, destination] = INSIDE[family];
+      const [from, to] = [left.host, right.host];
+      return [
+        { from, to, source, destination },
+        { from: to, to: from, source: destination, destination: source },
+      ];
+    };
+
+    test.each([4, 6] as const)(
+      "probing finds what passes, from both sides, and TCP and large pings do: IPv%s outside",
+      async (family) => {
+        await withRoutedTunnel({ family, prepare }, async (tunnel) => {
+          const { left, right } = tunnel;
+          // A cable lets the four octets of a VLAN tag through beyond its MTU.
+          const fitting = [innerMtu(family, SILENT_MTU), innerMtu(family, SILENT_MTU + 4)] as const;
+          const found = async () =>
+            [(await childOf(left)).innerMtu, (await childOf(right)).innerMtu] as const;
+          await until("both sides know that the path is short", async () =>
+            (await found()).every((mtu, i) => mtu <= fitting[i]!),
+          );
+          const [there] = ways(tunnel, 4);
+          expect(largePings(there)).toBe(3);
+          await expectEqualStreams(there, TCP_OCTETS);
+          await expectEqualStreams(ways(tunnel, 6)[1], TCP_OCTETS);
+          await until("both sides know how short the path is", async () => {
+            const paths = [await left.ikebana.connection(), await right.ikebana.connection()];
+            return paths.every(({ ikeSa }) => ikeSa?.pathMtu !== undefined);
+          });
+          expect(await found()).toEqual(fitting);
+        });
+      },
+    );
+
+    test("where only the kernel is asked, what is large is lost", async () => {
+      const kernel = "pathMtu: kernel";
+      await withRoutedTunnel({ connection: [kernel, kernel], prepare }, async (tunnel) => {
+        const [there] = ways(tunnel, 4);
+        expect(largePings(there)).toBe(0);
+        const { sent, arrived } = await carryStream(there, TCP_OCTETS, { timeoutMs: 3_000 });
+        expect([sent, arrived]).toEqual(["", ""]);
+        expect((await childOf(tunnel.right)).inbound.packets).toBeGreaterThan(0);
+      });
+    });
+  });
 });

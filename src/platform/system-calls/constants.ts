@@ -57,6 +57,8 @@ export const PMTUDISC_DONT = 0;
 export const PMTUDISC_WANT = 1;
 /** DF; what is longer than the path takes is refused. */
 export const PMTUDISC_DO = 2;
+/** DF; what is longer than the link takes is refused. */
+export const PMTUDISC_PROBE = 3;
 
 // linux/udp.h
 export const SOL_UDP = 17;

@@ -7,6 +7,7 @@ import {
   IPPROTO_IPV6,
   IPV6_MTU_DISCOVER,
   MSG_DONTWAIT,
+  PMTUDISC_PROBE,
   PMTUDISC_WANT,
 } from "../system-calls/constants.ts";
 import { Errno, errnoName } from "../system-calls/errno.ts";
@@ -34,6 +35,11 @@ const CONTROL_OFFSET = NAME_OFFSET + 64;
 /** More addresses than a machine has at a time, as a rule. */
 const CONTROL_COUNT = 64;
 
+const DISCOVERY = {
+  4: [IPPROTO_IP, IP_MTU_DISCOVER],
+  6: [IPPROTO_IPV6, IPV6_MTU_DISCOVER],
+} as const;
+
 /** Sends IKE datagrams from the main thread, on the descriptors that the data workers receive from. */
 export class LinuxDatagramSender implements DatagramSender {
   readonly #systemCalls: SystemCalls;
@@ -53,15 +59,7 @@ export class LinuxDatagramSender implements DatagramSender {
   }
 
   /** Undefined when the kernel took the datagram, otherwise why not: "ENETUNREACH". */
-  send({
-    octets,
-    from,
-    to,
-  }: {
-    readonly octets: Uint8Array;
-    readonly from: SocketAddress;
-    readonly to: SocketAddress;
-  }): string | undefined {
+  send({ octets, from, to, mayFragment = true }: Parameters<DatagramSender["send"]>[0]): string | undefined {
     const name = encodeSocketAddress(to);
     const family = name.length === SOCKADDR_IN_SIZE ? 4 : 6;
     const socket = this.#sockets.find((each) => each.family === family && each.port === from.port);
@@ -69,6 +67,10 @@ export class LinuxDatagramSender implements DatagramSender {
     if (octets.length > MAXIMUM_DATAGRAM_LENGTH) return "EMSGSIZE";
 
     const message = this.#lay({ octets, from, name });
+    if (!mayFragment) {
+      const result = this.#sendWhole(socket, message);
+      return result === 1 ? undefined : errnoName(result);
+    }
     let result = this.#systemCalls.sendmmsg(socket.descriptor, message, 1, MSG_DONTWAIT);
     if (result === -Errno.ECONNREFUSED || result === -Errno.EINTR) {
       result = this.#systemCalls.sendmmsg(socket.descriptor, message, 1, MSG_DONTWAIT); // the error was an earlier datagram's
@@ -81,16 +83,38 @@ export class LinuxDatagramSender implements DatagramSender {
    * IKE has to get through, in fragments if need be, on a socket that has DF set for ESP. The worker may change the setting
    * meanwhile; at worst one of its datagrams, or ours, is lost for it.
    */
-  #sendInFragments({ descriptor, family }: BoundUdpSocket, message: number): number {
-    const level = family === 4 ? IPPROTO_IP : IPPROTO_IPV6;
-    const option = family === 4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER;
-    const before = new Uint8Array(4);
-    this.#systemCalls.getsockopt(descriptor, level, option, before);
-    const want = new Uint8Array(Int32Array.of(PMTUDISC_WANT).buffer);
-    this.#systemCalls.setsockopt(descriptor, level, option, want);
-    const result = this.#systemCalls.sendmmsg(descriptor, message, 1, MSG_DONTWAIT);
-    this.#systemCalls.setsockopt(descriptor, level, option, before);
+  #sendInFragments(socket: BoundUdpSocket, message: number): number {
+    const before = this.#discovery(socket);
+    this.#setDiscovery(socket, PMTUDISC_WANT);
+    const result = this.#systemCalls.sendmmsg(socket.descriptor, message, 1, MSG_DONTWAIT);
+    this.#setDiscovery(socket, before);
     return result;
+  }
+
+  /**
+   * With DF, however the socket is set. EAGAIN when the worker has set it otherwise meanwhile, so that nobody knows how the datagram left;
+   * the worker sets what it wants, and never this.
+   */
+  #sendWhole(socket: BoundUdpSocket, message: number): number {
+    const before = this.#discovery(socket);
+    this.#setDiscovery(socket, PMTUDISC_PROBE);
+    const result = this.#systemCalls.sendmmsg(socket.descriptor, message, 1, MSG_DONTWAIT);
+    if (this.#discovery(socket) !== PMTUDISC_PROBE) return -Errno.EAGAIN;
+    this.#setDiscovery(socket, before);
+    return result;
+  }
+
+  #discovery({ descriptor, family }: BoundUdpSocket): number {
+    const value = new Int32Array(1);
+    const [level, option] = DISCOVERY[family];
+    this.#systemCalls.getsockopt(descriptor, level, option, new Uint8Array(value.buffer));
+    return value[0]!;
+  }
+
+  #setDiscovery({ descriptor, family }: BoundUdpSocket, value: number): void {
+    const [level, option] = DISCOVERY[family];
+    const octets = new Uint8Array(Int32Array.of(value).buffer);
+    this.#systemCalls.setsockopt(descriptor, level, option, octets);
   }
 
   /** Lays out an mmsghdr with all it points to. Returns its address. */

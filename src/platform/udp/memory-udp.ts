@@ -38,8 +38,10 @@ export interface WireDatagram {
 export class MemoryWire {
   /** The largest packet that leaves a host, IP header included. */
   linkMtu = 65_535;
-  /** The largest one that a router on the way passes on. A host learns of it when one that must not be fragmented gets lost there. */
+  /** The largest one that a router on the way passes on. A host learns of it when one that must not be fragmented gets lost there, unless the router is silent. */
   routerMtu = 65_535;
+  /** The router drops what is too long, and tells nobody. */
+  isRouterSilent = false;
   /** Decides what becomes of each datagram: the list of those that arrive, in order. Empty is loss, two is duplication. */
   filter: ((datagram: WireDatagram) => readonly WireDatagram[]) | undefined;
   /** Sees each datagram that is put on the wire, before the filter. */
@@ -58,6 +60,7 @@ export class MemoryWire {
   carry(datagram: WireDatagram): void {
     this.onDatagram?.(datagram);
     if (datagram.mayFragment === false && packetLength(datagram) > this.routerMtu) {
+      if (this.isRouterSilent) return;
       const sender = this.#hosts.find(({ addresses }) => addresses.includes(datagram.from.address));
       sender?.learnPathMtu(datagram.to.address, this.routerMtu);
       return;
@@ -115,11 +118,13 @@ export class MemoryHost implements DatagramSender {
     return new MemoryUdpSocket(this, memory, options);
   }
 
-  send({ octets, from, to }: WireDatagram): string | undefined {
+  send({ octets, from, to, mayFragment = true }: WireDatagram): string | undefined {
     if (octets.length > MAXIMUM_DATAGRAM_LENGTH) return "EMSGSIZE";
+    if (!mayFragment && packetLength({ to, octets }) > this.wire.linkMtu) return "EMSGSIZE";
     const source = this.sourceAddress(from.address, familyOf(to.address));
     if (source === undefined) return "EINVAL";
-    this.wire.carry({ from: { address: source, port: from.port }, to, octets: octets.slice() });
+    const ends = { from: { address: source, port: from.port }, to };
+    this.wire.carry({ ...ends, octets: octets.slice(), ...(!mayFragment && { mayFragment }) });
     return undefined;
   }
 

@@ -65,5 +65,7 @@ export interface DatagramSender {
     readonly octets: Uint8Array;
     readonly from: SocketAddress;
     readonly to: SocketAddress;
+    /** False: with DF, and EMSGSIZE where it is longer than the link takes. True by default: in fragments if need be. */
+    readonly mayFragment?: boolean;
   }): string | undefined;
 }

@@ -58,7 +58,7 @@ export async function expectIntegrity(tunnel: CarriedTunnel): Promise<void> {
     const way: Way = { from: from.host, to: to.host, source: from.address, destination: to.address };
     await relay.impair(Number(SEED) * 1000 + index, faults);
     const octets = Math.floor(STREAM_OCTETS / (TUNNEL_COUNT * LEG_COUNT));
-    const { sent, arrived } = await carryStream(way, octets, seed);
+    const { sent, arrived } = await carryStream(way, octets, { seed });
     expect(arrived, seed).toBe(sent);
     expect(JSON.parse(arrived), seed).toMatchObject({ octets });
     const datagrams = await carryDatagrams(tunnel, { way, isThere, index, seed });

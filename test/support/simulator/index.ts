@@ -33,13 +33,16 @@ export function pair(options: {
   readonly initiator?: PolicyOptions;
   readonly responder?: PolicyOptions;
   readonly limits?: Partial<Limits>;
+  /** Of both machines, which then probe the path. */
+  readonly linkMtu?: number;
 }): Pair {
-  const { seed, common, limits = {} } = options;
+  const { seed, common, limits = {}, linkMtu } = options;
   const link = new Link();
   const add = (facts: { name: string; address: string; seed: number; connections: ConnectionPolicy[] }) => {
     const machine: SimulatedMachine = new SimulatedMachine({
       ...facts,
       limits,
+      linkMtu,
       clock: link,
       transmit: (octets, path) => link.transmit(machine, octets, path),
     });

@@ -22,6 +22,7 @@ export interface PolicyOptions {
   readonly isChildless?: boolean;
   readonly encapsulation?: "auto" | "udp" | "raw";
   readonly liveness?: ConnectionPolicy["liveness"];
+  readonly pathMtu?: ConnectionPolicy["pathMtu"];
 }
 
 /** a.example.org at 192.0.2.1 with 10.1.0.0/16 behind it, towards b. */
@@ -72,6 +73,7 @@ function policy(options: PolicyOptions): ConnectionPolicy {
     ...(options.encapsulation !== undefined && { encapsulation: options.encapsulation }),
     ...(options.isChildless !== undefined && { isChildless: options.isChildless }),
     ...(options.liveness !== undefined && { liveness: options.liveness }),
+    ...(options.pathMtu !== undefined && { pathMtu: options.pathMtu }),
   };
 }
 

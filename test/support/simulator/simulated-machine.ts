@@ -21,6 +21,10 @@ export class SimulatedMachine {
   readonly lingering = new Map<number, number>();
   /** What the data plane says that child SAs have carried, by inbound SPI; nothing unless a test says so. */
   readonly traffic = new Map<number, Traffic>();
+  /** What the data plane was told that paths carry, by inbound SPI. */
+  readonly pathMtus = new Map<number, number | undefined>();
+  /** The largest packet that leaves this machine; undefined for one that does not probe paths. */
+  linkMtu: number | undefined;
   /** Where keepalives went, and when. */
   readonly keepalives: { readonly path: Path; readonly at: number }[] = [];
   /** Whether jobs wait until `finishJobs`. */
@@ -44,12 +48,14 @@ export class SimulatedMachine {
     readonly connections: readonly ConnectionPolicy[];
     readonly seed: number;
     readonly limits?: Partial<Limits>;
+    readonly linkMtu?: number | undefined;
     readonly clock: { readonly now: number };
     readonly transmit: (octets: Uint8Array, path: Path) => void;
   }) {
     this.name = facts.name;
     this.address = facts.address;
     this.#clock = facts.clock;
+    this.linkMtu = facts.linkMtu;
     this.#transmit = facts.transmit;
     this.#provider = new SeededCryptoProvider(facts.seed);
     this.#nextSpi = 0x1000_0000 + (facts.seed % 1000) * 0x1_0000;
@@ -59,6 +65,7 @@ export class SimulatedMachine {
       allocateSpi: () => this.#allocateSpi(),
       traffic: (inboundSpi) => this.traffic.get(inboundSpi),
       limits: facts.limits ?? {},
+      ...(facts.linkMtu !== undefined && { pathMtu: () => this.linkMtu }),
     });
   }
 
@@ -162,6 +169,7 @@ export class SimulatedMachine {
           throw new Error(`${this.name} removes an SA that it has not installed`);
         }
         this.reserved.delete(output.inboundSpi);
+        this.pathMtus.delete(output.inboundSpi);
         this.#waiting.delete(output.inboundSpi);
         this.#preferred.splice(this.#preferred.indexOf(output.inboundSpi), 1);
         if (output.lingerMs > 0) this.lingering.set(output.inboundSpi, this.#clock.now + output.lingerMs);
@@ -170,8 +178,15 @@ export class SimulatedMachine {
         const childSa = this.installed.get(output.inboundSpi);
         if (childSa === undefined) throw new Error(`${this.name} moves an SA that it has not installed`);
         this.installed.set(output.inboundSpi, { ...childSa, path: output.path });
+        this.pathMtus.delete(output.inboundSpi);
         return;
       }
+      case "fit-child-sa":
+        if (!this.installed.has(output.inboundSpi)) {
+          throw new Error(`${this.name} fits an SA that it has not installed`);
+        }
+        this.pathMtus.set(output.inboundSpi, output.pathMtu);
+        return;
       case "use-child-sa":
         if (!this.installed.has(output.inboundSpi)) {
           throw new Error(`${this.name} uses an SA that it has not installed`);
@@ -193,6 +208,7 @@ export class SimulatedMachine {
       throw new Error(`${this.name} installs an SPI it does not own`);
     if (this.installed.has(childSa.inboundSpi)) throw new Error(`${this.name} installs an SPI twice`);
     this.installed.set(childSa.inboundSpi, childSa);
+    if (childSa.pathMtu !== undefined) this.pathMtus.set(childSa.inboundSpi, childSa.pathMtu);
     if (childSa.carriesOutbound) {
       this.#prefer(childSa.inboundSpi);
     } else {
