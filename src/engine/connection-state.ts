@@ -34,6 +34,11 @@ export class ConnectionState {
     this.isTrapped = this.policy.start === "trap";
   }
 
+  /** The same connection, read anew. */
+  renew(policy: ConnectionPolicy): void {
+    this.policy = policy;
+  }
+
   /** Somebody wants it up. */
   want(): void {
     this.isTrapped = this.policy.start === "trap";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { isDeepStrictEqual } from "node:util";
+import { Authenticator } from "../auth/authenticator.ts";
 import type { IkeDatagram, TrapCall } from "../esp/index.ts";
 import { IkeEndpoint } from "../ike/endpoint.ts";
 import type { IkeEvent, IkeOutput, NegotiatedChildSa } from "../ike/io.ts";
@@ -15,10 +15,12 @@ import { ChildSas } from "./child-sas.ts";
 import { ConnectionState } from "./connection-state.ts";
 import type { EngineControl, LivenessOutcome, Outcome } from "./control-surface.ts";
 import type { EngineConfig } from "./engine-config.ts";
+import { GatewayAddresses } from "./gateway-addresses.ts";
 import { GatewayNetwork } from "./gateway-network.ts";
 import type { Host, OpenHost } from "./host.ts";
 import { IkeDriver, type Perform } from "./ike-driver.ts";
 import { TunnelRoutes } from "./routes.ts";
+import { isSamePolicy } from "./same-policy.ts";
 import type { EngineStatus } from "./status.ts";
 import { describeEngine } from "./status-report.ts";
 import { Wakefulness } from "./wakefulness.ts";
@@ -50,6 +52,7 @@ export class Engine implements EngineControl {
   readonly #childSas: ChildSas;
   readonly #routes: TunnelRoutes;
   readonly #gateway: GatewayNetwork;
+  readonly #addresses = new GatewayAddresses();
   readonly #connections = new Map<string, ConnectionState>();
   /** Those that somebody waits to see down. */
   readonly #leaving = new Set<ConnectionState>();
@@ -107,6 +110,7 @@ export class Engine implements EngineControl {
   }) {
     const { config, host, open } = facts;
     this.#config = config;
+    this.#addresses.configure(config.gateway);
     this.#host = host;
     this.#open = open;
     this.#onEvent = facts.onEvent;
@@ -131,6 +135,7 @@ export class Engine implements EngineControl {
       random: host.random,
       ports: { ike: config.listen.port, natTraversal: config.listen.natTraversalPort },
       allocateSpi: () => open.dataPlane.allocateSpi(),
+      addresses: this.#addresses,
       ...(host.impairment && { impair: host.impairment.message }),
       onIkeSpi: (spi, isInUse) => open.dataPlane.noteIkeSpi(spi, isInUse),
       pathMtu: (path) => open.dataPlane.pathMtu(path),
@@ -140,6 +145,7 @@ export class Engine implements EngineControl {
       endpoint: this.#endpoint,
       clock: this.#wakefulness,
       crypto: host.crypto,
+      authenticator: new Authenticator(Date.now),
       perform: (output) => this.#perform(output),
       afterwards: () => this.#settleLeaving(),
       onFault: (error) => this.#reportFault(error),
@@ -195,6 +201,14 @@ export class Engine implements EngineControl {
     return outcome;
   }
 
+  async disconnect(user: string): Promise<Outcome> {
+    const isThere = (): boolean => this.#endpoint.hasUser(user);
+    if (!isThere()) return { kind: "failed", reason: "not-established", message: `${user} is not connected` };
+    for (const connection of this.#connections.keys())
+      this.#driver.feed({ kind: "terminate", connection, user });
+    return { kind: "done", message: `${user} is disconnected` };
+  }
+
   async rekey(name: string, what: "children" | "ike"): Promise<Outcome> {
     const connection = this.#connections.get(name);
     if (connection === undefined) return this.#unknown(name);
@@ -223,6 +237,7 @@ export class Engine implements EngineControl {
       // What may be refused comes first, while everything still stands as it was.
       this.#routes.extend(config.connections);
       await this.#gateway.apply(config.gateway);
+      this.#addresses.configure(config.gateway);
     } catch (error) {
       await this.#attempt(async () => {
         this.#routes.replace(this.#config.connections);
@@ -244,6 +259,7 @@ export class Engine implements EngineControl {
     }
 
     this.#config = config;
+    for (const policy of config.connections) this.#connections.get(policy.name)?.renew(policy);
     const held = [...this.#connections.values()].filter(({ isHeld }) => isHeld);
     this.#release(held);
     this.#routes.replace(config.connections);
@@ -419,7 +435,7 @@ export class Engine implements EngineControl {
       const message = `child SA ${child} cannot be installed: ${messageOf(error)}`;
       this.#open.dataPlane.releaseSpi(childSa.inboundSpi);
       this.#observe({ name: "child-sa-failed", level: "error", connection, message, facts: { child } });
-      this.#driver.feed({ kind: "terminate", connection, child });
+      this.#driver.feed({ kind: "terminate", connection, child, inboundSpi: childSa.inboundSpi });
     }
   }
 
@@ -503,8 +519,8 @@ export class Engine implements EngineControl {
     if (connection === undefined) return;
     connection.observe(event);
     if (event.name === "ike-sa-deleted") this.#setTraps();
-    if (!ENDS.includes(event.name) || this.#isUp(connection) || connection.isHeld) return;
-    if (connection.policy.remote.address === undefined) return;
+    if (!ENDS.includes(event.name) || connection.policy.remote.address === undefined) return;
+    if (connection.isHeld || this.#isUp(connection)) return;
     // A child SA that goes with its IKE SA is no end of its own.
     if (event.name === "child-sa-deleted" && !this.#isEstablished(connection.policy.name)) return;
     const moment = { fraction: this.#host.random.bytes(1)[0]! / 256, now: this.#wakefulness.now() };
@@ -519,13 +535,10 @@ export class Engine implements EngineControl {
 
   /** An IKE SA stands, and each child that is configured has an SA. */
   #isUp({ policy }: ConnectionState): boolean {
-    return this.#endpoint
-      .ikeSasOf(policy.name)
-      .some(
-        ({ state, childSas }) =>
-          state === "established" &&
-          policy.children.every((child) => childSas.some(({ name }) => name === child.name)),
-      );
+    return this.#endpoint.carries(
+      policy.name,
+      policy.children.map(({ name }) => name),
+    );
   }
 
   #settleLeaving(): void {
@@ -538,11 +551,11 @@ export class Engine implements EngineControl {
 
   /** A closed SA only repeats its last answer for a peer that did not hear it. */
   #hasIkeSa(name: string): boolean {
-    return this.#endpoint.ikeSasOf(name).some(({ state }) => state !== "closed" && state !== "rekeyed");
+    return this.#endpoint.statesOf(name).some((state) => state !== "closed" && state !== "rekeyed");
   }
 
   #isEstablished(name: string): boolean {
-    return this.#endpoint.ikeSasOf(name).some(({ state }) => state === "established");
+    return this.#endpoint.statesOf(name).includes("established");
   }
 
   #unknown(name: string): Outcome & { kind: "failed" } {
@@ -563,8 +576,4 @@ function messageOf(error: unknown): string {
 function firstFixedDifference(before: EngineConfig, after: EngineConfig): string | undefined {
   const fixed = ["listen", "tun", "offloads", "workers", "stateDirectory"] as const;
   return fixed.find((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]));
-}
-
-function isSamePolicy(a: ConnectionPolicy, b: ConnectionPolicy | undefined): boolean {
-  return b !== undefined && isDeepStrictEqual(a, b);
 }

@@ -1,10 +1,12 @@
+import type { Authenticator } from "../auth/authenticator.ts";
+import type { AuthenticationJob, AuthenticationResult } from "../auth/jobs.ts";
 import type { CryptoProvider } from "../crypto/jobs.ts";
 import type { IkeEndpoint } from "../ike/endpoint.ts";
 import type { IkeInput, IkeOutput } from "../ike/io.ts";
 import { LOOK_MS, type Wakefulness } from "./wakefulness.ts";
 
 /** What the machine wants done, one at a time and in its order. Compute jobs are the driver's own business. */
-export type Perform = (output: Exclude<IkeOutput, { kind: "compute" }>) => void;
+export type Perform = (output: Exclude<IkeOutput, { kind: "compute" | "authenticate" }>) => void;
 
 /**
  * Runs the IKE machine: one input, then everything that comes out, then a timer for its next deadline. An input that arrives
@@ -14,6 +16,7 @@ export class IkeDriver {
   readonly #endpoint: IkeEndpoint;
   readonly #clock: Wakefulness;
   readonly #crypto: CryptoProvider;
+  readonly #authenticator: Authenticator;
   readonly #perform: Perform;
   readonly #afterwards: () => void;
   readonly #onFault: (error: unknown) => void;
@@ -26,6 +29,7 @@ export class IkeDriver {
     readonly endpoint: IkeEndpoint;
     readonly clock: Wakefulness;
     readonly crypto: CryptoProvider;
+    readonly authenticator: Authenticator;
     readonly perform: Perform;
     /** Called when an input has had all its effects. */
     readonly afterwards: () => void;
@@ -35,6 +39,7 @@ export class IkeDriver {
     this.#endpoint = facts.endpoint;
     this.#clock = facts.clock;
     this.#crypto = facts.crypto;
+    this.#authenticator = facts.authenticator;
     this.#perform = facts.perform;
     this.#afterwards = facts.afterwards;
     this.#onFault = facts.onFault;
@@ -66,6 +71,10 @@ export class IkeDriver {
 
   #drain(): void {
     for (let output = this.#endpoint.poll(); output !== undefined; output = this.#endpoint.poll()) {
+      if (output.kind === "authenticate") {
+        this.#authenticate(output.id, output.job);
+        continue;
+      }
       if (output.kind !== "compute") {
         const effect = output;
         this.#contain(() => this.#perform(effect));
@@ -74,6 +83,13 @@ export class IkeDriver {
       const { id, job } = output;
       void this.#crypto.run(job).then((result) => this.feed({ kind: "computed", id, result }));
     }
+  }
+
+  #authenticate(id: number, job: AuthenticationJob): void {
+    const result = this.#authenticator.run(job);
+    const feed = (done: AuthenticationResult) => this.feed({ kind: "authenticated", id, result: done });
+    if (result instanceof Promise) void result.then(feed);
+    else feed(result);
   }
 
   #contain(action: () => void): void {

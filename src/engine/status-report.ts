@@ -60,7 +60,12 @@ function describeConnection(connection: ConnectionState, facts: EngineFacts): Co
     state: ikeSa === undefined ? restOf(connection, nextAttemptMs) : stateOf(ikeSa),
     nextAttemptMs,
     lastError: connection.lastError,
-    ikeSa: ikeSa?.establishedAt === undefined ? undefined : describeIkeSa(ikeSa, ikeSa.establishedAt, facts),
+    ikeSa: describeEstablished(ikeSa, facts),
+    ...(connection.policy.remote.identity === undefined && {
+      clients: ikeSas
+        .filter(({ state }) => state === "established")
+        .flatMap((client) => describeEstablished(client, facts) ?? []),
+    }),
   };
 }
 
@@ -85,6 +90,10 @@ function stateOf(ikeSa: IkeSaView): ConnectionStatus["state"] {
   }
 }
 
+function describeEstablished(ikeSa: IkeSaView | undefined, facts: EngineFacts): IkeSaStatus | undefined {
+  return ikeSa?.establishedAt === undefined ? undefined : describeIkeSa(ikeSa, ikeSa.establishedAt, facts);
+}
+
 function describeIkeSa(ikeSa: IkeSaView, establishedAt: number, facts: EngineFacts): IkeSaStatus {
   return {
     role: ikeSa.role,
@@ -95,6 +104,8 @@ function describeIkeSa(ikeSa: IkeSaView, establishedAt: number, facts: EngineFac
     local: { identity: ikeSa.localIdentity ?? "", ...ikeSa.path.local },
     remote: { identity: ikeSa.remoteIdentity ?? "", ...ikeSa.path.remote },
     pathMtu: ikeSa.pathMtu,
+    ...(ikeSa.user !== undefined && { user: ikeSa.user }),
+    ...(ikeSa.internalAddresses.length > 0 && { internalAddresses: ikeSa.internalAddresses }),
     establishedMs: Math.round(facts.now - establishedAt),
     negotiationMs: ikeSa.negotiationMs ?? 0,
     children: ikeSa.childSas.map((childSa) => describeChildSa(childSa, facts)),

@@ -19,6 +19,8 @@ export interface ConnectionStatus {
   /** Why the last attempt failed, as a sentence; undefined when there was none or it succeeded. */
   readonly lastError: string | undefined;
   readonly ikeSa: IkeSaStatus | undefined;
+  /** Everybody who is connected, of a connection that many share. */
+  readonly clients?: readonly IkeSaStatus[];
 }
 
 export interface IkeSaStatus {
@@ -34,6 +36,10 @@ export interface IkeSaStatus {
   readonly remote: { readonly identity: string; readonly address: string; readonly port: number };
   /** The largest packet that the path was found to carry, IP header included; undefined when it was not probed yet. */
   readonly pathMtu: number | undefined;
+  /** Who has logged in by EAP. */
+  readonly user?: string;
+  /** Addresses inside, which the peer has from us or we from it; only where there are any. */
+  readonly internalAddresses?: readonly string[];
   readonly establishedMs: number;
   /** First request sent to last answer received, or the responder's equivalent. */
   readonly negotiationMs: number;

@@ -76,6 +76,8 @@ export interface ChildAttempt {
 /** A child SA that we have offered and that is not answered yet. */
 export interface ChildOffer {
   readonly policy: ChildPolicy;
+  /** The same with the addresses that we have got meanwhile. */
+  readonly narrowed?: ChildPolicy | undefined;
   readonly inboundSpi: number;
   readonly proposals: readonly Proposal[];
   readonly trigger: Trigger | undefined;
@@ -233,7 +235,7 @@ function judge(
     readonly mode: ChildMode;
   },
 ): ChildVerdict {
-  const { policy, proposals } = offer;
+  const { policy, narrowed: own = policy, proposals } = offer;
   const { sa, local, remote, mode } = answer;
   const child = policy.name;
   const chosen = checkChosen({ offered: proposals, answer: sa.proposals });
@@ -254,10 +256,10 @@ function judge(
   const isWithin = isSubset(local.selectors, policy.local) && isSubset(remote.selectors, policy.remote);
   const narrowed = narrowBoth({
     offered: { local: local.selectors, remote: remote.selectors },
-    allowed: policy,
+    allowed: own,
   });
   if (isWithin && narrowed.local.length > 0 && narrowed.remote.length > 0) {
-    return { kind: "accepted", agreed: { policy, proposal, mode, ...narrowed } };
+    return { kind: "accepted", agreed: { policy: own, proposal, mode, ...narrowed } };
   }
   const allowed = formatPairs(policy.local, policy.remote);
   const offered = formatPairs(local.selectors, remote.selectors);

@@ -22,6 +22,8 @@ export interface Counters {
   fragmentRefused: number;
   /** Dropped: too many half-open SAs. */
   halfOpenRefused: number;
+  /** Dropped: too many logins are being worked on; the request comes again. */
+  loginPutOff: number;
   /** Dropped: an error that we would have answered, were there not so many. */
   errorSuppressed: number;
   /** IKE_SA_INIT requests answered with a cookie. */
@@ -42,6 +44,7 @@ export const DROP_COUNTERS = [
   "unexpected",
   "fragmentRefused",
   "halfOpenRefused",
+  "loginPutOff",
   "errorSuppressed",
   "internalErrors",
 ] as const satisfies readonly (keyof Counters)[];
@@ -62,6 +65,7 @@ export function newCounters(): Counters {
     unexpected: 0,
     fragmentRefused: 0,
     halfOpenRefused: 0,
+    loginPutOff: 0,
     errorSuppressed: 0,
     cookiesDemanded: 0,
     cookiesWrong: 0,

@@ -1,12 +1,14 @@
 import { WireError } from "../errors/index.ts";
 import { ExchangeType, NotifyType, nameOf, ProtocolId } from "../iana/ikev2-parameters.ts";
+import type { Path } from "../platform/address.ts";
 import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
 import { type Answer, nonsense } from "./answer.ts";
 import { confirmDeletion } from "./child-sa-deletion.ts";
 import { peerAlive } from "./events.ts";
 import { processCreateChildRequest } from "./exchanges/create-child-sa-request.ts";
 import { processCreateChildResponse } from "./exchanges/create-child-sa-response.ts";
-import { processAuthRequest, processAuthResponse } from "./exchanges/ike-auth.ts";
+import { processAuthRequest } from "./exchanges/ike-auth-request.ts";
+import { processAuthResponse } from "./exchanges/ike-auth-response.ts";
 import { processInformationalRequest, processInformationalResponse } from "./exchanges/informational.ts";
 import { preferRival, processIkeRekeyResponse } from "./exchanges/rekey-ike-sa.ts";
 import type { IkeSa } from "./ike-sa.ts";
@@ -16,10 +18,18 @@ import { findUnknownCritical, notify, unsupportedCriticalPayload } from "./paylo
 import type { OutstandingRequest } from "./window.ts";
 
 /** Every request gets one answer (RFC 7296 section 2.1), whatever is in it. */
-export function processRequest(ikeSa: IkeSa, { header, payloads }: Incoming, now: number): void {
+export function processRequest(
+  ikeSa: IkeSa,
+  { header, payloads }: Incoming,
+  { path, now }: { readonly path: Path; readonly now: number },
+): void {
   const { exchangeType, messageId } = header;
   if (!(payloads instanceof WireError)) ikeSa.outbox.heedWindow(payloads);
   const answer = answerTo(ikeSa, { exchangeType, messageId, payloads, now });
+  if (answer === "busy") {
+    ikeSa.drop("loginPutOff", "too many logins are under way", path, now);
+    return;
+  }
   if (answer === "later") {
     ikeSa.outbox.responses.defer(messageId);
     return;
@@ -37,7 +47,7 @@ function answerTo(
     readonly payloads: readonly Payload[] | WireError;
     readonly now: number;
   },
-): Answer | "later" {
+): Answer | "later" | "busy" {
   const { exchangeType, messageId, payloads, now } = request;
   if (payloads instanceof WireError) return nonsense(payloads.message);
   const critical = findUnknownCritical(payloads);
@@ -48,7 +58,8 @@ function answerTo(
   if (ikeSa.predecessor !== undefined && !isDeletion) preferRival(ikeSa, now);
   switch (exchangeType) {
     case ExchangeType.IKE_AUTH:
-      if (ikeSa.state.name === "authenticating") return processAuthRequest(ikeSa, { payloads, now });
+      if (ikeSa.state.name === "authenticating")
+        return processAuthRequest(ikeSa, { payloads, messageId, now });
       return nonsense("IKE_AUTH for an SA that is authenticated");
     case ExchangeType.INFORMATIONAL:
       return processInformationalRequest(ikeSa, { payloads, now });

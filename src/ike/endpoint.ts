@@ -1,3 +1,4 @@
+import type { AuthenticationJob, AuthenticationResult } from "../auth/jobs.ts";
 import type { ComputeJob, ComputeResult } from "../crypto/jobs.ts";
 import { WireError } from "../errors/index.ts";
 import { ExchangeType, NotifyType } from "../iana/ikev2-parameters.ts";
@@ -5,7 +6,8 @@ import type { Path } from "../platform/address.ts";
 import type { Random } from "../platform/random.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import { decodeHeader, decodeMessage, encodeMessage, type Header } from "../wire/message.ts";
-import { terminateChild } from "./child-sa-deletion.ts";
+import type { ChildSa } from "./child-sa.ts";
+import { deleteOnBothSides, terminateChild } from "./child-sa-deletion.ts";
 import { CookieJar } from "./cookie.ts";
 import { type Counters, type DropCounter, newCounters } from "./counters.ts";
 import { thinOut } from "./crowding.ts";
@@ -20,14 +22,14 @@ import type { Impair } from "./impair.ts";
 import type { IkeEvent, IkeInput, IkeOutput, Trigger } from "./io.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { checkLiveness, checkOnHint } from "./liveness.ts";
-import type { Drop, Machine, Ports, Traffic } from "./machine.ts";
+import type { AddressSource, Drop, Machine, Ports, Traffic } from "./machine.ts";
 import { notify } from "./payloads.ts";
 import { STANDARD_PORTS } from "./ports.ts";
 import { settleRenewal } from "./renewal.ts";
 import { answerStray, reportStrayEsp, takeHint } from "./strays.ts";
 import { type Deadline, Timers } from "./timers.ts";
 import { TokenBucket } from "./token-bucket.ts";
-import { settleDuplicates } from "./uniqueness.ts";
+import { accountOf, settleDuplicates } from "./uniqueness.ts";
 import { type IkeSaView, viewOf } from "./view.ts";
 
 /**
@@ -45,7 +47,8 @@ export class IkeEndpoint {
    * `allocateSpi` takes a free inbound ESP SPI from the data plane; what is not used comes back as "release-spi". `ports`
    * are our own UDP ports where they are not 500 and 4500. `traffic` asks the data plane when a child SA last carried something,
    * `pathMtu` for the largest packet of use on a path, IP header included: without it no path is probed. `onIkeSpi`
-   * is told which SPIs of IKE SAs are ours from now on, or no more. `impair` makes it misbehave on purpose, in tests.
+   * is told which SPIs of IKE SAs are ours from now on, or no more. `addresses` are for peers of connections that give any. `impair`
+   * makes it misbehave on purpose, in tests.
    */
   constructor(facts: {
     readonly connections: readonly ConnectionPolicy[];
@@ -55,6 +58,7 @@ export class IkeEndpoint {
     readonly pathMtu?: (path: Path) => number | undefined;
     readonly limits?: Partial<Limits>;
     readonly ports?: Ports;
+    readonly addresses?: AddressSource;
     readonly onIkeSpi?: (localSpi: bigint, isInUse: boolean) => void;
     readonly impair?: Impair;
   }) {
@@ -96,6 +100,9 @@ export class IkeEndpoint {
       case "computed":
         machine.computed(input.id, input.result, now);
         return;
+      case "authenticated":
+        machine.authenticated(input.id, input.result, now);
+        return;
       case "timer":
         return;
     }
@@ -126,6 +133,29 @@ export class IkeEndpoint {
     return views(this.#machine.ikeSasOf(connection));
   }
 
+  /** States of the connection's IKE SAs. Costs little also with many of them. */
+  statesOf(connection: string): readonly IkeSaView["state"][] {
+    return this.#machine.ikeSasOf(connection).map(({ state }) => state.name);
+  }
+
+  /** Whether an established IKE SA of the connection carries a child SA of each of these names. */
+  carries(connection: string, children: readonly string[]): boolean {
+    return this.#machine
+      .ikeSasOf(connection)
+      .some(
+        ({ state, childSas }) =>
+          state.name === "established" &&
+          children.every((child) => childSas.some(({ name }) => name === child)),
+      );
+  }
+
+  /** Whether somebody is logged in by this EAP identity. */
+  hasUser(user: string): boolean {
+    return this.#machine
+      .ikeSasOfAccount(accountOf({ user, remoteIdentity: undefined }))
+      .some(({ state }) => state.name === "established");
+  }
+
   /**
    * Takes over another configuration. SAs go on under the policy that they were made with; whoever drops a connection
    * terminates it as well, and later: it would come back before.
@@ -152,6 +182,7 @@ class EndpointMachine implements Machine {
   readonly outputs: IkeOutput[] = [];
   readonly impair: Impair | undefined;
   readonly pathMtu: ((path: Path) => number | undefined) | undefined;
+  readonly addresses: AddressSource;
   connections: readonly ConnectionPolicy[];
 
   readonly #allocateSpi: () => number | undefined;
@@ -160,7 +191,10 @@ class EndpointMachine implements Machine {
   readonly #byInit = new Map<string, IkeSa>();
   /** Each IKE SA under the name of its connection. */
   readonly #byConnection = new Map<string | undefined, Set<IkeSa>>();
+  /** Each IKE SA with an authenticated peer under its account. */
+  readonly #byAccount = new Map<string, Set<IkeSa>>();
   readonly #jobs = new Map<number, (result: ComputeResult, now: number) => void>();
+  readonly #logins = new Map<number, (result: AuthenticationResult, now: number) => void>();
   #lastJob = 0;
   readonly #dropEvents: TokenBucket;
   readonly #unverifiedEvents: TokenBucket;
@@ -172,6 +206,7 @@ class EndpointMachine implements Machine {
     this.connections = facts.connections;
     this.impair = facts.impair;
     this.pathMtu = facts.pathMtu;
+    this.addresses = facts.addresses ?? NO_ADDRESSES;
     this.random = facts.random;
     this.ports = facts.ports ?? STANDARD_PORTS;
     this.limits = { ...DEFAULT_LIMITS, ...facts.limits };
@@ -192,6 +227,15 @@ class EndpointMachine implements Machine {
 
   ikeSasOf(connection: string | undefined): readonly IkeSa[] {
     return [...(this.#byConnection.get(connection) ?? [])];
+  }
+
+  ikeSasOfAccount(account: string): readonly IkeSa[] {
+    return [...(this.#byAccount.get(account) ?? [])];
+  }
+
+  identified(ikeSa: IkeSa): void {
+    const account = accountOf(ikeSa);
+    this.#byAccount.set(account, (this.#byAccount.get(account) ?? new Set()).add(ikeSa));
   }
 
   connected(ikeSa: IkeSa, before: string | undefined): void {
@@ -322,11 +366,21 @@ class EndpointMachine implements Machine {
     );
   }
 
-  terminate(facts: { readonly connection: string; readonly child?: string; readonly now: number }): void {
-    const { connection, child, now } = facts;
+  terminate(facts: {
+    readonly connection: string;
+    readonly child?: string;
+    readonly inboundSpi?: number;
+    readonly user?: string;
+    readonly now: number;
+  }): void {
+    const { connection, child, inboundSpi, user, now } = facts;
     const reason = "terminated by us";
     for (const ikeSa of this.ikeSasOf(connection)) {
-      if (child === undefined) ikeSa.terminate({ reason: "terminated", message: reason }, now);
+      if (user !== undefined && ikeSa.user !== user) continue;
+      if (inboundSpi !== undefined) {
+        const isIt = (childSa: ChildSa): boolean => childSa.inboundSpi === inboundSpi;
+        deleteOnBothSides(ikeSa, ikeSa.childSas.filter(isIt), { reason, now });
+      } else if (child === undefined) ikeSa.terminate({ reason: "terminated", message: reason }, now);
       else terminateChild(ikeSa, child, { reason, now });
     }
   }
@@ -338,6 +392,12 @@ class EndpointMachine implements Machine {
   computed(id: number, result: ComputeResult, now: number): void {
     const then = this.#jobs.get(id);
     this.#jobs.delete(id);
+    then?.(result, now);
+  }
+
+  authenticated(id: number, result: AuthenticationResult, now: number): void {
+    const then = this.#logins.get(id);
+    this.#logins.delete(id);
     then?.(result, now);
   }
 
@@ -390,6 +450,16 @@ class EndpointMachine implements Machine {
     this.emit({ kind: "compute", id, job });
   }
 
+  authenticate(job: AuthenticationJob, then: (result: AuthenticationResult, now: number) => void): void {
+    const id = ++this.#lastJob;
+    this.#logins.set(id, then);
+    this.emit({ kind: "authenticate", id, job });
+  }
+
+  get hasTooManyLogins(): boolean {
+    return this.#logins.size >= this.limits.loginCount;
+  }
+
   allocateSpi(): number | undefined {
     return this.#allocateSpi();
   }
@@ -413,7 +483,7 @@ class EndpointMachine implements Machine {
   }
 
   established(ikeSa: IkeSa, now: number): void {
-    settleDuplicates({ ikeSa, ikeSas: this.ikeSas, now });
+    settleDuplicates({ ikeSa, now });
     settleRenewal(ikeSa, now);
     if (ikeSa.state.name === "established") thinOut(ikeSa, now);
   }
@@ -421,6 +491,10 @@ class EndpointMachine implements Machine {
   forget(ikeSa: IkeSa): void {
     if (this.#bySpi.delete(ikeSa.localSpi)) this.#onIkeSpi(ikeSa.localSpi, false);
     this.#unlist(ikeSa, ikeSa.connection?.name);
+    const account = accountOf(ikeSa);
+    const ofAccount = this.#byAccount.get(account);
+    ofAccount?.delete(ikeSa);
+    if (ofAccount?.size === 0) this.#byAccount.delete(account);
     if (ikeSa.initKey !== undefined) this.#byInit.delete(ikeSa.initKey);
   }
 
@@ -435,3 +509,5 @@ class EndpointMachine implements Machine {
 }
 
 const MAJOR_VERSION = 2;
+
+const NO_ADDRESSES: AddressSource = { assign: () => "exhausted", release: () => {} };

@@ -3,6 +3,7 @@ import type { IkeKeys } from "../crypto/keymat.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { Closing } from "./answer.ts";
 import type { ChildOffer } from "./child-sa.ts";
+import type { EapConversation } from "./eap-conversation.ts";
 import type { MessageProtection } from "./message-protection.ts";
 
 /** What an IKE SA has achieved, with the data that exists at that point. */
@@ -59,6 +60,8 @@ export interface Authenticating extends Keyed {
   readonly offer: ChildOffer | undefined;
   /** Initiator: said in IKE_AUTH that this is the only SA. */
   readonly sentInitialContact: boolean;
+  /** The initiator logs in by EAP, from the first packet on. */
+  readonly eap: EapConversation | undefined;
 }
 
 export interface Established extends Keyed {

@@ -1,20 +1,25 @@
 import { wipe } from "../bytes/wipe.ts";
 import { wipeIkeKeys } from "../crypto/keymat.ts";
 import { ExchangeType } from "../iana/ikev2-parameters.ts";
+import type { Credential } from "../pki/credential.ts";
 import type { Path } from "../platform/address.ts";
 import type { ConnectionPolicy, Identity } from "../policy/connection.ts";
+import type { InternalConfiguration } from "../policy/internal-configuration/configuration.ts";
+import type { AddressLease } from "../pool/address-pools.ts";
 import type { Header, Message } from "../wire/message.ts";
 import type { Answer, Closing, Fault } from "./answer.ts";
 import type { ChildAttempt, ChildSa } from "./child-sa.ts";
 import { removeChildSa } from "./child-sa-deletion.ts";
 import type { DropCounter } from "./counters.ts";
 import { processRequest, processResponse } from "./dispatch.ts";
+import { endLogin } from "./eap-conversation.ts";
 import { formatEnd, ikeSaDeleted, ikeSaFailed, pathChanged, rekeyFailed } from "./events.ts";
 import { giveUpOnHint, processInitResponse } from "./exchanges/ike-sa-init-response.ts";
 import { type IkeAttempt, preferRival, rekeyIkeSa } from "./exchanges/rekey-ike-sa.ts";
 import type { HalfOpenPlace } from "./half-open.ts";
 import { type IkeSaState, isKeyed, type Keyed } from "./ike-sa-state.ts";
 import { describe, Inbox } from "./inbox.ts";
+import { dropConfiguration, releaseAddresses } from "./internal-addresses.ts";
 import type { Trigger } from "./io.ts";
 import { keepAlive } from "./keepalive.ts";
 import { lifetimeOf } from "./lifetimes.ts";
@@ -79,6 +84,18 @@ export class IkeSa {
   /** Whether the NAT_DETECTION payloads of the peer say that an end sits behind a NAT. */
   isBehindNat = false;
   isPeerBehindNat = false;
+  /** HashAlgorithm numbers that the peer verifies signatures with (RFC 7427 section 4); none when it did not say. */
+  signatureHashes: readonly number[] = [];
+  /** Initiator: the certificate to show, where there is a choice. */
+  credential: Credential | undefined;
+  /** Responder: who has logged in, by its EAP identity. */
+  user: string | undefined;
+  /** What RADIUS says that the peer's address is to be. */
+  fixedAddress: string | undefined;
+  /** Addresses that the peer has from us. */
+  lease: AddressLease | undefined;
+  /** What we have from the network behind the peer. */
+  configuration: InternalConfiguration | undefined;
   /** The packet that calls for a child SA, until that is offered. */
   trigger: Trigger | undefined;
   /** Responder: the peer says that it has no other SA with us (RFC 7296 section 2.4). */
@@ -194,7 +211,7 @@ export class IkeSa {
     if (incoming.isNewest && this.#mayFollow()) this.#follow(path, now);
     if (!incoming.header.isResponse) this.outbox.replyPath = path;
     if (incoming.header.isResponse) processResponse(this, incoming, now);
-    else processRequest(this, incoming, now);
+    else processRequest(this, incoming, { path, now });
   }
 
   /**
@@ -244,6 +261,7 @@ export class IkeSa {
   /** There are keys and a peer: liveness and lifetimes are watched from here on. */
   begin(now: number): void {
     this.heardAt = now;
+    this.machine.identified(this);
     watchLiveness(this, now);
     keepAlive(this, now);
     this.prober.begin(now);
@@ -296,6 +314,7 @@ export class IkeSa {
         this.attempt?.rival?.terminate(closing, now);
         const { name: _, ...keyed } = this.state;
         this.#removeChildSas(closing.message);
+        this.#giveBack();
         this.outbox.requests.clearQueue();
         this.state = { name: "deleting", ...keyed };
         for (const reason of ["rekey", "renew", "expire", "path-mtu"] as const) this.timers.cancel(reason);
@@ -333,6 +352,8 @@ export class IkeSa {
     if (state.offer !== undefined) {
       this.machine.emit({ kind: "release-spi", inboundSpi: state.offer.inboundSpi });
     }
+    endLogin(state.eap);
+    this.timers.cancel("half-open");
     this.#reportFailure(closing, now);
     const { proposal, keys, protection } = state;
     this.state = { name: "deleting", proposal, keys, protection, establishedAt: now };
@@ -356,12 +377,29 @@ export class IkeSa {
     if (closing !== undefined) this.close(closing, now);
   }
 
+  /** Answers an IKE_AUTH request that had to wait for a signature, a certificate or a login. */
+  answerAuthLater(messageId: number, { payloads, closing }: Answer, now: number): void {
+    this.outbox.answer({ exchangeType: ExchangeType.IKE_AUTH, messageId, payloads });
+    if (closing === undefined) this.settle(now);
+    else this.close(closing, now);
+  }
+
   /** A responder that does not get as far as IKE_AUTH is forgotten. */
   limitHalfOpen(now: number): void {
     const at = now + this.machine.limits.halfOpenTimeoutMs;
     this.timers.set("half-open", at, (then) => {
       this.close(
         { reason: "timeout", message: `${formatEnd(this.path.remote)} did not go on to IKE_AUTH` },
+        then,
+      );
+    });
+  }
+
+  /** A login may take longer, and not for ever, on either side. */
+  limitLogin(now: number): void {
+    this.timers.set("half-open", now + this.machine.limits.eapTimeoutMs, (then) => {
+      this.close(
+        { reason: "timeout", message: `the login with ${formatEnd(this.path.remote)} took too long` },
         then,
       );
     });
@@ -396,9 +434,11 @@ export class IkeSa {
     this.#inbox.clear();
     this.outbox.abandonRequests();
     this.#removeChildSas(closing.message);
+    this.#giveBack();
     if (state.name === "authenticating" && state.offer !== undefined) {
       this.machine.emit({ kind: "release-spi", inboundSpi: state.offer.inboundSpi });
     }
+    if (state.name === "authenticating") endLogin(state.eap);
     if (isKeyed(state)) {
       state.protection.wipe();
       wipeIkeKeys(state.keys);
@@ -425,6 +465,11 @@ export class IkeSa {
 
   #removeChildSas(reason: string): void {
     for (const childSa of [...this.childSas]) removeChildSa(this, childSa, { reason });
+  }
+
+  #giveBack(): void {
+    releaseAddresses(this);
+    dropConfiguration(this);
   }
 
   #leaveHalfOpen(): void {

@@ -1,5 +1,7 @@
+import type { AuthenticationJob, AuthenticationResult } from "../auth/jobs.ts";
 import type { ComputeJob, ComputeResult } from "../crypto/jobs.ts";
 import type { Path } from "../platform/address.ts";
+import type { InternalConfiguration } from "../policy/internal-configuration/configuration.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
 
@@ -8,8 +10,14 @@ export type IkeInput =
   | { readonly kind: "datagram"; readonly octets: Uint8Array; readonly path: Path }
   /** `trigger`: the packet that wants the connection. */
   | { readonly kind: "initiate"; readonly connection: string; readonly trigger?: Trigger | undefined }
-  /** Deletes the connection's IKE SAs with all they carry, or only the named child. */
-  | { readonly kind: "terminate"; readonly connection: string; readonly child?: string }
+  /** Deletes the connection's IKE SAs with all they carry, or only the named child, or that with this SPI; or only those of the user. */
+  | {
+      readonly kind: "terminate";
+      readonly connection: string;
+      readonly child?: string;
+      readonly inboundSpi?: number;
+      readonly user?: string;
+    }
   | { readonly kind: "liveness"; readonly connection: string }
   /** This machine has slept, or nobody ran us: whether the peers are still there is asked at once. */
   | { readonly kind: "awakened" }
@@ -25,6 +33,7 @@ export type IkeInput =
       readonly limit: "soft" | "hard";
     }
   | { readonly kind: "computed"; readonly id: number; readonly result: ComputeResult }
+  | { readonly kind: "authenticated"; readonly id: number; readonly result: AuthenticationResult }
   | { readonly kind: "timer" };
 
 /** The packet that calls for a child SA, as traffic selectors seen from us (RFC 7296 section 2.9). */
@@ -46,6 +55,7 @@ export type IkeOutput =
   /** One octet 0xff along the path, without a marker (RFC 3948 section 2.3). */
   | { readonly kind: "keepalive"; readonly path: Path }
   | { readonly kind: "compute"; readonly id: number; readonly job: ComputeJob }
+  | { readonly kind: "authenticate"; readonly id: number; readonly job: AuthenticationJob }
   | { readonly kind: "install-child-sa"; readonly childSa: NegotiatedChildSa }
   /** Outbound traffic goes through this child SA from now on: the one that it replaces is gone at the peer. */
   | { readonly kind: "use-child-sa"; readonly inboundSpi: number }
@@ -62,6 +72,14 @@ export type IkeOutput =
   | { readonly kind: "fit-child-sa"; readonly inboundSpi: number; readonly pathMtu: number | undefined }
   /** An inbound SPI that was taken from the allocator and will not be used. */
   | { readonly kind: "release-spi"; readonly inboundSpi: number }
+  /** What the network behind the peer gives us, from before the first child SA is there. */
+  | {
+      readonly kind: "configured";
+      readonly connection: string;
+      readonly configuration: InternalConfiguration;
+    }
+  /** It holds no more. */
+  | { readonly kind: "unconfigured"; readonly connection: string }
   | { readonly kind: "event"; readonly event: IkeEvent };
 
 /** A child SA with its keys, ready for the data plane. Whoever receives it wipes the keys once they are installed. */

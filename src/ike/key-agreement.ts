@@ -52,6 +52,7 @@ export function authenticate(ikeSa: IkeSa, init: InitResult, sharedSecret: Uint8
     ...init,
     offer: undefined,
     sentInitialContact: false,
+    eap: undefined,
   };
 }
 

@@ -29,6 +29,18 @@ export interface Limits {
 
   /** A responder's SA must be authenticated by then. Longer than the peer's first four repetitions. */
   readonly halfOpenTimeoutMs: number;
+  /** The same for a peer that logs in by EAP: somebody may have to be asked for a second factor. It holds for both sides. */
+  readonly eapTimeoutMs: number;
+  /** EAP packets of the peer in one login. EAP-TLS with long chains takes some fifty. */
+  readonly eapRoundCount: number;
+  /** Signatures, chains and EAP packets that are being worked on. Beyond that an IKE_AUTH request is dropped, and comes again. */
+  readonly loginCount: number;
+  /** Octets of what is kept of the first IKE_AUTH request while its sender logs in: SA, TSi, TSr, CP and notifications. */
+  readonly firstRequestLength: number;
+  /** Certificates that we look at in one IKE_AUTH. */
+  readonly certificateCount: number;
+  /** Authorities that we name in a CERTREQ; an IKE_SA_INIT has to fit into one datagram. */
+  readonly authorityCount: number;
   /** From so many half-open SAs on, whoever asks must show a cookie. */
   readonly cookieThresholdCount: number;
   /** The same for one address, counting peers that never showed a cookie. */
@@ -127,6 +139,11 @@ export interface Limits {
   readonly peerCreationsPerSecond: number;
   /** IKE SAs of one connection: one, another that crossed it or renews it, and some of a peer that was restarted. */
   readonly ikeSaCount: number;
+  /** IKE SAs of one account, where many share a connection: some devices, each twice while it comes anew. */
+  readonly accountIkeSaCount: number;
+  readonly accountIkeSaRemainsCount: number;
+  /** Octets of what a peer calls itself. A distinguished name takes some hundred. */
+  readonly identityLength: number;
   /** IKE SAs of one connection that are being deleted or only answer what comes again. */
   readonly ikeSaRemainsCount: number;
 }
@@ -142,6 +159,12 @@ export const DEFAULT_LIMITS: Limits = {
   initRestartCount: 4,
 
   halfOpenTimeoutMs: 30_000,
+  eapTimeoutMs: 90_000,
+  eapRoundCount: 100,
+  loginCount: 256,
+  firstRequestLength: 8_192,
+  certificateCount: 16,
+  authorityCount: 16,
   cookieThresholdCount: 32,
   cookieThresholdPerAddressCount: 4,
   cookielessPerSecond: 100,
@@ -192,4 +215,7 @@ export const DEFAULT_LIMITS: Limits = {
   peerCreationsPerSecond: 32,
   ikeSaCount: 4,
   ikeSaRemainsCount: 16,
+  accountIkeSaCount: 16,
+  accountIkeSaRemainsCount: 64,
+  identityLength: 1_024,
 };

@@ -1,7 +1,9 @@
+import type { AuthenticationJob, AuthenticationResult } from "../auth/jobs.ts";
 import type { ComputeJob, ComputeResult } from "../crypto/jobs.ts";
 import type { Path } from "../platform/address.ts";
 import type { Random } from "../platform/random.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
+import type { AddressLease, AddressRefusal, WantedAddresses } from "../pool/address-pools.ts";
 import type { CookieJar } from "./cookie.ts";
 import type { Counters, DropCounter } from "./counters.ts";
 import type { HalfOpenTable } from "./half-open.ts";
@@ -28,6 +30,11 @@ export interface Machine {
   readonly ikeSas: readonly IkeSa[];
   /** The IKE SAs of a connection; with undefined those that may become one's. In the order they came. */
   ikeSasOf(connection: string | undefined): readonly IkeSa[];
+  /** Those whose peer has authenticated as this account, in the order they came. */
+  ikeSasOfAccount(account: string): readonly IkeSa[];
+  /** The SA knows who its peer is. */
+  identified(ikeSa: IkeSa): void;
+  readonly addresses: AddressSource;
   /** The SA turns out to belong to a connection. */
   connected(ikeSa: IkeSa, before: string | undefined): void;
   emit(output: IkeOutput): void;
@@ -54,12 +61,28 @@ export interface Machine {
   rememberInit(initKey: string, ikeSa: IkeSa): void;
   /** Sends a job out; `then` runs when its result comes back. */
   compute(job: ComputeJob, then: (result: ComputeResult, now: number) => void): void;
+  /** The same for a job about who somebody is. */
+  authenticate(job: AuthenticationJob, then: (result: AuthenticationResult, now: number) => void): void;
+  /** Whether no more such jobs may go out on behalf of peers that nobody knows. */
+  readonly hasTooManyLogins: boolean;
   /** An inbound ESP SPI of the data plane, or undefined when it has none left. */
   allocateSpi(): number | undefined;
   /** The SA has authenticated its peer: the endpoint settles which of several SAs with one peer stays. */
   established(ikeSa: IkeSa, now: number): void;
   /** The SA has nothing left to answer. */
   forget(ikeSa: IkeSa): void;
+}
+
+/** Addresses for peers that connect. */
+export interface AddressSource {
+  /** Addresses of their own until they are released, or why there are none. */
+  assign(request: {
+    readonly connection: string;
+    readonly user: string;
+    readonly device: string;
+    readonly wanted: WantedAddresses;
+  }): AddressLease | AddressRefusal;
+  release(lease: AddressLease): void;
 }
 
 /** When a child SA last carried something, in the machine's time; minus infinity before the first. */

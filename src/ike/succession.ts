@@ -14,6 +14,8 @@ export function bequeath(old: IkeSa, heir: IkeSa, now: number): void {
     childSa.owner = heir;
     heir.childSas.push(childSa);
   }
+  [heir.lease, old.lease] = [old.lease, undefined];
+  [heir.configuration, old.configuration] = [old.configuration, undefined];
   for (const attempt of old.childAttempts) heir.childAttempts.add(attempt);
   old.childAttempts.clear();
   for (const request of old.outbox.requests.takeAll()) heir.outbox.requests.enqueue(request);

@@ -1,4 +1,5 @@
-import { sameIdentity } from "../policy/identity.ts";
+import { IdType } from "../iana/ikev2-parameters.ts";
+import { identityKey, sameIdentity } from "../policy/identity.ts";
 import type { IkeSa } from "./ike-sa.ts";
 
 /**
@@ -14,14 +15,20 @@ import type { IkeSa } from "./ike-sa.ts";
  *
  * Crossing looks the same from both sides. We send IKE_AUTH only while we have not answered the peer's, and by then each
  * side has answered the other's IKE_SA_INIT: both SAs exist on both sides before either is established.
+ *
+ * A connection that anybody may call has one IKE SA for each device of each account, and the others are none of its business.
  */
-export function settleDuplicates(facts: {
-  readonly ikeSa: IkeSa;
-  readonly ikeSas: readonly IkeSa[];
-  readonly now: number;
-}): void {
-  const { ikeSa, now } = facts;
-  for (const other of facts.ikeSas) {
+export function settleDuplicates({ ikeSa, now }: { readonly ikeSa: IkeSa; readonly now: number }): void {
+  const { machine } = ikeSa;
+  if (isShared(ikeSa)) {
+    for (const other of machine.ikeSasOfAccount(accountOf(ikeSa))) {
+      const isSame = other.connection?.name === ikeSa.connection?.name && deviceOf(other) === deviceOf(ikeSa);
+      if (other !== ikeSa && isSame) replaceOld(other, now);
+    }
+    return;
+  }
+  const others = [...machine.ikeSasOf(ikeSa.connection?.name), ...machine.ikeSasOfAccount(accountOf(ikeSa))];
+  for (const other of new Set(others)) {
     if (other === ikeSa || other.connection === undefined) continue;
     if (other.connection.name !== ikeSa.connection?.name) {
       if (ikeSa.receivedInitialContact && haveSameEnds(other, ikeSa)) replaceOld(other, now);
@@ -35,13 +42,35 @@ export function settleDuplicates(facts: {
   }
 }
 
+/** Whether the connection is for many peers, and this is one that has called. */
+export function isShared({ connection, isCaller }: IkeSa): boolean {
+  return connection !== undefined && connection.remote.identity === undefined && !isCaller;
+}
+
+/** Who the peer is: its EAP identity, or where there is none its identity. */
+export function accountOf({ user, remoteIdentity }: Pick<IkeSa, "user" | "remoteIdentity">): string {
+  if (user !== undefined) return `eap ${user}`;
+  return remoteIdentity === undefined ? "" : `id ${identityKey(remoteIdentity)}`;
+}
+
+/**
+ * Which device of an account it is: what it calls itself. That may be the private address of its home network, such as Windows sends,
+ * and another home has the same: the address that we see is part of the name then.
+ */
+export function deviceOf({ user, remoteIdentity, path }: IkeSa): string {
+  if (user === undefined || remoteIdentity === undefined) return "";
+  const { type } = remoteIdentity;
+  const isAddress = type === IdType.ID_IPV4_ADDR || type === IdType.ID_IPV6_ADDR;
+  return isAddress ? `${identityKey(remoteIdentity)} ${path.remote.address}` : identityKey(remoteIdentity);
+}
+
 /** Whether two IKE SAs are between the same identities. */
 export function haveSameEnds(a: IkeSa, b: IkeSa): boolean {
   const [ours, theirs] = [a.connection?.local.identity, b.connection?.local.identity];
   const [peer, otherPeer] = [a.remoteIdentity, b.remoteIdentity];
   if (ours === undefined || theirs === undefined || peer === undefined || otherPeer === undefined)
     return false;
-  return sameIdentity(ours, theirs) && sameIdentity(peer, otherPeer);
+  return sameIdentity(ours, theirs) && sameIdentity(peer, otherPeer) && a.user === b.user;
 }
 
 function replaceOld(other: IkeSa, now: number): void {

@@ -18,6 +18,10 @@ export interface IkeSaView {
   readonly proposal: string | undefined;
   readonly localIdentity: string | undefined;
   readonly remoteIdentity: string | undefined;
+  /** Who has logged in by EAP. */
+  readonly user: string | undefined;
+  /** Within the network: those that the peer has from us, or we from it. */
+  readonly internalAddresses: readonly string[];
   readonly path: Path;
   readonly isBehindNat: boolean;
   readonly isPeerBehindNat: boolean;
@@ -52,6 +56,8 @@ export function viewOf(ikeSa: IkeSa): IkeSaView {
     proposal: "proposal" in state ? formatProposal(state.proposal) : undefined,
     localIdentity: connection && formatIdentity(connection.local.identity),
     remoteIdentity: remoteIdentity && formatIdentity(remoteIdentity),
+    user: ikeSa.user,
+    internalAddresses: (ikeSa.lease ?? ikeSa.configuration)?.addresses ?? [],
     path: ikeSa.path,
     isBehindNat: ikeSa.isBehindNat,
     isPeerBehindNat: ikeSa.isPeerBehindNat,

@@ -1,5 +1,9 @@
+import type { EapClient, EapServer } from "../eap/session.ts";
+import type { Credential } from "../pki/credential.ts";
+import type { TrustPolicy } from "../pki/trust.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
+import type { InternalConfiguration } from "./internal-configuration/configuration.ts";
 
 /** What the configuration allows for one peer: a row of the Peer Authorization Database (RFC 4301 section 4.4.3) and its SPD entries. */
 export interface ConnectionPolicy {
@@ -36,20 +40,59 @@ export interface ConnectionPolicy {
   readonly liveness?: LivenessPolicy;
   /** The IKE SA first, with no child SA in IKE_AUTH, where the peer can do that (RFC 6023). */
   readonly isChildless?: boolean;
+  /** Gateway: whoever comes gets addresses within, and these with them (RFC 7296 section 2.19). */
+  readonly gives?: Omit<InternalConfiguration, "addresses">;
+  /** Client: the families of the addresses that we want to have behind the peer. They take the place of the children's `local`. */
+  readonly asks?: { readonly ipv4: boolean; readonly ipv6: boolean };
+  /**
+   * What is allowed beyond today's rules for the sake of old peers. "windows-default": RSA signatures with SHA-1 of the peer,
+   * which is all that Windows makes (RFC 7296 section 3.8).
+   */
+  readonly compat?: readonly "windows-default"[];
   /** Soft lifetime of an IKE SA, in milliseconds; undefined for the usual one, Infinity for none. */
   readonly ikeRekeyMs?: number;
 }
 
 /** What our AUTH is made with (RFC 7296 section 2.15). The two sides of a connection need not do the same. */
-type LocalAuthentication = PresharedKey;
+export type LocalAuthentication = PresharedKey | OwnCertificates | EapLogin;
 
 /** What the peer's AUTH is verified with. */
-type RemoteAuthentication = PresharedKey;
+export type RemoteAuthentication = PresharedKey | TrustedCertificates | EapLogins | EapOnly;
 
 /** Symmetric: both sides have it. */
 export interface PresharedKey {
   readonly kind: "psk";
   readonly key: Uint8Array;
+}
+
+interface OwnCertificates {
+  readonly kind: "certificate";
+  /** At least one; of several, each with a key of another type, one is chosen that the peer can verify. */
+  readonly credentials: readonly Credential[];
+}
+
+interface TrustedCertificates {
+  readonly kind: "certificate";
+  readonly trust: TrustPolicy;
+}
+
+/** We initiate, and log in (RFC 7296 section 2.16). */
+interface EapLogin {
+  readonly kind: "eap";
+  readonly client: EapClient;
+}
+
+/** Whoever logs in at us. */
+interface EapLogins {
+  readonly kind: "eap";
+  readonly server: EapServer;
+  /** Whether every method shows the client who we are, so that it may do without our AUTH (RFC 5998). Undefined is false. */
+  readonly isMutual?: boolean;
+}
+
+/** The responder need not show who it is but within EAP (RFC 5998): only for methods by which it does, such as EAP-TLS. */
+interface EapOnly {
+  readonly kind: "eap-only";
 }
 
 export interface ChildPolicy {

@@ -50,6 +50,11 @@ export function sameIdentity(a: Identity, b: Identity): boolean {
   return a.type === b.type && equal(folded(a), folded(b));
 }
 
+/** The same text for the same identity, to look it up by. */
+export function identityKey(identity: Identity): string {
+  return `${identity.type}:${toHex(folded(identity))}`;
+}
+
 /** Of a domain name (RFC 1035 section 2.3.4); addresses and key IDs are kept below it as well. */
 const MAXIMUM_LENGTH = 255;
 

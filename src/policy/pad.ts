@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { formatAddress, parseAddress } from "../bytes/ip-address.ts";
-import type { ConnectionPolicy, Identity } from "./connection.ts";
+import type { ConnectionPolicy, Identity, RemoteAuthentication } from "./connection.ts";
 import { sameIdentity } from "./identity.ts";
 
 /**
@@ -68,17 +68,11 @@ function spellingOf(address: string): string {
   return octets === undefined ? address : formatAddress(octets);
 }
 
-/** Verify AUTH with `presharedKey` in either case, and accept it only where there is a `connection`. */
-export interface PadEntry {
-  readonly connection: ConnectionPolicy | undefined;
-  readonly presharedKey: Uint8Array;
-}
-
 /**
- * The connection of an authenticating peer, by IDi and, where the initiator asks for one of our identities, by IDr. Every
- * candidate is compared, and a peer that nobody knows gets a key that nobody has: the caller does the same work and gives the
- * same AUTHENTICATION_FAILED for an unknown identity as for a wrong key, so that neither answer nor time tells which
- * identities exist.
+ * The connection of an authenticating peer, by how it authenticates, by IDi and, where the initiator asks for one of our
+ * identities, by IDr. Every candidate is compared, and a peer that nobody knows gets a key that nobody has (`presharedKeyOf`): the
+ * caller does the same work and gives the same AUTHENTICATION_FAILED for an unknown identity as for a wrong key, so that neither
+ * answer nor time tells which identities exist.
  */
 export function findPadEntry(input: {
   /** From `findCandidates`. */
@@ -87,21 +81,21 @@ export function findPadEntry(input: {
   readonly peer: Identity;
   /** IDr in the initiator's request. */
   readonly requested: Identity | undefined;
-}): PadEntry {
-  const { candidates, peer, requested } = input;
-  const matching = candidates.filter((connection) => {
-    const { identity } = connection.remote;
-    const isPeer = identity === undefined || sameIdentity(identity, peer);
-    const isOurs = requested === undefined || sameIdentity(connection.local.identity, requested);
-    return isPeer && isOurs;
+  readonly kind: RemoteAuthentication["kind"];
+}): ConnectionPolicy | undefined {
+  const { candidates, peer, requested, kind } = input;
+  const matching = candidates.filter(({ local, remote }) => {
+    const isPeer = remote.identity === undefined || sameIdentity(remote.identity, peer);
+    const isOurs = requested === undefined || sameIdentity(local.identity, requested);
+    const fits = remote.authentication.some((authentication) => authentication.kind === kind);
+    return isPeer && isOurs && fits;
   });
-  const [connection] = matching;
-  return { connection, presharedKey: presharedKeyOf(connection) };
+  return matching[0];
 }
 
 /** What a pre-shared key of the peer is verified with; where there is none, a key that nobody has. */
 export function presharedKeyOf(connection: ConnectionPolicy | undefined): Uint8Array {
-  return connection?.remote.authentication.find(({ kind }) => kind === "psk")?.key ?? UNKNOWN_PEER_KEY;
+  return connection?.remote.authentication.find((each) => each.kind === "psk")?.key ?? UNKNOWN_PEER_KEY;
 }
 
 /** Nobody knows it, and what it verifies is refused all the same. */

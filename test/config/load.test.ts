@@ -8,6 +8,7 @@ import { loadConfig, parseConfig } from "../../src/config/load.ts";
 import { ConfigError } from "../../src/config/problem.ts";
 import { PolicyError } from "../../src/errors/index.ts";
 import { formatProposal } from "../../src/policy/keywords.ts";
+import { presharedKeyOf } from "../../src/policy/pad.ts";
 
 const GOOD = `connections:
   office:
@@ -188,7 +189,7 @@ describe("a pre-shared key", () => {
       `local: { address: 192.0.2.1, psk: ${psk} }\nremote: 192.0.2.2\nchildren: { a: { local: 10.1.0.0/16, remote: 10.2.0.0/16 } }`,
     );
   const octets = (psk: string) =>
-    Buffer.from(parse(withKey(psk)).connections[0]?.local.authentication.key ?? []).toString("hex");
+    Buffer.from(presharedKeyOf(parse(withKey(psk)).connections[0])).toString("hex");
 
   test.each([
     ['"swordfish-swordfish"', Buffer.from("swordfish-swordfish").toString("hex")],

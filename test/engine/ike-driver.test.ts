@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Authenticator } from "../../src/auth/authenticator.ts";
 import { SeededCryptoProvider } from "../../src/crypto/key-exchange/seeded-crypto-provider.ts";
 import { IkeDriver } from "../../src/engine/ike-driver.ts";
 import { Wakefulness } from "../../src/engine/wakefulness.ts";
@@ -41,6 +42,7 @@ class Side {
       endpoint: this.endpoint,
       clock: facts.wakefulness,
       crypto: provider,
+      authenticator: new Authenticator(Date.now),
       perform: (output) => {
         if (output.kind === "event") this.events.push(output.event);
         if (output.kind === "transmit") this.#transmit(output.octets, output.path);

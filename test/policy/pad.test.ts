@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { ConnectionPolicy } from "../../src/policy/connection.ts";
 import { parseIdentity } from "../../src/policy/identity.ts";
-import { findCandidates, findPadEntry } from "../../src/policy/pad.ts";
+import { findCandidates, findPadEntry, presharedKeyOf } from "../../src/policy/pad.ts";
 
 const ANYBODY = "anybody";
 
@@ -58,28 +58,43 @@ test("identities decide among candidates", () => {
     connection("bert", {}),
     connection("bert2", { peer: "bert.example.org", we: "gw2" }),
   ];
-  const peer = parseIdentity("BERT.example.org");
-  expect(findPadEntry({ candidates, peer, requested: undefined }).connection?.name).toBe("bert");
-  expect(findPadEntry({ candidates, peer, requested: parseIdentity("gw2") }).connection?.name).toBe("bert2");
-  expect(findPadEntry({ candidates, peer, requested: parseIdentity("gw3") }).connection).toBeUndefined();
-  const anna = findPadEntry({ candidates, peer: parseIdentity("anna.example.org"), requested: undefined });
-  expect(new TextDecoder().decode(anna.presharedKey)).toBe("key of anna");
+  const find = (peer: string, requested?: string) =>
+    findPadEntry({
+      candidates,
+      peer: parseIdentity(peer),
+      requested: requested === undefined ? undefined : parseIdentity(requested),
+      kind: "psk",
+    });
+  expect(find("BERT.example.org")?.name).toBe("bert");
+  expect(find("BERT.example.org", "gw2")?.name).toBe("bert2");
+  expect(find("BERT.example.org", "gw3")).toBeUndefined();
+  expect(new TextDecoder().decode(presharedKeyOf(find("anna.example.org")))).toBe("key of anna");
+});
+
+test("how the peer shows who it is decides as well", () => {
+  const logins = {
+    ...connection("gateway", { peer: ANYBODY }),
+    remote: {
+      ...connection("gateway", { peer: ANYBODY }).remote,
+      authentication: [{ kind: "eap", server: { begin: () => expect.unreachable() } }],
+    },
+  } satisfies ConnectionPolicy;
+  const candidates = [connection("anna", {}), logins];
+  const find = (kind: "psk" | "certificate" | "eap") =>
+    findPadEntry({ candidates, peer: parseIdentity("anna.example.org"), requested: undefined, kind })?.name;
+  expect([find("psk"), find("eap"), find("certificate")]).toEqual(["anna", "gateway", undefined]);
 });
 
 test("a connection without an identity of the peer is for anybody that no earlier one names", () => {
   const candidates = [connection("anna", {}), connection("gateway", { peer: ANYBODY })];
   const nameOf = (peer: string) =>
-    findPadEntry({ candidates, peer: parseIdentity(peer), requested: undefined }).connection?.name;
+    findPadEntry({ candidates, peer: parseIdentity(peer), requested: undefined, kind: "psk" })?.name;
   expect([nameOf("anna.example.org"), nameOf("192.168.1.7")]).toEqual(["anna", "gateway"]);
 });
 
 test("an unknown peer gets a key of its own, so that the caller does the same work", () => {
-  const candidates = [connection("anna", {})];
-  const entry = findPadEntry({ candidates, peer: parseIdentity("mallory"), requested: undefined });
-  expect(entry.connection).toBeUndefined();
-  expect(entry.presharedKey).toHaveLength(32);
-  expect(entry.presharedKey.some((octet) => octet !== 0)).toBe(true);
-  expect(findPadEntry({ candidates: [], peer: parseIdentity("x"), requested: undefined }).presharedKey).toBe(
-    entry.presharedKey,
-  );
+  const key = presharedKeyOf(undefined);
+  expect(key).toHaveLength(32);
+  expect(key.some((octet) => octet !== 0)).toBe(true);
+  expect(presharedKeyOf(undefined)).toBe(key);
 });

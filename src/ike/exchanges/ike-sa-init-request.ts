@@ -9,6 +9,7 @@ import { findTransform } from "../../policy/transforms.ts";
 import { decodeMessage, encodeMessage, type Header, type Message } from "../../wire/message.ts";
 import type { Payload } from "../../wire/payloads/payload.ts";
 import type { Proposal } from "../../wire/payloads/proposal.ts";
+import { certificateRequest, signatureHashes, signatureHashesIn } from "../certificates.ts";
 import { encodeCookieDemand } from "../cookie-demand.ts";
 import { formatProposals, ikeSaNegotiated, refused } from "../events.ts";
 import type { IkeSa } from "../ike-sa.ts";
@@ -149,6 +150,7 @@ function consider(
   ikeSa.isBehindNat = nat?.isBehindNat ?? false;
   ikeSa.isPeerBehindNat = nat?.isPeerBehindNat ?? false;
   ikeSa.supportsFragmentation = findNotify(payloads, NotifyType.IKEV2_FRAGMENTATION_SUPPORTED) !== undefined;
+  ikeSa.signatureHashes = signatureHashesIn(payloads);
   ikeSa.limitHalfOpen(now);
   respond(ikeSa, {
     received,
@@ -217,6 +219,7 @@ function buildInitResponse(
 ): readonly Payload[] {
   const { proposal, group, publicValue, nr } = facts;
   const { initiatorSpi, responderSpi, path, machine } = ikeSa;
+  const candidates = findCandidates(machine.connections, addressesOf(path));
   const destination = natDetectionHash({ initiatorSpi, responderSpi, end: path.remote });
   const natDetection = [
     notify(NotifyType.NAT_DETECTION_SOURCE_IP, forcedNatDetectionSource(machine.random)),
@@ -230,6 +233,8 @@ function buildInitResponse(
     ...(facts.hasNatDetection ? natDetection : []),
     ...(ikeSa.supportsFragmentation ? fragmentation : []),
     notify(NotifyType.CHILDLESS_IKEV2_SUPPORTED),
+    ...certificateRequest(candidates, machine.limits.authorityCount),
+    ...signatureHashes(candidates),
   ];
 }
 

@@ -5,6 +5,7 @@ import { checkChosen } from "../../policy/select-proposal.ts";
 import { findTransform, offeredGroups } from "../../policy/transforms.ts";
 import type { Message } from "../../wire/message.ts";
 import type { PayloadOf } from "../../wire/payloads/payload.ts";
+import { credentialFor, signatureHashesIn } from "../certificates.ts";
 import { formatProposals, ikeSaNegotiated, refusalHeard } from "../events.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import type { Initiating, KeyPair } from "../ike-sa-state.ts";
@@ -13,7 +14,7 @@ import { RFC_LIMITS } from "../limits.ts";
 import { detectNat } from "../nat-detection.ts";
 import { find, findError, findNotify, findUnknownCritical, notifyName } from "../payloads.ts";
 import { floatedPath } from "../ports.ts";
-import { sendAuthRequest } from "./ike-auth.ts";
+import { sendAuthRequest } from "./ike-auth-response.ts";
 import { generateKeyPair, isNonceFit, NO_NAT_TRAVERSAL, offered, sendInitRequest } from "./ike-sa-init.ts";
 
 // What a responder answers to our IKE_SA_INIT (`ike-sa-init.ts`): all the ways in which it may say no, and yes.
@@ -179,6 +180,9 @@ function processAcceptance(
   ikeSa.isBehindNat = nat?.isBehindNat ?? false;
   ikeSa.isPeerBehindNat = nat?.isPeerBehindNat ?? false;
   ikeSa.supportsFragmentation = findNotify(payloads, NotifyType.IKEV2_FRAGMENTATION_SUPPORTED) !== undefined;
+  ikeSa.signatureHashes = signatureHashesIn(payloads);
+  const hashes = ikeSa.signatureHashes;
+  ikeSa.credential = ikeSa.connection && credentialFor(ikeSa.connection, { payloads, hashes });
   ikeSa.supportsChildless = findNotify(payloads, NotifyType.CHILDLESS_IKEV2_SUPPORTED) !== undefined;
   // Where the answer arrived is our address; the peer's is what we were told, since this message proves nothing.
   const asked = { local: path.local, remote: ikeSa.path.remote };

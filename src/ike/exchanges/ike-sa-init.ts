@@ -5,6 +5,7 @@ import { numberProposals, offeredGroups } from "../../policy/transforms.ts";
 import { encodeMessage } from "../../wire/message.ts";
 import type { Payload } from "../../wire/payloads/payload.ts";
 import type { Proposal } from "../../wire/payloads/proposal.ts";
+import { signatureHashes } from "../certificates.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import type { Initiating } from "../ike-sa-state.ts";
 import { reasonOf } from "../key-agreement.ts";
@@ -17,9 +18,10 @@ import { suiteOf } from "../proposals.ts";
 
 // IKE_SA_INIT, RFC 7296 section 1.2:
 //
-//   --> HDR(SPIi, 0), [N(COOKIE)], SAi1, KEi, Ni, N(NAT_DETECTION_*), N(IKEV2_FRAGMENTATION_SUPPORTED)
+//   --> HDR(SPIi, 0), [N(COOKIE)], SAi1, KEi, Ni, N(NAT_DETECTION_*), N(IKEV2_FRAGMENTATION_SUPPORTED), [N(SIGNATURE_HASH_ALGORITHMS)]
 //   <-- HDR(SPIi, 0), N(COOKIE) | N(INVALID_KE_PAYLOAD) | N(error)        and the request comes again
-//   <-- HDR(SPIi, SPIr), SAr1, KEr, Nr, N(NAT_DETECTION_*), N(IKEV2_FRAGMENTATION_SUPPORTED)
+//   <-- HDR(SPIi, SPIr), SAr1, KEr, Nr, N(NAT_DETECTION_*), N(IKEV2_FRAGMENTATION_SUPPORTED), [CERTREQ],
+//       [N(SIGNATURE_HASH_ALGORITHMS)]
 //
 // Here is how we begin; `ike-sa-init-response.ts` takes the answer, and `ike-sa-init-request.ts` the requests of others.
 
@@ -99,6 +101,7 @@ function buildInitRequest(ikeSa: IkeSa, state: Initiating): readonly Payload[] {
     { kind: "nonce", critical: false, nonce: ni },
     ...(ikeSa.connection?.encapsulation === "raw" ? [] : natDetection),
     notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED),
+    ...signatureHashes(ikeSa.connection === undefined ? [] : [ikeSa.connection]),
   ];
 }
 

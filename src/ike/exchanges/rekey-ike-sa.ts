@@ -411,6 +411,7 @@ function derive(
   });
   fresh.peerSpi = peerSpi;
   fresh.remoteIdentity = old.remoteIdentity;
+  fresh.user = old.user;
   fresh.supportsFragmentation = old.supportsFragmentation;
   fresh.isBehindNat = old.isBehindNat;
   fresh.isCaller = old.isCaller;

@@ -1,5 +1,6 @@
 import { ExchangeType } from "../../../src/iana/ikev2-parameters.ts";
 import type { Limits } from "../../../src/ike/limits.ts";
+import type { AddressSource } from "../../../src/ike/machine.ts";
 import type { ConnectionPolicy } from "../../../src/policy/connection.ts";
 import { Link } from "./link.ts";
 import {
@@ -35,10 +36,18 @@ export function pair(options: {
   readonly limits?: Partial<Limits>;
   /** Of both machines, which then probe the path. */
   readonly linkMtu?: number;
+  /** Of the responder. */
+  readonly addresses?: AddressSource;
 }): Pair {
   const { seed, common, limits = {}, linkMtu } = options;
   const link = new Link();
-  const add = (facts: { name: string; address: string; seed: number; connections: ConnectionPolicy[] }) => {
+  const add = (facts: {
+    name: string;
+    address: string;
+    seed: number;
+    connections: ConnectionPolicy[];
+    addresses?: AddressSource;
+  }) => {
     const machine: SimulatedMachine = new SimulatedMachine({
       ...facts,
       limits,
@@ -59,6 +68,7 @@ export function pair(options: {
     name: "responder",
     address: RESPONDER_ADDRESS,
     seed: 2 * seed + 1,
+    ...(options.addresses && { addresses: options.addresses }),
     connections: [responderPolicy({ ...common, ...options.responder })],
   });
   return { initiator, responder, link };

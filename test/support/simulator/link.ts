@@ -100,6 +100,15 @@ export class Link {
     while (this.inFlight.length > 0) this.deliver();
   }
 
+  /** Everything arrives, and whatever machines do beside it is done, until nobody has anything to say. */
+  async settle(): Promise<void> {
+    const machines = [...this.#machines.values()];
+    do {
+      this.deliverAll();
+      for (const machine of machines) await machine.finishLogins();
+    } while (this.inFlight.length > 0 || machines.some(({ pendingLogins }) => pendingLogins > 0));
+  }
+
   /** The first datagram in flight is lost. */
   drop(): void {
     this.take();

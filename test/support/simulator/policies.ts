@@ -1,4 +1,9 @@
-import type { ChildPolicy, ConnectionPolicy } from "../../../src/policy/connection.ts";
+import type {
+  ChildPolicy,
+  ConnectionPolicy,
+  LocalAuthentication,
+  RemoteAuthentication,
+} from "../../../src/policy/connection.ts";
 import { parseIdentity } from "../../../src/policy/identity.ts";
 import { parseEspProposal, parseIkeProposal } from "../../../src/policy/keywords.ts";
 import { selectorsFromPrefixes } from "../../../src/policy/traffic-selectors.ts";
@@ -92,3 +97,25 @@ export function childPolicy(
 
 const DEFAULT_IKE = ["aes256gcm16-prfsha256-x25519"];
 const DEFAULT_ESP = ["aes256gcm16"];
+
+/** `policy`, with each side showing who it is in these ways. */
+export function authenticating(
+  policy: ConnectionPolicy,
+  ways: {
+    readonly local?: LocalAuthentication;
+    readonly remote?: readonly RemoteAuthentication[];
+    /** Anybody who can show who they are. */
+    readonly isForAnybody?: boolean;
+  },
+): ConnectionPolicy {
+  const { local = policy.local.authentication, remote = policy.remote.authentication } = ways;
+  return {
+    ...policy,
+    local: { ...policy.local, authentication: local },
+    remote: {
+      ...policy.remote,
+      authentication: remote,
+      ...(ways.isForAnybody === true && { identity: undefined }),
+    },
+  };
+}

@@ -194,7 +194,7 @@ export class ScriptedPeer {
       skP: isInitiator ? this.keys!.skPi : this.keys!.skPr,
       identificationBody: identificationBody(this.policy.local.identity),
     });
-    const data = pskAuth({ prfId, psk: this.policy.local.authentication.key, signedOctets: octets });
+    const data = pskAuth({ prfId, psk: keyOf(this.policy), signedOctets: octets });
     const method = AuthenticationMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE;
     return { kind: "authentication", critical: false, method, data };
   }
@@ -271,4 +271,8 @@ function chainOf(payloads: readonly RawPayload[]): PayloadChain {
     return concat(Uint8Array.of(payloads[i + 1]?.type ?? 0, 0, length >>> 8, length), body);
   });
   return { firstType: payloads[0]?.type ?? 0, octets: concat(...parts) };
+}
+
+function keyOf({ local }: ConnectionPolicy): Uint8Array {
+  return local.authentication.kind === "psk" ? local.authentication.key : new Uint8Array(0);
 }

@@ -1,11 +1,14 @@
+import { Authenticator } from "../../../src/auth/authenticator.ts";
+import type { AuthenticationJob, AuthenticationResult } from "../../../src/auth/jobs.ts";
 import { SeededCryptoProvider } from "../../../src/crypto/key-exchange/seeded-crypto-provider.ts";
 import { IkeEndpoint } from "../../../src/ike/endpoint.ts";
 import type { IkeEvent, IkeInput, IkeOutput, NegotiatedChildSa } from "../../../src/ike/io.ts";
 import type { Limits } from "../../../src/ike/limits.ts";
-import type { Traffic } from "../../../src/ike/machine.ts";
+import type { AddressSource, Traffic } from "../../../src/ike/machine.ts";
 import type { IkeSaView } from "../../../src/ike/view.ts";
 import type { Path } from "../../../src/platform/address.ts";
 import type { ConnectionPolicy } from "../../../src/policy/connection.ts";
+import type { InternalConfiguration } from "../../../src/policy/internal-configuration/configuration.ts";
 import { SeededRandom } from "./seeded-random.ts";
 
 /** An IKE machine with a data plane that only remembers, a crypto provider that answers at once, and an ear for events. */
@@ -25,6 +28,8 @@ export class SimulatedMachine {
   readonly pathMtus = new Map<number, number | undefined>();
   /** The largest packet that leaves this machine; undefined for one that does not probe paths. */
   linkMtu: number | undefined;
+  /** What the networks behind peers give, by connection. */
+  readonly configurations = new Map<string, InternalConfiguration>();
   /** Where keepalives went, and when. */
   readonly keepalives: { readonly path: Path; readonly at: number }[] = [];
   /** Whether jobs wait until `finishJobs`. */
@@ -34,6 +39,13 @@ export class SimulatedMachine {
 
   readonly #transmit: (octets: Uint8Array, path: Path) => void;
   readonly #provider: SeededCryptoProvider;
+  /** Kinds of the jobs about who somebody is that have gone out. */
+  readonly logins: AuthenticationJob["kind"][] = [];
+  readonly #authenticator: Authenticator;
+  readonly #pendingLogins: {
+    readonly id: number;
+    readonly result: AuthenticationResult | Promise<AuthenticationResult>;
+  }[] = [];
   readonly #heldJobs: Extract<IkeOutput, { kind: "compute" }>[] = [];
   readonly #clock: { readonly now: number };
   /** Inbound SPIs that replace others, and carry nothing out until the peer has sent something through them. */
@@ -50,12 +62,17 @@ export class SimulatedMachine {
     readonly limits?: Partial<Limits>;
     readonly linkMtu?: number | undefined;
     readonly clock: { readonly now: number };
+    /** Milliseconds since 1970. */
+    readonly wallClock?: () => number;
+    /** For peers of connections that give addresses. */
+    readonly addresses?: AddressSource;
     readonly transmit: (octets: Uint8Array, path: Path) => void;
   }) {
     this.name = facts.name;
     this.address = facts.address;
     this.#clock = facts.clock;
     this.linkMtu = facts.linkMtu;
+    this.#authenticator = new Authenticator(facts.wallClock ?? Date.now);
     this.#transmit = facts.transmit;
     this.#provider = new SeededCryptoProvider(facts.seed);
     this.#nextSpi = 0x1000_0000 + (facts.seed % 1000) * 0x1_0000;
@@ -66,6 +83,7 @@ export class SimulatedMachine {
       traffic: (inboundSpi) => this.traffic.get(inboundSpi),
       limits: facts.limits ?? {},
       ...(facts.linkMtu !== undefined && { pathMtu: () => this.linkMtu }),
+      ...(facts.addresses && { addresses: facts.addresses }),
     });
   }
 
@@ -161,6 +179,9 @@ export class SimulatedMachine {
         if (this.holdsJobs) this.#heldJobs.push(output);
         else this.handle({ kind: "computed", id: output.id, result: this.#provider.compute(output.job) });
         return;
+      case "authenticate":
+        this.#authenticate(output);
+        return;
       case "install-child-sa":
         this.#install(output.childSa);
         return;
@@ -197,9 +218,35 @@ export class SimulatedMachine {
       case "release-spi":
         if (!this.reserved.delete(output.inboundSpi)) throw new Error(`${this.name} releases a free SPI`);
         return;
+      case "configured":
+        this.configurations.set(output.connection, output.configuration);
+        return;
+      case "unconfigured":
+        if (!this.configurations.delete(output.connection))
+          throw new Error(`${this.name} gives up a configuration that it does not have`);
+        return;
       case "event":
         this.events.push(output.event);
         return;
+    }
+  }
+
+  /** What is there at once comes at once, as in the engine; the rest waits for `finishLogins`. */
+  #authenticate({ id, job }: Extract<IkeOutput, { kind: "authenticate" }>): void {
+    this.logins.push(job.kind);
+    const result = this.#authenticator.run(job);
+    if (result instanceof Promise || this.holdsJobs) this.#pendingLogins.push({ id, result });
+    else this.handle({ kind: "authenticated", id, result });
+  }
+
+  get pendingLogins(): number {
+    return this.#pendingLogins.length;
+  }
+
+  /** Signatures and the like that are under way come back, in the order in which they left. */
+  async finishLogins(): Promise<void> {
+    for (const { id, result } of this.#pendingLogins.splice(0)) {
+      this.handle({ kind: "authenticated", id, result: await result });
     }
   }
 

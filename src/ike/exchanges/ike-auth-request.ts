@@ -1,0 +1,236 @@
+import { AuthenticationMethod, NotifyType } from "../../iana/ikev2-parameters.ts";
+import type { ConnectionPolicy, Identity } from "../../policy/connection.ts";
+import { formatIdentity } from "../../policy/identity.ts";
+import { findCandidates, findPadEntry, presharedKeyOf } from "../../policy/pad.ts";
+import { isAllowed } from "../../policy/select-proposal.ts";
+import type { Payload } from "../../wire/payloads/payload.ts";
+import type { Answer } from "../answer.ts";
+import { faultOfKeyedAuth, peerOctets } from "../auth-payload.ts";
+import { certificatesIn, credentialFor } from "../certificates.ts";
+import { modeOf } from "../child-mode.ts";
+import { acceptChild, type ChildKeying } from "../child-sa.ts";
+import { formatEnd, ikeSaEstablished } from "../events.ts";
+import type { IkeSa } from "../ike-sa.ts";
+import type { Authenticating } from "../ike-sa-state.ts";
+import { giveAddresses } from "../internal-addresses.ts";
+import { find, findNotify, notify } from "../payloads.ts";
+import { addressesOf } from "../ports.ts";
+import { identification, identityOf, isAwaiting, ownProof, refuse } from "./ike-auth.ts";
+import { beginLogin, processLoginRequest } from "./login-request.ts";
+
+// The responder's side of IKE_AUTH (`ike-auth.ts`): who the peer is, then who we are, then the child SA.
+
+interface AuthRequest {
+  readonly payloads: readonly Payload[];
+  readonly messageId: number;
+  readonly now: number;
+}
+
+/** A peer that has been found in the configuration, on its way in. */
+export interface Caller extends AuthRequest {
+  readonly state: Authenticating;
+  readonly connection: ConnectionPolicy;
+  readonly identity: Identity;
+}
+
+/** "busy": nothing has been done about the request, which may come again. */
+export function processAuthRequest(ikeSa: IkeSa, request: AuthRequest): Answer | "later" | "busy" {
+  const { state } = ikeSa;
+  const { payloads } = request;
+  if (state.name !== "authenticating") return refused("the SA is authenticated");
+  const { eap } = state;
+  if (eap !== undefined) return processLoginRequest(ikeSa, { ...request, state, eap });
+
+  const [isChildless, isWhole] = [childOf(payloads) === "none", childOf(payloads) === "whole"];
+  if (!isChildless && !isWhole) {
+    const message = "the peer's IKE_AUTH has no SA, TSi or TSr";
+    return { payloads: [notify(NotifyType.INVALID_SYNTAX)], closing: { reason: "INVALID_SYNTAX", message } };
+  }
+  const id = find(payloads, "identification-initiator");
+  if (id === undefined) return refused("the peer does not say who it is");
+  const identity = identityOf(id);
+  const { identityLength } = ikeSa.machine.limits;
+  if (identity.data.length > identityLength)
+    return refused(`the peer says who it is in ${identity.data.length} octets`);
+  const wanted = find(payloads, "identification-responder");
+  return authenticateInitiator(ikeSa, {
+    ...request,
+    state,
+    identity,
+    requested: wanted && identityOf(wanted),
+  });
+}
+
+function authenticateInitiator(
+  ikeSa: IkeSa,
+  request: AuthRequest & {
+    readonly state: Authenticating;
+    readonly identity: Identity;
+    readonly requested: Identity | undefined;
+  },
+): Answer | "later" | "busy" {
+  const { state, payloads, identity, requested } = request;
+  const { machine, path } = ikeSa;
+  const auth = find(payloads, "authentication");
+  const kind = auth === undefined ? "eap" : kindOf(auth.method);
+  // IKE_SA_INIT was agreed on with nobody in particular; the peer's own connection has to allow it too.
+  const candidates = findCandidates(machine.connections, addressesOf(path)).filter(({ ikeProposals }) =>
+    isAllowed(state.proposal, ikeProposals),
+  );
+  const connection = findPadEntry({ candidates, peer: identity, requested, kind });
+  // A peer that nobody knows takes the same way, so that time does not tell who is known.
+  const key = presharedKeyOf(connection);
+  const fault =
+    auth !== undefined && kind === "psk"
+      ? faultOfKeyedAuth(ikeSa, { state, identity, auth, key, keyName: "pre-shared key" })
+      : undefined;
+  if (connection === undefined) return refused(unknown({ kind, identity, requested, candidates, ikeSa }));
+  if (fault !== undefined) return refused(`${fault} (connection ${connection.name})`);
+  const needsJob = kind !== "psk" || connection.local.authentication.kind === "certificate";
+  if (needsJob && machine.hasTooManyLogins) return "busy";
+
+  const caller: Caller = { ...request, connection };
+  if (auth === undefined) return beginLogin(ikeSa, caller);
+  return kind === "psk" ? admit(ikeSa, caller) : verifyCertificate(ikeSa, { ...caller, auth });
+}
+
+function kindOf(method: number): "psk" | "certificate" {
+  return method === AuthenticationMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE ? "psk" : "certificate";
+}
+
+function unknown(facts: {
+  readonly kind: "psk" | "certificate" | "eap";
+  readonly identity: Identity;
+  readonly requested: Identity | undefined;
+  readonly candidates: readonly ConnectionPolicy[];
+  readonly ikeSa: IkeSa;
+}): string {
+  const { kind, identity, requested, candidates, ikeSa } = facts;
+  const name = formatIdentity(identity);
+  const isPossible = candidates.some(({ remote }) =>
+    remote.authentication.some((each) => each.kind === kind),
+  );
+  if (!isPossible && kind === "eap") return `${name} wants EAP, and no connection here has logins`;
+  if (!isPossible && kind === "certificate")
+    return `${name} has a certificate, and no connection here trusts any`;
+  const us = requested === undefined ? "us" : formatIdentity(requested);
+  return `no connection for ${name} at ${formatEnd(ikeSa.path.remote)} with ${us}`;
+}
+
+/** Chain, name and signature, away from here. */
+function verifyCertificate(
+  ikeSa: IkeSa,
+  caller: Caller & { readonly auth: { readonly method: number; readonly data: Uint8Array } },
+): "later" {
+  const { state, payloads, connection, identity, auth, messageId } = caller;
+  const { machine } = ikeSa;
+  const trusted = connection.remote.authentication.find((each) => each.kind === "certificate")!;
+  const job = {
+    kind: "verify",
+    certificates: certificatesIn(payloads, machine.limits.certificateCount),
+    trust: trusted.trust,
+    identity,
+    authentication: auth,
+    octets: peerOctets(ikeSa, state, identity),
+    allowsSha1: connection.compat?.includes("windows-default") === true,
+  } as const;
+  machine.authenticate(job, (result, now) => {
+    if (!isAwaiting(ikeSa, state)) return;
+    const answer =
+      result.kind === "verified"
+        ? admit(ikeSa, { ...caller, now })
+        : refused(`${formatIdentity(identity)}: ${result.kind === "failed" ? result.reason : ""}`);
+    if (answer !== "later") ikeSa.answerAuthLater(messageId, answer, now);
+  });
+  return "later";
+}
+
+/** The peer is who it says; now we show who we are. */
+function admit(ikeSa: IkeSa, caller: Caller): Answer | "later" {
+  return showProof(ikeSa, caller, (proof, now) =>
+    conclude(ikeSa, { ...caller, proof, now, user: undefined }),
+  );
+}
+
+/** Goes on with IDr and our AUTH, at once or when they are there. */
+export function showProof(
+  ikeSa: IkeSa,
+  caller: Caller,
+  goOn: (proof: readonly Payload[], now: number) => Answer,
+): Answer | "later" {
+  const { state, connection, payloads, messageId, now } = caller;
+  const credential = credentialFor(connection, { payloads, hashes: ikeSa.signatureHashes });
+  const idr = identification("identification-responder", connection.local.identity);
+  const proof = ownProof(ikeSa, state, { connection, credential });
+  if (proof.kind === "none") return refused(proof.reason);
+  if (proof.kind === "ready") return goOn([idr, ...proof.payloads], now);
+  ikeSa.machine.authenticate(proof.job, (result, then) => {
+    if (!isAwaiting(ikeSa, state)) return;
+    const { kind } = result;
+    const answer =
+      kind === "signature"
+        ? goOn([idr, ...proof.certificates, authOf(result)], then)
+        : refused(`we cannot sign: ${kind === "failed" ? result.reason : kind}`);
+    ikeSa.answerAuthLater(messageId, answer, then);
+  });
+  return "later";
+}
+
+function authOf({ method, data }: { readonly method: number; readonly data: Uint8Array }): Payload {
+  return { kind: "authentication", critical: false, method, data };
+}
+
+/** The IKE SA stands, and the child SA with it where that is possible. `payloads` are those of the first request. */
+export function conclude(
+  ikeSa: IkeSa,
+  caller: Omit<Caller, "messageId"> & {
+    readonly proof: readonly Payload[];
+    /** EAP identity. */
+    readonly user: string | undefined;
+  },
+): Answer {
+  const { state, connection, identity, user, payloads, proof, now } = caller;
+  ikeSa.connection = connection;
+  ikeSa.remoteIdentity = identity;
+  ikeSa.user = user;
+  ikeSa.receivedInitialContact = findNotify(payloads, NotifyType.INITIAL_CONTACT) !== undefined;
+  ikeSa.establish(now);
+  ikeSa.machine.report(ikeSaEstablished(ikeSa, state.proposal));
+  const gift = giveAddresses(ikeSa, connection, payloads);
+  ikeSa.connection = gift.connection;
+  const inside =
+    gift.kind === "given"
+      ? [...gift.payloads, ...makeChild(ikeSa, { state, connection: gift.connection, payloads, now })]
+      : [notify(gift.notifyType)];
+  ikeSa.forgetHandshake();
+  return { payloads: [...proof, ...inside] };
+}
+
+function makeChild(
+  ikeSa: IkeSa,
+  facts: Pick<Caller, "state" | "connection" | "payloads" | "now">,
+): readonly Payload[] {
+  const { state, connection, payloads, now } = facts;
+  const sa = find(payloads, "security-association");
+  const tsi = find(payloads, "traffic-selectors-initiator");
+  const tsr = find(payloads, "traffic-selectors-responder");
+  if (sa === undefined || tsi === undefined || tsr === undefined) return [];
+  const keying: ChildKeying = state;
+  return acceptChild(ikeSa, { connection, sa, tsi, tsr, mode: modeOf(payloads), keying, now });
+}
+
+/** Whether a child SA is asked for, with all that it takes. */
+function childOf(payloads: readonly Payload[]): "none" | "part" | "whole" {
+  const kinds = [
+    "security-association",
+    "traffic-selectors-initiator",
+    "traffic-selectors-responder",
+  ] as const;
+  const count = kinds.filter((kind) => find(payloads, kind) !== undefined).length;
+  return count === 0 ? "none" : count < kinds.length ? "part" : "whole";
+}
+
+export function refused(message: string): Answer {
+  const { notify: error, closing } = refuse(message);
+  return { payloads: [error], closing };
+}

@@ -1,0 +1,240 @@
+import { AuthenticationMethod, ExchangeType, NotifyType, nameOf } from "../../iana/ikev2-parameters.ts";
+import type { ConnectionPolicy, Identity } from "../../policy/connection.ts";
+import { formatIdentity, sameIdentity } from "../../policy/identity.ts";
+import { presharedKeyOf } from "../../policy/pad.ts";
+import type { Payload, PayloadOf } from "../../wire/payloads/payload.ts";
+import type { Closing } from "../answer.ts";
+import { faultOfKeyedAuth, peerOctets } from "../auth-payload.ts";
+import { certificateRequest, certificatesIn } from "../certificates.ts";
+import { buildChildOffer, offerChild, processChildAnswer } from "../child-sa.ts";
+import { ikeSaEstablished } from "../events.ts";
+import type { IkeSa } from "../ike-sa.ts";
+import type { Authenticating } from "../ike-sa-state.ts";
+import { requestAddresses, takeAddresses } from "../internal-addresses.ts";
+import { find, findError, notify, notifyName } from "../payloads.ts";
+import { haveSameEnds } from "../uniqueness.ts";
+import { createChild } from "./create-child-sa.ts";
+import { identification, identityOf, isAwaiting, ownProof, refuse } from "./ike-auth.ts";
+import { beginEap, processEapAnswer } from "./login-response.ts";
+
+// The initiator's side of IKE_AUTH (`ike-auth.ts`). Nothing is answered to an EAP request before the responder has shown who it is.
+
+interface AuthAnswer {
+  readonly payloads: readonly Payload[];
+  readonly now: number;
+}
+
+export function sendAuthRequest(ikeSa: IkeSa, now: number): void {
+  const { state, connection, trigger } = ikeSa;
+  const policy = connection?.children.find(({ name }) => name === trigger?.child) ?? connection?.children[0];
+  if (state.name !== "authenticating" || connection === undefined || policy === undefined) return;
+  const isChildless = connection.isChildless === true && ikeSa.supportsChildless;
+  const offer = isChildless ? undefined : offerChild(ikeSa, policy);
+  if (offer === undefined && !isChildless) {
+    ikeSa.close({ reason: "protocol-error", message: "the data plane has no SPI left" }, now);
+    return;
+  }
+  const sentInitialContact = isFirstContact(ikeSa);
+  const next = { ...state, offer, sentInitialContact };
+  ikeSa.state = next;
+  const send = (certificates: readonly Payload[], auth: readonly Payload[], then: number): void => {
+    const payloads = [
+      identification("identification-initiator", connection.local.identity),
+      ...certificates,
+      ...(sentInitialContact ? [notify(NotifyType.INITIAL_CONTACT)] : []),
+      ...certificateRequest([connection], ikeSa.machine.limits.authorityCount),
+      ...wantedIdentity(connection),
+      ...auth,
+      ...requestAddresses(connection),
+      ...(offer === undefined ? [] : buildChildOffer(offer)),
+      ...eapOnly(connection),
+    ];
+    requestAuth(ikeSa, payloads, then);
+  };
+  if (connection.local.authentication.kind === "eap") {
+    send([], [], now);
+    return;
+  }
+  const proof = ownProof(ikeSa, next, { connection, credential: ikeSa.credential });
+  if (proof.kind === "ready") send([], proof.payloads, now);
+  else if (proof.kind === "none") ikeSa.close({ reason: "protocol-error", message: proof.reason }, now);
+  else {
+    ikeSa.machine.authenticate(proof.job, (result, then) => {
+      if (!isAwaiting(ikeSa, next)) return;
+      if (result.kind === "signature") {
+        const { method, data } = result;
+        send(proof.certificates, [{ kind: "authentication", critical: false, method, data }], then);
+      } else {
+        const message = `we cannot sign: ${result.kind === "failed" ? result.reason : result.kind}`;
+        ikeSa.close({ reason: "AUTHENTICATION_FAILED", message }, then);
+      }
+    });
+  }
+}
+
+export function requestAuth(ikeSa: IkeSa, payloads: readonly Payload[], now: number): void {
+  const purpose = { kind: "auth" } as const;
+  ikeSa.outbox.request({ purpose, exchangeType: ExchangeType.IKE_AUTH, build: () => payloads }, now);
+}
+
+/** IDr: whom we want to talk to, where we know a name. */
+function wantedIdentity({ remote }: ConnectionPolicy): readonly Payload[] {
+  return remote.identity === undefined ? [] : [identification("identification-responder", remote.identity)];
+}
+
+function eapOnly({ local, remote }: ConnectionPolicy): readonly Payload[] {
+  const isAsked = local.authentication.kind === "eap" && remote.authentication.some(isEapOnly);
+  return isAsked ? [notify(NotifyType.EAP_ONLY_AUTHENTICATION)] : [];
+}
+
+function isEapOnly({ kind }: { readonly kind: string }): boolean {
+  return kind === "eap-only";
+}
+
+/** RFC 7296 section 2.4: we may say so only when we know of no other SA with this peer, not even of one in the making. */
+function isFirstContact(ikeSa: IkeSa): boolean {
+  return !ikeSa.machine.ikeSas.some((other) => {
+    if (other === ikeSa || other.state.name === "closed") return false;
+    if (other.connection !== undefined) return haveSameEnds(other, ikeSa);
+    return other.path.remote.address === ikeSa.path.remote.address;
+  });
+}
+
+export function processAuthResponse(ikeSa: IkeSa, { payloads, now }: AuthAnswer): void {
+  const { state, connection } = ikeSa;
+  if (state.name !== "authenticating" || connection === undefined) return;
+  const error = findError(payloads);
+  if (find(payloads, "authentication") === undefined && error !== undefined) {
+    ikeSa.close(refusalByPeer(connection, error), now);
+    return;
+  }
+  const { eap } = state;
+  if (eap === undefined) authenticateResponder(ikeSa, { state, connection, payloads, now });
+  else processEapAnswer(ikeSa, { state, eap, connection, payloads, now });
+}
+
+function refusalByPeer({ local, remote }: ConnectionPolicy, error: PayloadOf<"notify">): Closing {
+  const reason = notifyName(error.notifyType);
+  if (error.notifyType !== NotifyType.AUTHENTICATION_FAILED)
+    return { reason, message: `the peer answered ${reason}` };
+  const peer = remote.identity === undefined ? "" : ` and ${formatIdentity(remote.identity)}`;
+  const names = `${formatIdentity(local.identity)}${peer}`;
+  const what = WHAT_FAILS[local.authentication.kind];
+  return { reason, message: `the peer answered ${reason}: it ${what}, or has no connection, for ${names}` };
+}
+
+const WHAT_FAILS = {
+  psk: "has another key",
+  certificate: "does not trust our certificate",
+  eap: "does not take the login",
+} as const;
+
+/** The first answer. What the peer's AUTH has to be made with is up to the connection. */
+function authenticateResponder(ikeSa: IkeSa, facts: Responder): void {
+  const { connection, payloads } = facts;
+  const id = find(payloads, "identification-responder");
+  const auth = find(payloads, "authentication");
+  const mayDoWithout =
+    connection.local.authentication.kind === "eap" && connection.remote.authentication.some(isEapOnly);
+  if (id === undefined || (auth === undefined && !mayDoWithout)) {
+    breakOff(ikeSa, "the peer's answer has no IDr or no AUTH", facts.now);
+    return;
+  }
+  const identity = identityOf(id);
+  const expected = connection.remote.identity;
+  if (expected !== undefined && !sameIdentity(identity, expected)) {
+    const [them, us] = [formatIdentity(identity), formatIdentity(expected)];
+    breakOff(ikeSa, `the peer says it is ${them}, and we expect ${us}`, facts.now);
+    return;
+  }
+  if (auth === undefined) goOn(ikeSa, facts, identity);
+  else verify(ikeSa, { ...facts, identity, auth });
+}
+
+export interface Responder {
+  readonly state: Authenticating;
+  readonly connection: ConnectionPolicy;
+  readonly payloads: readonly Payload[];
+  readonly now: number;
+}
+
+function verify(
+  ikeSa: IkeSa,
+  facts: Responder & { readonly identity: Identity; readonly auth: PayloadOf<"authentication"> },
+): void {
+  const { state, connection, payloads, identity, auth, now } = facts;
+  const isKeyed = auth.method === AuthenticationMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE;
+  const trusted = connection.remote.authentication.find((each) => each.kind === "certificate");
+  const hasKey = connection.remote.authentication.some(({ kind }) => kind === "psk");
+  if (trusted === undefined || (isKeyed && hasKey)) {
+    const key = presharedKeyOf(connection);
+    const fault = faultOfKeyedAuth(ikeSa, { state, identity, auth, key, keyName: "pre-shared key" });
+    if (fault === undefined) goOn(ikeSa, facts, identity);
+    else breakOff(ikeSa, fault, now);
+    return;
+  }
+  if (isKeyed) {
+    const how = nameOf(AuthenticationMethod, auth.method);
+    breakOff(ikeSa, `${formatIdentity(identity)} authenticates by ${how}, and we want a certificate`, now);
+    return;
+  }
+  const { machine } = ikeSa;
+  const job = {
+    kind: "verify",
+    certificates: certificatesIn(payloads, machine.limits.certificateCount),
+    trust: trusted.trust,
+    identity,
+    authentication: auth,
+    octets: peerOctets(ikeSa, state, identity),
+    allowsSha1: connection.compat?.includes("windows-default") === true,
+  } as const;
+  machine.authenticate(job, (result, then) => {
+    if (!isAwaiting(ikeSa, state)) return;
+    if (result.kind === "verified") goOn(ikeSa, { ...facts, now: then }, identity);
+    else
+      breakOff(ikeSa, `${formatIdentity(identity)}: ${result.kind === "failed" ? result.reason : ""}`, then);
+  });
+}
+
+/** The responder is who it should be: the login, if there is one, or the end. */
+function goOn(ikeSa: IkeSa, facts: Responder, identity: Identity): void {
+  const { connection, payloads, now } = facts;
+  const eap = find(payloads, "eap");
+  const { authentication } = connection.local;
+  ikeSa.remoteIdentity = identity;
+  if (authentication.kind === "eap") {
+    if (eap === undefined) breakOff(ikeSa, "the peer lets us in without a login, and proves no key", now);
+    else beginEap(ikeSa, { ...facts, client: authentication.client, packet: eap.octets });
+    return;
+  }
+  if (eap === undefined) finish(ikeSa, facts);
+  else breakOff(ikeSa, "the peer wants a login by EAP, and none is configured", now);
+}
+
+/** Both sides have shown who they are. */
+export function finish(ikeSa: IkeSa, { state, connection, payloads, now }: Responder): void {
+  const { offer } = state;
+  ikeSa.establish(now);
+  ikeSa.machine.report(ikeSaEstablished(ikeSa, state.proposal));
+  const fault = find(payloads, "security-association") && takeAddresses(ikeSa, connection, payloads);
+  if (fault !== undefined) {
+    if (offer !== undefined) ikeSa.machine.emit({ kind: "release-spi", inboundSpi: offer.inboundSpi });
+    ikeSa.terminate({ reason: "INTERNAL_ADDRESS_FAILURE", message: fault }, now);
+    return;
+  }
+  const { children } = ikeSa.connection ?? connection;
+  const own = children.find(({ name }) => name === offer?.policy.name);
+  if (offer !== undefined) {
+    processChildAnswer(ikeSa, { offer: { ...offer, narrowed: own }, payloads, keying: state, now });
+  }
+  ikeSa.forgetHandshake();
+  ikeSa.settle(now);
+  for (const policy of children) {
+    if (policy.name !== offer?.policy.name) createChild(ikeSa, policy, now);
+  }
+}
+
+export function breakOff(ikeSa: IkeSa, message: string, now: number): void {
+  const { notify: error, closing } = refuse(message);
+  ikeSa.breakOff({ ...closing, notify: error }, now);
+}

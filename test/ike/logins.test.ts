@@ -1,0 +1,126 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Limits } from "../../src/ike/limits.ts";
+import type { Credential } from "../../src/pki/credential.ts";
+import { login, logins, TestAuthority } from "../support/simulator/credentials.ts";
+import { expectClean, expectEstablished } from "../support/simulator/expectations.ts";
+import {
+  authenticating,
+  initiatorPolicy,
+  type Pair,
+  pair,
+  responderPolicy,
+} from "../support/simulator/index.ts";
+
+let ca: TestAuthority;
+let gateway: Credential;
+
+beforeAll(async () => {
+  ca = await TestAuthority.create();
+  gateway = await ca.issue("b.example.org");
+});
+
+function loginPair(
+  seed: number,
+  options: {
+    readonly password?: string;
+    readonly limits?: Partial<Limits>;
+  } = {},
+): Pair {
+  const { password = "correct horse", limits = {} } = options;
+  const all = pair({ seed, limits });
+  all.initiator.endpoint.replaceConnections([
+    authenticating(initiatorPolicy(), {
+      local: { kind: "eap", client: login("anna", password) },
+      remote: [{ kind: "certificate", trust: ca.trust("server") }],
+    }),
+  ]);
+  all.responder.endpoint.replaceConnections([
+    authenticating(responderPolicy({ remoteAddress: undefined }), {
+      local: { kind: "certificate", credentials: [gateway] },
+      remote: [{ kind: "eap", server: logins({ anna: "correct horse", bert: "battery" }) }],
+      isForAnybody: true,
+    }),
+  ]);
+  return all;
+}
+
+describe("a login by EAP-MSCHAPv2", () => {
+  test("sets up the SA, with the gateway's certificate verified before the first packet is answered", async () => {
+    const { initiator, responder, link } = loginPair(1);
+    initiator.connect();
+    await link.settle();
+    expectEstablished(initiator, responder);
+    expect(initiator.logins).toEqual(["verify", "eap", "eap", "eap", "eap"]);
+    expect(responder.logins).toEqual(["sign", "eap", "eap", "eap"]);
+    expect(responder.ikeSas[0]!.user).toBe("anna");
+    initiator.disconnect();
+    await link.settle();
+    link.run({ until: link.now + 40_000 });
+    expectClean(initiator, responder);
+  });
+
+  test("with a wrong password is refused, and leaves nothing behind", async () => {
+    const { initiator, responder, link } = loginPair(2, { password: "wrong" });
+    initiator.connect();
+    await link.settle();
+    expect(initiator.event("ike-sa-failed")!.facts.reason).toBe("AUTHENTICATION_FAILED");
+    expect(responder.event("ike-sa-failed")!.message).toContain("did not log in");
+    expect(responder.event("ike-sa-established")).toBeUndefined();
+    link.run({ until: link.now + 400_000 });
+    expectClean(initiator, responder);
+  });
+
+  test("that nobody goes on with ends in time, and counts as half-open until then", async () => {
+    const { initiator, responder, link } = loginPair(3, { limits: { eapTimeoutMs: 20_000 } });
+    initiator.connect();
+    link.deliver();
+    link.deliver();
+    link.deliver();
+    await responder.finishLogins();
+    // The initiator hears nothing any more.
+    link.fate = () => [];
+    link.inFlight.length = 0;
+    link.run({ until: link.now + 19_000 });
+    expect(responder.state).toBe("authenticating");
+    link.run({ until: link.now + 300_000 });
+    expect(responder.event("ike-sa-failed")!.message).toContain("took too long");
+    expectClean(initiator, responder);
+  });
+
+  test("of a gateway with another name gets no answer to its EAP request", async () => {
+    const all = loginPair(4);
+    const { initiator, responder, link } = all;
+    responder.endpoint.replaceConnections([
+      authenticating(responderPolicy({ remoteAddress: undefined }), {
+        local: { kind: "certificate", credentials: [await ca.issue("evil.example.org")] },
+        remote: [{ kind: "eap", server: logins({}) }],
+        isForAnybody: true,
+      }),
+    ]);
+    initiator.connect();
+    await link.settle();
+    expect(initiator.logins).toEqual(["verify"]);
+    expect(responder.logins).toEqual(["sign"]);
+    expect(initiator.event("ike-sa-failed")!.message).toContain("not for b.example.org");
+  });
+
+  for (const fault of ["lost", "doubled", "late"] as const) {
+    test(`goes on when any one message is ${fault}`, async () => {
+      for (let index = 0; index < 12; index++) {
+        const { initiator, responder, link } = loginPair(100 + index);
+        link.fate = (datagram) => {
+          if (datagram.index !== index) return [0];
+          return fault === "lost" ? [] : fault === "doubled" ? [0, 10] : [700];
+        };
+        initiator.connect();
+        for (let round = 0; round < 40; round++) {
+          await link.settle();
+          if (initiator.state === "established" && responder.state === "established") break;
+          link.run({ until: link.now + 200 });
+        }
+        expectEstablished(initiator, responder);
+        expect(responder.event("ike-sa-failed")).toBeUndefined();
+      }
+    });
+  }
+});

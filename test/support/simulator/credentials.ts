@@ -1,0 +1,76 @@
+import { randomBytes } from "node:crypto";
+import { ntHash } from "../../../src/crypto/nt-hash.ts";
+import { createEapClient } from "../../../src/eap/client.ts";
+import { LoginGuard } from "../../../src/eap/login-guard.ts";
+import { mschapv2Client } from "../../../src/eap/mschapv2/client.ts";
+import { mschapv2Server } from "../../../src/eap/mschapv2/server.ts";
+import { createEapServer } from "../../../src/eap/server.ts";
+import type { EapClient, EapServer } from "../../../src/eap/session.ts";
+import {
+  type Authority,
+  createAuthority,
+  generateKeys,
+  issue,
+  type NewKey,
+} from "../../../src/pki/authority.ts";
+import { readCertificate } from "../../../src/pki/certificate.ts";
+import type { Credential } from "../../../src/pki/credential.ts";
+import { keyTypeOf } from "../../../src/pki/public-keys.ts";
+import type { TrustPolicy } from "../../../src/pki/trust.ts";
+import { TrustAnchors } from "../../../src/pki/trust-anchors.ts";
+
+/** A CA of the test's own, and what it issues. */
+export class TestAuthority {
+  readonly anchors: TrustAnchors;
+  readonly #authority: Authority;
+
+  private constructor(authority: Authority) {
+    this.#authority = authority;
+    this.anchors = new TrustAnchors([readCertificate(authority.certificate)]);
+  }
+
+  static async create(name = "CN=Test CA"): Promise<TestAuthority> {
+    return new TestAuthority(createAuthority({ name, keys: await generateKeys("p256"), nowMs: Date.now() }));
+  }
+
+  async issue(
+    altName: string,
+    { purpose = "server", kind = "p256" }: { purpose?: "server" | "client"; kind?: NewKey } = {},
+  ): Promise<Credential> {
+    const keys = await generateKeys(kind);
+    const nowMs = Date.now();
+    const name = `CN=${altName}`;
+    const { certificate } = issue(this.#authority, { purpose, name, altNames: [altName], keys, nowMs });
+    return {
+      chain: [certificate],
+      certificate: readCertificate(certificate),
+      key: keys.privateKey,
+      keyType: keyTypeOf(keys.privateKey)!,
+      issuerKeyHashes: this.anchors.hashes,
+    };
+  }
+
+  trust(purpose: TrustPolicy["purpose"]): TrustPolicy {
+    return { anchors: this.anchors, purpose };
+  }
+}
+
+const random = { bytes: (length: number) => new Uint8Array(randomBytes(length)) };
+
+/** A gateway's EAP-MSCHAPv2 with these users and passwords. */
+export function logins(users: Readonly<Record<string, string>>): EapServer {
+  const find = (name: string) => {
+    const password = users[name];
+    return password === undefined ? undefined : { name, ntHash: ntHash(password) };
+  };
+  const guard = new LoginGuard({ now: () => 0 });
+  return createEapServer({
+    methods: [mschapv2Server({ users: { find }, guard, name: "gateway", random })],
+    random,
+  });
+}
+
+export function login(user: string, password: string): EapClient {
+  const method = mschapv2Client({ user, ntHash: ntHash(password), random });
+  return createEapClient({ identity: user, methods: [method] });
+}
