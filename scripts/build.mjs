@@ -14,6 +14,7 @@ const inputs = [
   "assembly",
   "bench/micro",
   "test/support/relay",
+  "test/support/remote-access/process.ts",
   "test/support/stream",
   "test/support/commands.ts",
   "test/support/faults.ts",

@@ -14,7 +14,13 @@ import { preferRival, processIkeRekeyResponse } from "./exchanges/rekey-ike-sa.t
 import type { IkeSa } from "./ike-sa.ts";
 import type { Incoming } from "./inbox.ts";
 import { isUnanswered } from "./liveness.ts";
-import { findUnknownCritical, notify, unsupportedCriticalPayload } from "./payloads.ts";
+import {
+  findError,
+  findUnknownCritical,
+  notify,
+  notifyName,
+  unsupportedCriticalPayload,
+} from "./payloads.ts";
 import type { OutstandingRequest } from "./window.ts";
 
 /** Every request gets one answer (RFC 7296 section 2.1), whatever is in it. */
@@ -62,12 +68,21 @@ function answerTo(
         return processAuthRequest(ikeSa, { payloads, messageId, now });
       return nonsense("IKE_AUTH for an SA that is authenticated");
     case ExchangeType.INFORMATIONAL:
+      if (ikeSa.state.name === "authenticating") return endOfLogin(payloads, isDeletion);
       return processInformationalRequest(ikeSa, { payloads, now });
     case ExchangeType.CREATE_CHILD_SA:
       return processCreateChildRequest(ikeSa, { payloads, messageId, now });
     default:
       return nonsense(`exchange type ${nameOf(ExchangeType, exchangeType)}`);
   }
+}
+
+/** RFC 7296 section 2.21.2: who is not convinced by the other side, or gives up, says so in an exchange of its own. */
+function endOfLogin(payloads: readonly Payload[], isDeletion: boolean): Answer {
+  const error = findError(payloads);
+  if (error === undefined && !isDeletion) return nonsense("INFORMATIONAL before the end of the login");
+  const reason = error === undefined ? "peer-deleted" : notifyName(error.notifyType);
+  return { payloads: [], closing: { reason, message: `the peer does not go on with its login (${reason})` } };
 }
 
 /** RFC 7296 section 2.21.2: in IKE_AUTH it ends the SA, later only the exchange. */

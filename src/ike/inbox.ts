@@ -107,11 +107,13 @@ export class Inbox {
     return asked?.exchangeType === header.exchangeType ? "next" : "outside";
   }
 
-  /** Before authentication the only request is IKE_AUTH, from the initiator. */
+  /** Before authentication the only request is IKE_AUTH, from the initiator; who does not go on with a login may say so. */
   #isAllowed(header: Header): boolean {
     const { state, role } = this.#ikeSa;
     if (header.isResponse || state.name !== "authenticating") return true;
-    return role === "responder" && header.exchangeType === ExchangeType.IKE_AUTH;
+    if (role !== "responder") return false;
+    const mayGiveUp = state.eap !== undefined && header.exchangeType === ExchangeType.INFORMATIONAL;
+    return mayGiveUp || header.exchangeType === ExchangeType.IKE_AUTH;
   }
 
   #reassembly(key: string): Reassembly {

@@ -1,6 +1,6 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type CommandResult, HostProcess, runOn } from "./host-process.ts";
 import type { TestHost } from "./namespace.ts";
 import { until } from "./waiting.ts";
@@ -13,12 +13,13 @@ const NEEDED = [
   SWANCTL,
   `${PLUGINS}/libstrongswan-kernel-libipsec.so`,
   `${PLUGINS}/libstrongswan-chapoly.so`,
+  `${PLUGINS}/libstrongswan-eap-mschapv2.so`,
   "/usr/bin/iperf3",
   "/usr/sbin/nft",
   "/usr/bin/ping",
 ];
 const PACKAGES =
-  "charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins libstrongswan-standard-plugins iperf3 iputils-ping nftables";
+  "charon-systemd strongswan-swanctl libcharon-extra-plugins libcharon-extauth-plugins libstrongswan-extra-plugins libstrongswan-standard-plugins iperf3 iputils-ping nftables";
 
 /**
  * Whether there is a strongSwan to talk to. When there is none, says so in one line, or fails where IKEBANA_REQUIRE_INTEROP=1
@@ -54,7 +55,16 @@ export interface Strongswan {
 /** `settings`: a strongswan.conf that is read behind ours. */
 export async function startStrongswan(
   host: TestHost,
-  { configuration, settings = "" }: { readonly configuration: string; readonly settings?: string },
+  {
+    configuration,
+    settings = "",
+    credentials = {},
+  }: {
+    readonly configuration: string;
+    readonly settings?: string;
+    /** Files that swanctl finds by itself: { "x509ca/ca.pem": "-----BEGIN" }. */
+    readonly credentials?: Readonly<Record<string, string>>;
+  },
 ): Promise<Strongswan> {
   const directory = mkdtempSync(join(tmpdir(), "strongswan-"));
   const vici = join(directory, "charon.vici");
@@ -63,12 +73,16 @@ export async function startStrongswan(
   const strongswanConf = join(directory, "strongswan.conf");
   writeFileSync(strongswanConf, `${strongswanSettings(vici, logFile)}\n${settings}`);
   writeFileSync(swanctlConf, configuration, { mode: 0o600 });
+  for (const [file, text] of Object.entries(credentials)) {
+    mkdirSync(dirname(join(directory, file)), { recursive: true });
+    writeFileSync(join(directory, file), text, { mode: 0o600 });
+  }
 
   const process = new HostProcess(host, [CHARON], { STRONGSWAN_CONF: strongswanConf });
   const readLog = (): string => (existsSync(logFile) ? readFileSync(logFile, "utf8") : "");
   const describe = (): string => `${readLog()}${process.out}${process.error}`;
   const swanctl = (...words: readonly string[]): Promise<CommandResult> =>
-    runOn(host, [SWANCTL, ...words, "--uri", `unix://${vici}`]);
+    runOn(host, ["/usr/bin/env", `SWANCTL_DIR=${directory}`, SWANCTL, ...words, "--uri", `unix://${vici}`]);
 
   const strongswan: Strongswan = {
     pid: process.pid,
@@ -121,7 +135,7 @@ function chosen(what: { readonly child: string } | { readonly ike: string }): re
  */
 function strongswanSettings(vici: string, logFile: string): string {
   return `charon-systemd {
-  load = random nonce aes aesni sha1 sha2 hmac kdf gcm openssl curve25519 chapoly gmp pem pkcs1 x509 kernel-libipsec kernel-netlink socket-default vici updown
+  load = random nonce aes aesni sha1 sha2 hmac kdf gcm openssl curve25519 chapoly gmp pem pkcs1 pkcs8 pubkey x509 constraints kernel-libipsec kernel-netlink socket-default eap-identity eap-mschapv2 vici updown
   install_routes = yes
   filelog {
     log {

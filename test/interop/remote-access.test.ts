@@ -1,0 +1,272 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { LinuxNetwork } from "../../src/platform/network/linux-network.ts";
+import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
+import { requireRoot } from "../support/namespace.ts";
+import { type RemoteAccess, startRemoteAccess } from "../support/remote-access/engine.ts";
+import { type LabCertificates, makeLabCertificates } from "../support/remote-access/lab-certificates.ts";
+import type { RemoteAccessArgument } from "../support/remote-access/process.ts";
+import { requireStrongswan, type Strongswan, startStrongswan } from "../support/strongswan.ts";
+import { until } from "../support/waiting.ts";
+import { createSites, LEFT_INSIDE, ping, RIGHT_INSIDE, type Sites } from "./sites.ts";
+
+const WHAT = "remote access with strongSwan";
+const IKE = "aes256gcm16-prfsha384-x25519";
+
+let certificates: LabCertificates;
+let sites: Sites;
+
+function credentialsFor(name: string): Readonly<Record<string, string>> {
+  const { files } = certificates;
+  return {
+    "x509ca/ca.pem": files["ca.pem"]!,
+    [`x509/${name}.pem`]: files[`${name}.pem`]!,
+    [`private/${name}.key`]: files[`${name}.key`]!,
+  };
+}
+
+describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("remote access", () => {
+  beforeAll(async () => {
+    certificates = await makeLabCertificates([
+      { name: "rsa", altName: "vpn.example.org", purpose: "server", kind: "rsa" },
+      { name: "ecdsa", altName: "vpn.example.org", purpose: "server", kind: "p256" },
+      { name: "client", altName: "anna@example.org", purpose: "client", kind: "p256" },
+    ]);
+    sites = await createSites();
+  });
+  afterAll(async () => {
+    await sites?.close();
+    certificates?.remove();
+  });
+
+  describe("strongSwan as the client of our gateway", () => {
+    let strongswan: Strongswan;
+    beforeAll(async () => {
+      strongswan = await startStrongswan(sites.right, {
+        configuration: CLIENTS,
+        credentials: credentialsFor("client"),
+      });
+    });
+    afterAll(() => strongswan?.stop());
+
+    test.each([
+      { child: "login", certificate: "ecdsa", says: "ECDSA_WITH_SHA256" },
+      { child: "login", certificate: "rsa", says: "RSA_EMSA_PKCS1_SHA2_256" },
+      { child: "certificate", certificate: "ecdsa", says: "ECDSA_WITH_SHA256" },
+    ])("$child, with a gateway certificate of $certificate: addresses, and packets", async (facts) => {
+      const { child, certificate, says } = facts;
+      const gateway = await startRemoteAccess(sites.left, gatewayWith(certificate));
+      try {
+        const { code, out } = await strongswan.initiate(child);
+        expect(code, `${out}\n${strongswan.log}\n${gateway.log}`).toBe(0);
+        expect(strongswan.log).toContain(`authentication of 'vpn.example.org' with ${says}`);
+        const [client] = await clientsOf(gateway);
+        expect(client).toMatchObject(
+          child === "login" ? { user: "anna" } : { remote: { identity: "anna@example.org" } },
+        );
+        const [ipv4, ipv6] = client!.internalAddresses!;
+        expect(await ping(sites.right, { from: ipv4!, to: LEFT_INSIDE[0], count: 10 })).toEqual([]);
+        expect(await ping(sites.right, { from: ipv6!, to: LEFT_INSIDE[1], count: 10 })).toEqual([]);
+        await strongswan.terminate({ ike: child });
+        expect(await clientsOf(gateway)).toEqual([]);
+      } finally {
+        await gateway.stop();
+      }
+    });
+
+    test("a wrong password, refused with nothing left of it", async () => {
+      const gateway = await startRemoteAccess(sites.left, gatewayWith("ecdsa"));
+      try {
+        expect((await strongswan.initiate("wrong")).code).not.toBe(0);
+        await until("our gateway knows", () => gateway.log.includes("does not go on with its login"));
+        expect(await clientsOf(gateway)).toEqual([]);
+      } finally {
+        await gateway.stop();
+      }
+    });
+  });
+
+  describe("our client at strongSwan's gateway", () => {
+    let strongswan: Strongswan;
+    beforeAll(async () => {
+      strongswan = await startStrongswan(sites.right, {
+        configuration: GATEWAY,
+        credentials: credentialsFor("rsa"),
+      });
+    });
+    afterAll(() => strongswan?.stop());
+
+    test.each([
+      { way: "login", local: { id: "anna", way: LOGIN } },
+      {
+        way: "certificate",
+        local: { id: "anna@example.org", way: { kind: "certificate", names: ["client"] } },
+      },
+    ] as const)("by $way: addresses, and packets", async ({ local }) => {
+      const client = await startRemoteAccess(sites.left, { ...clientWith(local) });
+      try {
+        const outcome = await client.up();
+        expect(outcome.kind, `${outcome.message}\n${client.log}\n${strongswan.log}`).toBe("done");
+        const [connection] = (await client.status()).connections;
+        const addresses = connection!.ikeSa!.internalAddresses!;
+        expect(addresses).toHaveLength(2);
+        sites.left.inside(() => {
+          const network = new LinuxNetwork(createLinuxSystemCalls());
+          for (const address of addresses)
+            network.addAddress("ikebana0", `${address}/${address.includes(":") ? 128 : 32}`);
+          network.close();
+        });
+        expect(await ping(sites.left, { from: addresses[0]!, to: RIGHT_INSIDE[0], count: 10 })).toEqual([]);
+        expect(await ping(sites.left, { from: addresses[1]!, to: RIGHT_INSIDE[1], count: 10 })).toEqual([]);
+        await client.down();
+        await until("strongSwan has no SA", async () => (await strongswan.listSas()) === "");
+      } finally {
+        await client.stop();
+      }
+    });
+
+    test("with a wrong password is refused", async () => {
+      const way = { ...LOGIN, password: "wrong" };
+      const client = await startRemoteAccess(sites.left, clientWith({ id: "anna", way }));
+      try {
+        expect(await client.up()).toMatchObject({ kind: "failed", reason: "authentication-failed" });
+      } finally {
+        await client.stop();
+      }
+    });
+  });
+});
+
+const LOGIN = { kind: "eap", user: "anna", password: "correct horse" } as const;
+
+function gatewayWith(certificate: string): RemoteAccessArgument {
+  return {
+    directory: certificates.directory,
+    local: { id: "vpn.example.org", way: { kind: "certificate", names: [certificate] } },
+    remote: { ways: ["eap", "certificate"] },
+    users: { anna: "correct horse" },
+    pools: ["10.77.0.0/24", "fd77::/64"],
+    inside: ["10.1.0.0/24", "fd01::/64"],
+    ike: IKE,
+    esp: "aes256gcm16",
+  };
+}
+
+function clientWith(local: RemoteAccessArgument["local"]): RemoteAccessArgument {
+  return {
+    directory: certificates.directory,
+    local,
+    remote: { address: "192.0.2.2", id: "vpn.example.org", ways: ["certificate"] },
+    inside: ["10.2.0.0/24", "fd02::/64"],
+    ike: IKE,
+    esp: "aes256gcm16",
+  };
+}
+
+async function clientsOf(gateway: RemoteAccess) {
+  const [connection] = (await gateway.status()).connections;
+  return connection!.clients!;
+}
+
+const CHILD = "remote_ts = 10.1.0.0/24, fd01::/64\n esp_proposals = aes256gcm16";
+
+function client(name: string, local: string): string {
+  return `  ${name} {
+    version = 2
+    local_addrs = 192.0.2.2
+    remote_addrs = 192.0.2.1
+    vips = 0.0.0.0, ::
+    proposals = aes256gcm16-prfsha384-curve25519
+    local {
+      ${local}
+    }
+    remote {
+      auth = pubkey
+      id = vpn.example.org
+    }
+    children {
+      ${name} {
+        ${CHILD}
+      }
+    }
+  }
+`;
+}
+
+const CLIENTS = `connections {
+${client("login", "auth = eap-mschapv2\n eap_id = anna\n id = 192.168.1.7")}
+${client("wrong", "auth = eap-mschapv2\n eap_id = bert\n id = 192.168.1.8")}
+${client("certificate", "auth = pubkey\n certs = client.pem\n id = anna@example.org")}
+}
+secrets {
+  eap-anna {
+    id = anna
+    secret = "correct horse"
+  }
+  eap-bert {
+    id = bert
+    secret = "a guess"
+  }
+}
+`;
+
+const GATEWAY = `connections {
+  login {
+    version = 2
+    local_addrs = 192.0.2.2
+    pools = ipv4, ipv6
+    proposals = aes256gcm16-prfsha384-curve25519
+    local {
+      auth = pubkey
+      certs = rsa.pem
+      id = vpn.example.org
+    }
+    remote {
+      auth = eap-mschapv2
+      id = anna
+      eap_id = %any
+    }
+    children {
+      all {
+        local_ts = 10.2.0.0/24, fd02::/64
+        esp_proposals = aes256gcm16
+      }
+    }
+  }
+  certificate {
+    version = 2
+    local_addrs = 192.0.2.2
+    pools = ipv4, ipv6
+    proposals = aes256gcm16-prfsha384-curve25519
+    local {
+      auth = pubkey
+      certs = rsa.pem
+      id = vpn.example.org
+    }
+    remote {
+      auth = pubkey
+      id = anna@example.org
+    }
+    children {
+      all {
+        local_ts = 10.2.0.0/24, fd02::/64
+        esp_proposals = aes256gcm16
+      }
+    }
+  }
+}
+pools {
+  ipv4 {
+    addrs = 10.78.0.0/24
+    dns = 10.2.0.53
+  }
+  ipv6 {
+    addrs = fd78::/120
+  }
+}
+secrets {
+  eap-anna {
+    id = anna
+    secret = "correct horse"
+  }
+}
+`;

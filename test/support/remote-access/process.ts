@@ -1,0 +1,141 @@
+import { randomBytes } from "node:crypto";
+import { appendFileSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { ntHash } from "../../../src/crypto/nt-hash.ts";
+import { createEapClient } from "../../../src/eap/client.ts";
+import { LoginGuard } from "../../../src/eap/login-guard.ts";
+import { mschapv2Client } from "../../../src/eap/mschapv2/client.ts";
+import { mschapv2Server } from "../../../src/eap/mschapv2/server.ts";
+import { createEapServer } from "../../../src/eap/server.ts";
+import { Engine } from "../../../src/engine/engine.ts";
+import { createLinuxHost } from "../../../src/engine/linux-host.ts";
+import { readCertificates } from "../../../src/pki/certificate-files.ts";
+import { loadCredential } from "../../../src/pki/credential.ts";
+import { TrustAnchors } from "../../../src/pki/trust-anchors.ts";
+import type {
+  ConnectionPolicy,
+  LocalAuthentication,
+  RemoteAuthentication,
+} from "../../../src/policy/connection.ts";
+import { parseIdentity } from "../../../src/policy/identity.ts";
+import { parseEspProposal, parseIkeProposal } from "../../../src/policy/keywords.ts";
+import { selectorsFromPrefixes } from "../../../src/policy/traffic-selectors.ts";
+
+// An engine as a process of its own, in the network of a test host, with one connection for remote access. Its one argument is JSON;
+// commands are lines of JSON on standard input, and each is answered by a line.
+
+export interface RemoteAccessArgument {
+  /** Of events.log and state; files of credentials are relative to it. */
+  readonly directory: string;
+  readonly local: {
+    readonly id: string;
+    readonly way:
+      | { readonly kind: "certificate"; readonly names: readonly string[] }
+      | { readonly kind: "eap"; readonly user: string; readonly password: string };
+  };
+  readonly remote: {
+    readonly address?: string;
+    readonly id?: string;
+    readonly ways: readonly ("certificate" | "eap")[];
+  };
+  /** Who may log in, with their passwords. */
+  readonly users?: Readonly<Record<string, string>>;
+  /** A gateway's; a client asks for addresses. */
+  readonly pools?: readonly string[];
+  readonly ike: string;
+  readonly esp: string;
+  readonly inside: readonly string[];
+}
+
+export type RemoteAccessCommand =
+  | { readonly kind: "up" }
+  | { readonly kind: "down" }
+  | { readonly kind: "status" };
+
+const argument: RemoteAccessArgument = JSON.parse(process.argv[2]!);
+const { directory, pools } = argument;
+const isGateway = pools !== undefined;
+const random = { bytes: (length: number) => new Uint8Array(randomBytes(length)) };
+const file = (name: string): string => join(directory, name);
+
+const anchors = new TrustAnchors(readCertificates(readFileSync(file("ca.pem"), "utf8"), "ca.pem"));
+
+async function localWay(): Promise<LocalAuthentication> {
+  const { way } = argument.local;
+  if (way.kind === "eap") {
+    const { user, password } = way;
+    const methods = [mschapv2Client({ user, ntHash: ntHash(password), random })];
+    return { kind: "eap", client: createEapClient({ identity: user, methods }) };
+  }
+  const credentials = way.names.map((name) =>
+    loadCredential({ certificate: file(`${name}.pem`), key: file(`${name}.key`) }, anchors),
+  );
+  return { kind: "certificate", credentials: await Promise.all(credentials) };
+}
+
+function remoteWay(kind: "certificate" | "eap"): RemoteAuthentication {
+  if (kind === "certificate") {
+    return { kind, trust: { anchors, purpose: isGateway ? "client" : "server" } };
+  }
+  const find = (name: string) => {
+    const password = argument.users?.[name];
+    return password === undefined ? undefined : { name, ntHash: ntHash(password) };
+  };
+  const guard = new LoginGuard({ now: () => Date.now() });
+  const method = mschapv2Server({ users: { find }, guard, name: argument.local.id, random });
+  return { kind, server: createEapServer({ methods: [method], random }) };
+}
+
+const anywhere = selectorsFromPrefixes(["0.0.0.0/0", "::/0"]);
+const connection: ConnectionPolicy = {
+  name: "access",
+  start: "respond",
+  local: {
+    address: undefined,
+    identity: parseIdentity(argument.local.id),
+    authentication: await localWay(),
+  },
+  remote: {
+    address: argument.remote.address,
+    port: 500,
+    identity: argument.remote.id === undefined ? undefined : parseIdentity(argument.remote.id),
+    authentication: argument.remote.ways.map(remoteWay),
+  },
+  ikeProposals: [parseIkeProposal(argument.ike)],
+  children: [
+    {
+      name: "all",
+      local: isGateway ? selectorsFromPrefixes(argument.inside) : anywhere,
+      remote: selectorsFromPrefixes(pools ?? argument.inside),
+      espProposals: [parseEspProposal(argument.esp)],
+      replayWindowPackets: 1024,
+    },
+  ],
+  ...(isGateway
+    ? { gives: { dns: ["10.1.0.1"], subnets: argument.inside, domains: [] } }
+    : { asks: { ipv4: true, ipv6: true } }),
+};
+
+const engine = await Engine.start({
+  config: {
+    connections: [connection],
+    listen: { addresses: ["0.0.0.0", "::"], port: 500, natTraversalPort: 4500 },
+    tun: { name: "ikebana0", mtu: 1400 },
+    ...(isGateway && { gateway: { pools, masquerades: false, reachEachOther: false } }),
+    stateDirectory: file("state"),
+  },
+  host: createLinuxHost(),
+  onEvent: (event) => appendFileSync(file("events.log"), `${event.name}: ${event.message}\n`),
+});
+console.log(JSON.stringify("ready"));
+for await (const line of createInterface({ input: process.stdin })) {
+  const command: RemoteAccessCommand = JSON.parse(line);
+  console.log(JSON.stringify(await obey(command)));
+}
+await engine.stop();
+
+async function obey({ kind }: RemoteAccessCommand): Promise<unknown> {
+  if (kind === "up") return engine.up("access");
+  return kind === "down" ? engine.down("access") : engine.status();
+}
