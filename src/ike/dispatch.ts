@@ -115,9 +115,9 @@ export function processResponse(ikeSa: IkeSa, { header, payloads }: Incoming, no
       if (isUnanswered(ikeSa, now)) ikeSa.prober.suspect(now);
       break;
     case "path-probe": {
-      const isWhole = answered.whole !== undefined;
+      const isFilled = answered.bare !== undefined;
       processInformationalResponse(ikeSa, { payloads, now });
-      ikeSa.prober.answered(purpose.probe, { isWhole, isCutShort: purpose.isCutShort, now });
+      ikeSa.prober.answered(purpose.probe, { isFilled, isCutShort: purpose.isCutShort, now });
       break;
     }
     case "create-child-sa":
@@ -143,10 +143,10 @@ export function processResponse(ikeSa: IkeSa, { header, payloads }: Incoming, no
 /** Which of several transmissions is answered nobody knows; then it is no longer than since the first. */
 function noteRoundTrip(
   ikeSa: IkeSa,
-  { purpose, whole, sentAt, transmissions }: OutstandingRequest,
+  { purpose, bare, sentAt, transmissions }: OutstandingRequest,
   now: number,
 ): void {
-  if (purpose.kind === "path-probe" && whole === undefined) return;
+  if (purpose.kind === "path-probe" && bare === undefined) return;
   const sinceFirstMs = now - sentAt;
   ikeSa.roundTripMs = transmissions === 1 ? sinceFirstMs : Math.max(ikeSa.roundTripMs, sinceFirstMs);
 }

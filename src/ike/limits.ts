@@ -67,7 +67,6 @@ export interface Limits {
   /** Plaintext of one message that is being put together, and of all of them. Only authentic fragments are kept. */
   readonly reassemblyLength: number;
   readonly reassemblyTotalLength: number;
-  /** From the last fragment on. Longer than its sender waits before it repeats them, or on a bad path they would never be together. */
   readonly reassemblyTimeoutMs: number;
 
   /** A closed SA answers a repeated last request for this long, and so many times, without keys. */
@@ -95,7 +94,7 @@ export interface Limits {
   readonly probeRetryMs: number;
   /** A path that was probed within this time is not suspected of swallowing packets. */
   readonly probeSuspicionMs: number;
-  /** How often a probe goes out whole: half a second and nine tenths, in which nothing else may have its place in the window. */
+  /** How often a probe goes out with its filler: half a second and nine tenths, in which nothing else may have its place in the window. */
   readonly probeTransmissionCount: number;
   /** On a slow path each of these takes two round trips, and no longer than this. */
   readonly probeWaitMaxMs: number;
@@ -180,7 +179,7 @@ export const DEFAULT_LIMITS: Limits = {
   fragmentCount: 64,
   reassemblyLength: 65_536,
   reassemblyTotalLength: 1_048_576,
-  reassemblyTimeoutMs: 30_000,
+  reassemblyTimeoutMs: 10_000,
 
   lingerMs: 30_000,
   lingerAnswerCount: 16,

@@ -23,7 +23,7 @@ export class MtuSearch {
   #probeCount = 0;
 
   /**
-   * `floor` is carried in any case, `base` is believed until there is something better (BASE_PLPMTU), `most` is the largest size of
+   * `floor` is taken to be carried in any case, `base` is believed until there is something better (BASE_PLPMTU), `most` is the largest size of
    * use, `known` was found the last time. Where not every size can be asked for, they lie `grain.size` apart, `grain.first` among them.
    */
   constructor(facts: {
@@ -67,7 +67,7 @@ export class MtuSearch {
     this.#low = Math.max(this.#low, size);
   }
 
-  /** It was not, while something smaller was. */
+  /** It was not, while something small was. */
   lost(size: number): void {
     this.#probeCount++;
     const count = (this.#losses.get(size) ?? 0) + 1;

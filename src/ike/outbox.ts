@@ -47,21 +47,21 @@ export class Outbox {
       const { purpose, exchangeType, fillTo } = next;
       const messageId = this.requests.nextMessageId;
       const header = this.#header({ exchangeType, messageId, isResponse: false });
-      const outgoing = this.#compose({ header, payloads: this.#announceWindow(payloads) });
+      const bare = this.#compose({ header, payloads: this.#announceWindow(payloads) });
       if (fillTo === undefined) {
-        const datagrams = this.#seal(state, outgoing);
+        const datagrams = this.#seal(state, bare);
         this.transmitRequest({ purpose, exchangeType, messageId, datagrams }, now);
       } else {
-        const whole = filled(outgoing, state.protection.roomBeside([...outgoing.payloads, FILLER], fillTo));
-        const datagrams = this.#seal(state, whole, Number.POSITIVE_INFINITY);
-        this.transmitRequest({ purpose, exchangeType, messageId, datagrams, whole }, now);
+        const filled = fill(bare, state.protection.roomBeside([...bare.payloads, FILLER], fillTo));
+        const datagrams = this.#seal(state, filled, Number.POSITIVE_INFINITY);
+        this.transmitRequest({ purpose, exchangeType, messageId, datagrams, bare }, now);
       }
     }
   }
 
   /** Opens the window with a finished request: the first transmission, and the timer for the next. */
   transmitRequest(
-    request: Pick<OutstandingRequest, "purpose" | "exchangeType" | "messageId" | "datagrams" | "whole">,
+    request: Pick<OutstandingRequest, "purpose" | "exchangeType" | "messageId" | "datagrams" | "bare">,
     now: number,
   ): void {
     this.stopRetransmitting(request.messageId);
@@ -104,8 +104,8 @@ export class Outbox {
 
   #retransmit(request: OutstandingRequest, now: number): void {
     const { machine } = this.#ikeSa;
-    if (request.whole !== undefined && request.transmissions >= machine.limits.probeTransmissionCount) {
-      this.#cut(request, now);
+    if (request.bare !== undefined && request.transmissions >= machine.limits.probeTransmissionCount) {
+      this.#strip(request, now);
       return;
     }
     if (isHopeless(this.#ikeSa, request, now)) {
@@ -121,22 +121,23 @@ export class Outbox {
   }
 
   /**
-   * Sends a message that was filled up as fragments from now on, under its message ID (RFC 7383 section 2.5.1). The peer has as long to
-   * answer them as any other request: what came before shows nothing but that it was too long.
+   * Sends a message that was filled up without its filler from now on, under its message ID. The peer has as long to answer that as any
+   * other request: what came before shows nothing but that it was too long. RFC 7296 section 2.1 has repetitions identical; but where
+   * the first was swallowed this is the only one that the peer sees, and where its answer was, it answers to the message ID. RFC 7383
+   * section 2.5.1 would have it in fragments, which strongSwan takes for something else in an INFORMATIONAL exchange.
    */
-  #cut({ purpose, exchangeType, messageId, whole }: OutstandingRequest, now: number): void {
-    const { state, prober } = this.#ikeSa;
-    if (whole === undefined || !isKeyed(state)) return;
-    const datagrams = this.#seal(state, whole, prober.safeLength);
-    this.transmitRequest({ purpose, exchangeType, messageId, datagrams }, now);
+  #strip({ purpose, exchangeType, messageId, bare }: OutstandingRequest, now: number): void {
+    const { state } = this.#ikeSa;
+    if (bare === undefined || !isKeyed(state)) return;
+    this.transmitRequest({ purpose, exchangeType, messageId, datagrams: this.#seal(state, bare) }, now);
   }
 
   /** Something waits: a probe of the path is not worth waiting for. */
   #makeRoom(now: number): void {
     for (const request of this.requests.allOutstanding) {
       const { purpose } = request;
-      if (request.whole === undefined || purpose.kind !== "path-probe") continue;
-      this.#cut({ ...request, purpose: { ...purpose, isCutShort: true } }, now);
+      if (request.bare === undefined || purpose.kind !== "path-probe") continue;
+      this.#strip({ ...request, purpose: { ...purpose, isCutShort: true } }, now);
     }
   }
 
@@ -223,8 +224,8 @@ export class Outbox {
     return Math.min(machine.limits.fragmentLength, prober.carriedLength);
   }
 
-  #transmitAgain({ datagrams, whole }: OutstandingRequest): void {
-    this.#transmit(datagrams, this.#ikeSa.path, whole === undefined);
+  #transmitAgain({ datagrams, bare }: OutstandingRequest): void {
+    this.#transmit(datagrams, this.#ikeSa.path, bare === undefined);
   }
 
   #transmit(datagrams: readonly Uint8Array[], path: Path, mayFragment = true): void {
@@ -239,7 +240,7 @@ export class Outbox {
 /** A notification that no peer knows, and that each passes over (RFC 7296 section 3.10.1). */
 const FILLER = notify(NotifyType.IKEBANA_FILLER);
 
-function filled({ header, payloads }: Outgoing, length: number): Outgoing {
+function fill({ header, payloads }: Outgoing, length: number): Outgoing {
   return { header, payloads: [...payloads, { ...FILLER, data: new Uint8Array(length) }] };
 }
 

@@ -9,18 +9,17 @@ import { MtuSearch } from "./mtu-search.ts";
 
 // Which packets the path to the peer carries, without a word from its routers (RFC 8899):
 //
-//   --> HDR, SK { N(filler) }                      one datagram with DF, as long as the packet that is asked about
-//   --> HDR, SKF { ... }, HDR, SKF { ... }         not answered: the same message once more, in fragments that are sure to pass
-//   <-- HDR, SK { }                                to whichever has come
+//   --> HDR, SK { N(filler) }      one datagram with DF, as long as the packet that is asked about
+//   --> HDR, SK { }                where that is not answered: the request without its filler, in its place
+//   <-- HDR, SK { }                to whichever has come
 //
-// RFC 7383 section 2.5.1 lets the initiator of an exchange go over to smaller fragments, and RFC 7296 section 3.10.1 has unknown
-// status notifications ignored: any peer that does fragmentation answers, and a probe that is too long is no dead peer.
+// RFC 7296 section 3.10.1 has unknown status notifications passed over, so any peer answers; and a probe that is too long is no dead peer.
 
 const UDP_HEADER_LENGTH = 8;
 const NON_ESP_MARKER_LENGTH = 4;
 /**
- * By family outside: the IP header; `floor` is what the fragments are cut to, and has to pass (RFC 7383 section 2.5.1); `base` is what
- * nearly every path carries (RFC 8899 section 5.1.2).
+ * By family outside: the IP header; `floor` is what every path is taken to carry (RFC 791 section 3.1, RFC 8200 section 5); `base` is what
+ * nearly every path does (RFC 8899 section 5.1.2).
  */
 const FAMILIES = {
   4: { header: 20, floor: 576, base: 1280 },
@@ -54,9 +53,9 @@ export class PathProber {
 
   /** The IKE SA is established. */
   begin(now: number): void {
-    const { connection, supportsFragmentation, machine } = this.#ikeSa;
+    const { connection, machine } = this.#ikeSa;
     const isWanted = connection !== undefined && connection.pathMtu !== "kernel";
-    this.#isOn = isWanted && supportsFragmentation && machine.pathMtu !== undefined;
+    this.#isOn = isWanted && machine.pathMtu !== undefined;
     this.#soon(now);
   }
 
@@ -84,18 +83,18 @@ export class PathProber {
     if (this.#search === undefined && !isFresh) this.#wait(now);
   }
 
-  /** `isWhole`: the probe was answered before it went in fragments. `isCutShort`: it went in fragments to make room for other requests. */
+  /** `isFilled`: the probe was answered before it went without its filler. `isCutShort`: it did so to make room for other requests. */
   answered(
     { search, size }: PathProbe,
-    facts: { readonly isWhole: boolean; readonly isCutShort: boolean; readonly now: number },
+    facts: { readonly isFilled: boolean; readonly isCutShort: boolean; readonly now: number },
   ): void {
-    const { isWhole, isCutShort, now } = facts;
+    const { isFilled, isCutShort, now } = facts;
     if (search !== this.#search) return;
     if (isCutShort) {
       this.#wait(now + this.#ikeSa.machine.limits.probeRetryMs);
       return;
     }
-    if (isWhole) search.carried(size);
+    if (isFilled) search.carried(size);
     else {
       search.lost(size);
       // A router may have told our machine why.
@@ -104,11 +103,6 @@ export class PathProber {
     }
     this.#believe(search.believed);
     this.#step(now);
-  }
-
-  /** Octets of an IKE datagram in a packet that is sure to pass. */
-  get safeLength(): number {
-    return FAMILIES[this.#family].floor - this.#headerLength;
   }
 
   /** Octets of an IKE datagram that the path carries, as far as is known. */

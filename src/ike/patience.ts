@@ -17,7 +17,7 @@ export function waitFor(ikeSa: IkeSa, request: OutstandingRequest, now: number):
   const usual = Math.min(growing, limits.retransmitMaxMs) * (1 + limits.retransmitJitter * chance);
   // A slow answer to a probe would pass for none.
   const slow =
-    request.whole === undefined ? 0 : Math.min(ROUND_TRIPS * ikeSa.roundTripMs, limits.probeWaitMaxMs);
+    request.bare === undefined ? 0 : Math.min(ROUND_TRIPS * ikeSa.roundTripMs, limits.probeWaitMaxMs);
   const wait = Math.max(usual, slow);
   const timeoutMs = timeoutOf(ikeSa);
   return timeoutMs === undefined ? wait : Math.min(wait, sentAt + timeoutMs - now);

@@ -43,8 +43,8 @@ export interface OutstandingRequest {
   readonly messageId: number;
   /** One datagram, or the fragments of one message. The same octets go out each time (RFC 7296 section 2.1). */
   readonly datagrams: readonly Uint8Array[];
-  /** A message that was filled up, as long as it goes out in one piece. */
-  readonly whole?: Outgoing | undefined;
+  /** Of a message that was filled up, as long as it goes out so: the same without. */
+  readonly bare?: Outgoing | undefined;
   readonly sentAt: number;
   /** How often it was transmitted. */
   transmissions: number;

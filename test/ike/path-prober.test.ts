@@ -1,17 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { ExchangeType, NotifyType } from "../../src/iana/ikev2-parameters.ts";
+import { ExchangeType } from "../../src/iana/ikev2-parameters.ts";
 import type { Path } from "../../src/platform/address.ts";
 import { decodeHeader } from "../../src/wire/message.ts";
-import type { Payload } from "../../src/wire/payloads/payload.ts";
 import type { Fate } from "../support/faults.ts";
 import { expectClean, expectEstablished } from "../support/simulator/expectations.ts";
 import {
   establishedPair,
-  initiatorPolicy,
   type Link,
   type Pair,
-  pair,
-  ScriptedPeer,
   SeededRandom,
   type SimulatedMachine,
 } from "../support/simulator/index.ts";
@@ -46,23 +42,6 @@ function probed(options: Partial<Parameters<typeof establishedPair>[0]> = {}): P
 /** Datagrams since then, by who sent them. */
 function sentBy(link: Link, machine: SimulatedMachine, since: number) {
   return link.transmitted.slice(since).filter(({ from }) => from === machine);
-}
-
-/** A machine and its peer, which cannot put fragments together. */
-function withoutFragmentation(): { readonly machine: SimulatedMachine; readonly link: Link } {
-  const { responder: machine, link } = pair({ seed: 2, linkMtu: LINK_MTU });
-  const peer = new ScriptedPeer({ role: "initiator", policy: initiatorPolicy(), seed: 7000 });
-  const isFragmentation = (payload: Payload): boolean =>
-    payload.kind === "notify" && payload.notifyType === NotifyType.IKEV2_FRAGMENTATION_SUPPORTED;
-  peer.send(
-    machine,
-    peer.init({ payloads: peer.initPayloads().filter((payload) => !isFragmentation(payload)) }),
-  );
-  peer.agree(link.take().octets);
-  const { IKE_AUTH: exchangeType } = ExchangeType;
-  peer.send(machine, peer.seal({ exchangeType, messageId: 1, payloads: peer.authPayloads() }));
-  link.take();
-  return { machine, link };
 }
 
 describe("the path to the peer", () => {
@@ -122,17 +101,12 @@ describe("the path to the peer", () => {
     }
   });
 
-  test("is not probed where the configuration says so, or where the peer does no fragmentation", () => {
+  test("is not probed where the configuration says so", () => {
     const all = probed({ initiator: { pathMtu: "kernel" } });
     const before = all.link.transmitted.length;
     all.link.run({ until: 20_000 });
     expect(seenBy(all).map(({ shown }) => shown)).toEqual([undefined, LINK_MTU]);
     expect(all.link.transmitted.length - before).toBe(2);
-
-    const { machine, link } = withoutFragmentation();
-    link.run({ until: 20_000 });
-    expect(machine.state).toBe("established");
-    expect(link.inFlight).toEqual([]);
   });
 
   test("that a router speaks of meanwhile is found at once", () => {
@@ -146,8 +120,8 @@ describe("the path to the peer", () => {
     link.run({ until: 10_000 });
     // The rest is up to the kernel, which forgets it in time.
     expect(seenBy(all)).toEqual(Array(2).fill({ shown: 1300, kept: [undefined] }));
-    const whole = sentBy(link, initiator, before).filter((datagram) => packetLength(datagram) > 600);
-    expect(whole.map(packetLength)).toEqual([1500, 1500, 1300]);
+    const probes = sentBy(link, initiator, before).filter((datagram) => packetLength(datagram) > 600);
+    expect(probes.map(packetLength)).toEqual([1500, 1500, 1300]);
   });
 
   test("that grows is used to the full when it is probed again", () => {

@@ -67,14 +67,16 @@ async function runGateways(
 export async function withTunnel(
   scenario: Scenario,
   action: (gateways: Gateways) => Promise<void>,
+  prepare?: (sites: Sites) => void,
 ): Promise<void> {
-  await withGateways(scenario, async (gateways) => {
+  const run = async (gateways: Gateways): Promise<void> => {
     const { ikebana, strongswan } = gateways;
     if (scenario.plan.initiator === "strongswan") await strongswan.initiate("lan");
     await untilUp(gateways);
     await action(gateways);
     await bothSaid(scenario, { ikebana, strongswan });
-  });
+  };
+  await withGateways(scenario, run, prepare);
 }
 
 export async function untilUp({ ikebana, strongswan }: Gateways): Promise<void> {
