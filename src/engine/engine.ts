@@ -10,8 +10,10 @@ import { StateFile } from "../platform/state-file.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import { selectorsOfPacket } from "../policy/packet-selectors.ts";
 import { formatTrafficSelector } from "../policy/traffic-selectors.ts";
+import { LeaseFile } from "../pool/lease-file.ts";
 import { encodeKeepalive, encodeNonEspMarker } from "../wire/udp-encapsulation.ts";
 import { ChildSas } from "./child-sas.ts";
+import { ClientNetwork } from "./client-network.ts";
 import { ConnectionState } from "./connection-state.ts";
 import type { EngineControl, LivenessOutcome, Outcome } from "./control-surface.ts";
 import type { EngineConfig } from "./engine-config.ts";
@@ -52,7 +54,8 @@ export class Engine implements EngineControl {
   readonly #childSas: ChildSas;
   readonly #routes: TunnelRoutes;
   readonly #gateway: GatewayNetwork;
-  readonly #addresses = new GatewayAddresses();
+  readonly #client: ClientNetwork;
+  readonly #addresses: GatewayAddresses;
   readonly #connections = new Map<string, ConnectionState>();
   /** Those that somebody waits to see down. */
   readonly #leaving = new Set<ConnectionState>();
@@ -91,6 +94,7 @@ export class Engine implements EngineControl {
     });
     try {
       engine = new Engine({ config, host, open, onEvent });
+      await engine.#client.clean();
       await engine.#gateway.clean();
       await engine.#gateway.apply(config.gateway);
       engine.#begin();
@@ -110,7 +114,6 @@ export class Engine implements EngineControl {
   }) {
     const { config, host, open } = facts;
     this.#config = config;
-    this.#addresses.configure(config.gateway);
     this.#host = host;
     this.#open = open;
     this.#onEvent = facts.onEvent;
@@ -122,23 +125,32 @@ export class Engine implements EngineControl {
       onUsedUp: (usedUp) => this.#driver.feed({ kind: "used-up", ...usedUp }),
     });
     this.#routes = new TunnelRoutes(open.network, open.tunName);
-    const borrowed = new StateFile(join(config.stateDirectory, "gateway-settings.json"), isBorrowed);
+    const onWarning = (message: string): void => this.#reportMachine(message);
+    const borrowed = (file: string): BorrowedSettings =>
+      new BorrowedSettings(open.kernelSettings, new StateFile(join(config.stateDirectory, file), isBorrowed));
+    const machine = { network: open.network, link: open.tunName, onWarning };
     this.#gateway = new GatewayNetwork({
-      network: open.network,
-      link: open.tunName,
+      ...machine,
       firewall: open.firewall,
-      borrowed: new BorrowedSettings(open.kernelSettings, borrowed),
-      onWarning: (message) => this.#reportMachine(message),
+      borrowed: borrowed("gateway-settings.json"),
     });
+    this.#client = new ClientNetwork({
+      ...machine,
+      resolver: open.resolver,
+      borrowed: borrowed("client-settings.json"),
+    });
+    const leases = new LeaseFile(join(config.stateDirectory, "leases.json"));
+    this.#addresses = new GatewayAddresses({ file: leases, onWarning });
+    if (config.gateway !== undefined) this.#addresses.configure(config.gateway);
     this.#endpoint = new IkeEndpoint({
       connections: config.connections,
       random: host.random,
       ports: { ike: config.listen.port, natTraversal: config.listen.natTraversalPort },
       allocateSpi: () => open.dataPlane.allocateSpi(),
-      addresses: this.#addresses,
       ...(host.impairment && { impair: host.impairment.message }),
       onIkeSpi: (spi, isInUse) => open.dataPlane.noteIkeSpi(spi, isInUse),
       pathMtu: (path) => open.dataPlane.pathMtu(path),
+      addresses: this.#addresses,
       traffic: (inboundSpi) => this.#childSas.lastUse(inboundSpi, this.#wakefulness),
     });
     this.#driver = new IkeDriver({
@@ -235,12 +247,11 @@ export class Engine implements EngineControl {
     }
     try {
       // What may be refused comes first, while everything still stands as it was.
-      this.#routes.extend(config.connections);
+      this.#routes.extend(this.#client.routed(config.connections));
       await this.#gateway.apply(config.gateway);
-      this.#addresses.configure(config.gateway);
     } catch (error) {
       await this.#attempt(async () => {
-        this.#routes.replace(this.#config.connections);
+        this.#replaceRoutes();
         await this.#gateway.apply(this.#config.gateway);
       });
       return { kind: "failed", reason: "configuration", message: messageOf(error) };
@@ -262,7 +273,8 @@ export class Engine implements EngineControl {
     for (const policy of config.connections) this.#connections.get(policy.name)?.renew(policy);
     const held = [...this.#connections.values()].filter(({ isHeld }) => isHeld);
     this.#release(held);
-    this.#routes.replace(config.connections);
+    this.#replaceRoutes();
+    this.#addresses.configure(config.gateway ?? { pools: [] });
     this.#childSas.protect(config.connections, this.#trapped);
     for (const policy of config.connections) {
       if (!this.#connections.has(policy.name)) this.#adopt(policy);
@@ -290,7 +302,9 @@ export class Engine implements EngineControl {
     for (const connection of this.#connections.values()) connection.abandon("ikebana is stopping");
     await this.#childSas.removeAll();
     this.#routes.removeAll();
+    await this.#attempt(() => this.#client.remove());
     await this.#attempt(() => this.#gateway.remove());
+    await this.#addresses.close();
     await this.#open.close();
     await this.#host.close();
   }
@@ -302,7 +316,7 @@ export class Engine implements EngineControl {
     const { refusals } = this.#open;
     if (refusals.length > 0) this.#reportRefusal(refusals.join("; "));
     this.#childSas.protect(this.#config.connections);
-    this.#routes.replace(this.#config.connections);
+    this.#replaceRoutes();
     for (const policy of this.#config.connections) this.#adopt(policy);
     this.#setTraps();
   }
@@ -378,7 +392,7 @@ export class Engine implements EngineControl {
     const { name } = connection.policy;
     connection.isWanted = false;
     connection.cancelRetry();
-    if (!this.#hasIkeSa(name)) return;
+    if (!this.#hasIkeSa(name)) return this.#withdraw(name);
     const isDown = connection.whenDown();
     this.#leaving.add(connection);
     this.#driver.feed({ kind: "terminate", connection: name });
@@ -414,6 +428,12 @@ export class Engine implements EngineControl {
       case "remove-child-sa":
         this.#childSas.remove(output.inboundSpi, output.lingerMs);
         break;
+      case "configured":
+        this.#client.configure(output.connection, output.configuration);
+        break;
+      case "unconfigured":
+        this.#withdraw(output.connection);
+        break;
       case "use-child-sa":
         this.#childSas.use(output.inboundSpi);
         break;
@@ -430,6 +450,7 @@ export class Engine implements EngineControl {
   #install(childSa: NegotiatedChildSa): void {
     try {
       this.#childSas.install(childSa);
+      this.#lead(childSa);
     } catch (error) {
       const { connection, child } = childSa;
       const message = `child SA ${child} cannot be installed: ${messageOf(error)}`;
@@ -437,6 +458,22 @@ export class Engine implements EngineControl {
       this.#observe({ name: "child-sa-failed", level: "error", connection, message, facts: { child } });
       this.#driver.feed({ kind: "terminate", connection, child, inboundSpi: childSa.inboundSpi });
     }
+  }
+
+  /** What a gateway has given us leads into the tunnel from now on. Where that is refused, the SA carries what it can. */
+  #lead({ connection, remote, path }: NegotiatedChildSa): void {
+    try {
+      this.#client.lead(connection, { remote, gateway: path.remote.address }, this.#replaceRoutes);
+    } catch (error) {
+      this.#reportMachine(`${connection}: ${messageOf(error)}`);
+    }
+  }
+
+  /** As long as we try to get it up again, a connection's packets do not take another way. */
+  #withdraw(name: string): void {
+    const connection = this.#connections.get(name);
+    if (connection?.isHeld === false && (connection.isWanted || connection.isTrapped)) return;
+    this.#client.withdraw(name, this.#replaceRoutes);
   }
 
   #reportFault(error: unknown): void {
@@ -460,6 +497,10 @@ export class Engine implements EngineControl {
     const message = `misbehaving on purpose, for tests: IKEBANA_IMPAIR=${text}`;
     this.#onEvent({ name: "impaired", level: "warning", connection: undefined, message, facts: { text } });
   }
+
+  readonly #replaceRoutes = (): void => {
+    this.#routes.replace(this.#client.routed(this.#config.connections));
+  };
 
   /** What fails is told of, and keeps nothing else from being done. */
   async #attempt(action: () => Promise<void>): Promise<void> {

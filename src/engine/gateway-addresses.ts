@@ -1,42 +1,70 @@
+import { isDeepStrictEqual } from "node:util";
 import type { AddressSource } from "../ike/machine.ts";
-import { AddressPools } from "../pool/address-pools.ts";
-import type { InsideNetwork } from "./gateway-network.ts";
+import { type AddressLease, AddressPools, type AddressRefusal } from "../pool/address-pools.ts";
+import type { LeaseFile } from "../pool/lease-file.ts";
 
-/**
- * The addresses that a gateway's clients get from it. With other pools it begins anew; who has an address of the old ones keeps it until
- * the end of its connection.
- */
+/** Which addresses there are for clients. */
+export interface PoolPolicy {
+  readonly pools: readonly string[];
+  readonly devicesPerUser?: number;
+}
+
+/** The addresses of a gateway's clients, with a memory that outlives us. */
 export class GatewayAddresses implements AddressSource {
-  #prefixes: readonly string[] = [];
-  #pools: AddressPools | undefined;
-  /** Where each lease in use is from. */
-  readonly #origins = new Map<AddressLease, AddressPools>();
+  readonly #file: LeaseFile;
+  readonly #onWarning: (message: string) => void;
+  #policy: PoolPolicy = { pools: [] };
+  #pools = new AddressPools({ prefixes: [] });
+  #isLoaded = false;
 
-  /** Throws PolicyError (code "POOL") for prefixes that cannot be pools, and leaves everything as it was. */
-  configure(inside: InsideNetwork | undefined): void {
-    const prefixes = inside?.pools ?? [];
-    if (prefixes.join() === this.#prefixes.join()) return;
-    this.#pools = prefixes.length === 0 ? undefined : new AddressPools({ prefixes });
-    this.#prefixes = prefixes;
+  constructor(facts: { readonly file: LeaseFile; readonly onWarning: (message: string) => void }) {
+    this.#file = facts.file;
+    this.#onWarning = facts.onWarning;
+  }
+
+  /**
+   * Gives out of these pools from now on; devices keep their addresses as far as they are in them. Leases of other pools may be
+   * released still. Throws PolicyError for pools that cannot be, and goes on as before.
+   */
+  configure({ pools: prefixes, devicesPerUser }: PoolPolicy): void {
+    const policy: PoolPolicy = { pools: prefixes, ...(devicesPerUser !== undefined && { devicesPerUser }) };
+    if (isDeepStrictEqual(policy, this.#policy)) return;
+    const pools = new AddressPools({ prefixes, ...(devicesPerUser !== undefined && { devicesPerUser }) });
+    pools.recall(this.#isLoaded ? this.#pools.remembered() : this.#load(prefixes));
+    this.#isLoaded = this.#isLoaded || prefixes.length > 0;
+    this.#pools = pools;
+    this.#policy = policy;
   }
 
   assign({ user, device, wanted }: Parameters<AddressSource["assign"]>[0]): AddressLease | AddressRefusal {
-    if (this.#pools === undefined) return "exhausted";
-    const lease = this.#pools.assign({ user, device }, wanted);
-    if (typeof lease !== "string") this.#origins.set(lease, this.#pools);
-    return lease;
+    const given = this.#pools.assign({ user, device }, wanted);
+    if (typeof given !== "string") this.#save();
+    return given;
   }
 
+  /** Of an address that somebody has given back, the file need not know at once. */
   release(lease: AddressLease): void {
-    this.#origins.get(lease)?.release(lease);
-    this.#origins.delete(lease);
+    this.#pools.release(lease);
   }
 
-  /** Leases in use. */
-  get leaseCount(): number {
-    return this.#origins.size;
+  /** Settles when the file has all of it. */
+  async close(): Promise<void> {
+    if (this.#isLoaded) await this.#save();
+  }
+
+  #load(prefixes: readonly string[]): ReturnType<AddressPools["remembered"]> {
+    if (prefixes.length === 0) return [];
+    const { leases, fault } = this.#file.load();
+    if (fault !== undefined) this.#onWarning(`clients may get other addresses than before: ${fault}`);
+    return leases;
+  }
+
+  async #save(): Promise<void> {
+    try {
+      await this.#file.save(() => this.#pools.remembered());
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#onWarning(`after a restart clients may get other addresses than now: ${reason}`);
+    }
   }
 }
-
-type AddressLease = Exclude<ReturnType<AddressPools["assign"]>, string>;
-type AddressRefusal = Extract<ReturnType<AddressPools["assign"]>, string>;

@@ -5,6 +5,7 @@ import type { Firewall } from "../platform/firewall/firewall.ts";
 import type { KernelSettings } from "../platform/kernel-settings/kernel-settings.ts";
 import type { Network } from "../platform/network/network.ts";
 import type { Random } from "../platform/random.ts";
+import type { Resolver } from "../platform/resolver/resolver.ts";
 import type { DatagramSender } from "../platform/udp/udp-socket.ts";
 import type { EngineConfig } from "./engine-config.ts";
 import type { Impairment } from "./impairment.ts";
@@ -42,6 +43,7 @@ export interface OpenHost {
   readonly network: Network;
   readonly firewall: Firewall;
   readonly kernelSettings: KernelSettings;
+  readonly resolver: Resolver;
   readonly sender: DatagramSender;
   readonly tunName: string;
   /** Open sockets, "address:port". */

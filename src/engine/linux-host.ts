@@ -5,6 +5,7 @@ import { NftFirewall } from "../platform/firewall/nft-firewall.ts";
 import { LinuxKernelSettings } from "../platform/kernel-settings/linux-kernel-settings.ts";
 import { LinuxNetwork } from "../platform/network/linux-network.ts";
 import { systemRandom } from "../platform/random.ts";
+import { LinuxResolver } from "../platform/resolver/linux-resolver.ts";
 import { createLinuxSystemCalls } from "../platform/system-calls/linux-system-calls.ts";
 import { LinuxDatagramSender } from "../platform/udp/linux-datagram-sender.ts";
 import { SOCKET_MARK } from "./detours.ts";
@@ -77,6 +78,7 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
       network,
       firewall: new NftFirewall({ link: tun.name, stateDirectory: config.stateDirectory }),
       kernelSettings: new LinuxKernelSettings(),
+      resolver: new LinuxResolver({ stateDirectory: config.stateDirectory }),
       sender: new LinuxDatagramSender(systemCalls, udp),
       tunName: tun.name,
       listening: listeningOn(config),

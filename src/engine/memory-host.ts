@@ -6,6 +6,7 @@ import { MemoryKernelSettings } from "../platform/kernel-settings/memory-kernel-
 import { MemoryNetwork } from "../platform/network/memory-network.ts";
 import { systemRandom } from "../platform/random.ts";
 import { RAW_ESP_PORT } from "../platform/raw-esp/open-raw-esp-socket.ts";
+import { MemoryResolver } from "../platform/resolver/memory-resolver.ts";
 import { MemoryTun } from "../platform/tun/memory-tun.ts";
 import type { MemoryHost as WireHost } from "../platform/udp/memory-udp.ts";
 import type { EngineConfig } from "./engine-config.ts";
@@ -17,6 +18,7 @@ export interface MemoryMachine extends Host {
   readonly network: MemoryNetwork;
   readonly firewall: MemoryFirewall;
   readonly kernelSettings: MemoryKernelSettings;
+  readonly resolver: MemoryResolver;
   /** The TUN device once the engine has opened it. Packets go in by `inject` and come out by `drain`. */
   readonly tun: MemoryTun | undefined;
 }
@@ -30,6 +32,7 @@ export function createMemoryHost(host: WireHost): MemoryMachine {
     "net/ipv4/ip_forward": "0",
     "net/ipv6/conf/all/forwarding": "0",
   });
+  const resolver = new MemoryResolver();
   let tun: MemoryTun | undefined;
 
   const open = (config: EngineConfig, listener: IkeListener): Promise<OpenHost> => {
@@ -61,6 +64,7 @@ export function createMemoryHost(host: WireHost): MemoryMachine {
       network,
       firewall,
       kernelSettings,
+      resolver,
       sender: host,
       tunName: device.name,
       listening: listeningOn(config),
@@ -82,6 +86,7 @@ export function createMemoryHost(host: WireHost): MemoryMachine {
     network,
     firewall,
     kernelSettings,
+    resolver,
     get tun() {
       return tun;
     },

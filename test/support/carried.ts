@@ -38,3 +38,14 @@ export async function answeredPings({ from, source, destination }: Way, length =
   const { out } = await runOn(from, ["ping", ...words]);
   return Number(/(\d+) received/.exec(out)?.[1] ?? Number.NaN);
 }
+
+/** Echo requests that a host has received so far, of both families, whether or not it could answer. */
+export function echoRequests(host: TestHost): number {
+  const read = (file: string): string => host.run("cat", [file]).stdout;
+  const [names, values] = read("/proc/net/snmp")
+    .split("\n")
+    .filter((line) => line.startsWith("Icmp:"))
+    .map((line) => line.split(" "));
+  const ipv6 = /Icmp6InEchos\s+(\d+)/.exec(read("/proc/net/snmp6"))?.[1];
+  return Number(values![names!.indexOf("InEchos")]) + Number(ipv6);
+}

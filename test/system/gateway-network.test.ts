@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { InsideNetwork } from "../../src/engine/gateway-network.ts";
 import { joinNamespaces } from "../../src/platform/namespaces.ts";
 import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
+import { echoRequests } from "../support/carried.ts";
 import { HostProcess } from "../support/host-process.ts";
 import { type IkebanaDaemon, startIkebana } from "../support/ikebana.ts";
 import { createHost, requireRoot, type TestHost } from "../support/namespace.ts";
@@ -19,7 +20,7 @@ import { until } from "../support/waiting.ts";
 //
 // The clients send everything into their tunnels. The server knows no way back to 10.77.0.0/24 and fd77::/64.
 
-const GATEWAY = fileURLToPath(new URL("./fixtures/gateway.mjs", import.meta.url));
+const MACHINE = fileURLToPath(new URL("./fixtures/machine.mjs", import.meta.url));
 const POOLS = ["10.77.0.0/24", "fd77::/64"];
 const CLIENTS = {
   anna: { outside: "192.0.2.1", gateway: "192.0.2.254", inside: ["10.77.0.2", "fd77::2"] },
@@ -72,7 +73,12 @@ describe.skipIf(!mayRun)("a gateway's network", () => {
 
   async function startGateway(inside: InsideNetwork): Promise<HostProcess> {
     const file = join(directory, "gateway.yaml");
-    const gateway = new HostProcess(hosts.gateway, [process.execPath, GATEWAY, file, JSON.stringify(inside)]);
+    const gateway = new HostProcess(hosts.gateway, [
+      process.execPath,
+      MACHINE,
+      file,
+      JSON.stringify({ gateway: inside }),
+    ]);
     await until("the gateway is ready", () => gateway.out.includes("ready"), {
       describe: () => gateway.out + gateway.error,
     });
@@ -107,16 +113,8 @@ describe.skipIf(!mayRun)("a gateway's network", () => {
     return pings(from, to, 0.2);
   }
 
-  /** Echo requests that anna's host has received, of either family. */
-  function echoesAtAnna(): number {
-    const read = (file: string): string => hosts.anna.run("cat", [file]).stdout;
-    const [names, values] = read("/proc/net/snmp")
-      .split("\n")
-      .filter((line) => line.startsWith("Icmp:"))
-      .map((line) => line.split(" "));
-    const ipv6 = /Icmp6InEchos\s+(\d+)/.exec(read("/proc/net/snmp6"))?.[1];
-    return Number(values![names!.indexOf("InEchos")]) + Number(ipv6);
-  }
+  /** Echo requests that anna's host has received. */
+  const echoesAtAnna = (): number => echoRequests(hosts.anna);
 
   function gatewayState(): unknown {
     const run = (...[program, ...args]: readonly [string, ...string[]]): string =>
