@@ -1,6 +1,7 @@
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import type { PoolPolicy } from "./gateway-addresses.ts";
 import type { InsideNetwork } from "./gateway-network.ts";
+import type { InformPolicy } from "./inform-answers.ts";
 
 /** What the engine needs to run. `config/` makes it from the file; whoever embeds the engine may write it down directly. */
 export interface EngineConfig {
@@ -18,7 +19,7 @@ export interface EngineConfig {
     readonly mtu: number;
   };
   /** What clients find behind us that get their addresses from us; undefined: there are none. */
-  readonly gateway?: InsideNetwork & PoolPolicy;
+  readonly gateway?: InsideNetwork & PoolPolicy & InformPolicy;
   /** "auto" (the default): whatever the kernel has of segmentation and coalescing. "off": packet by packet. */
   readonly offloads?: "auto" | "off";
   /** Data workers, 1 (the default) to WORKER_LIMIT. */

@@ -21,6 +21,7 @@ import { GatewayAddresses } from "./gateway-addresses.ts";
 import { GatewayNetwork } from "./gateway-network.ts";
 import type { Host, OpenHost } from "./host.ts";
 import { IkeDriver, type Perform } from "./ike-driver.ts";
+import { InformAnswers } from "./inform-answers.ts";
 import { TunnelRoutes } from "./routes.ts";
 import { isSamePolicy } from "./same-policy.ts";
 import type { EngineStatus } from "./status.ts";
@@ -56,6 +57,7 @@ export class Engine implements EngineControl {
   readonly #gateway: GatewayNetwork;
   readonly #client: ClientNetwork;
   readonly #addresses: GatewayAddresses;
+  readonly #informAnswers: InformAnswers;
   readonly #connections = new Map<string, ConnectionState>();
   /** Those that somebody waits to see down. */
   readonly #leaving = new Set<ConnectionState>();
@@ -97,6 +99,7 @@ export class Engine implements EngineControl {
       await engine.#client.clean();
       await engine.#gateway.clean();
       await engine.#gateway.apply(config.gateway);
+      await engine.#informAnswers.apply(config.gateway);
       engine.#begin();
       return engine;
     } catch (error) {
@@ -139,6 +142,7 @@ export class Engine implements EngineControl {
       resolver: open.resolver,
       borrowed: borrowed("client-settings.json"),
     });
+    this.#informAnswers = new InformAnswers(onWarning);
     const leases = new LeaseFile(join(config.stateDirectory, "leases.json"));
     this.#addresses = new GatewayAddresses({ file: leases, onWarning });
     if (config.gateway !== undefined) this.#addresses.configure(config.gateway);
@@ -275,6 +279,7 @@ export class Engine implements EngineControl {
     this.#release(held);
     this.#replaceRoutes();
     this.#addresses.configure(config.gateway ?? { pools: [] });
+    await this.#informAnswers.apply(config.gateway);
     this.#childSas.protect(config.connections, this.#trapped);
     for (const policy of config.connections) {
       if (!this.#connections.has(policy.name)) this.#adopt(policy);
@@ -302,6 +307,7 @@ export class Engine implements EngineControl {
     for (const connection of this.#connections.values()) connection.abandon("ikebana is stopping");
     await this.#childSas.removeAll();
     this.#routes.removeAll();
+    await this.#informAnswers.close();
     await this.#attempt(() => this.#client.remove());
     await this.#attempt(() => this.#gateway.remove());
     await this.#addresses.close();

@@ -132,6 +132,8 @@ describe.skipIf(!mayRun)("a client's network", () => {
         expect(pings(address, 2)).toBe(3);
       const { stdout: addresses } = client.run("ip", ["-br", "addr", "show", "dev", "ikebana0"]);
       expect(addresses).toContain("10.77.0.2/32 fd77::2/128");
+      const routes = "0a0a400a4d000118c633640a4d0001"; // 10.64.0.0/10 and 198.51.100.0/24, both by 10.77.0.1
+      expect(client.run(process.execPath, ["-e", INFORMS]).stdout).toContain(`f90f${routes}`);
       capture.poll();
       expect(capture.counts).toMatchObject({ other: 0 });
       expect(capture.counts["esp-in-udp"]).toBeGreaterThan(10);
@@ -169,6 +171,19 @@ socket.on("message", (query, { address, port }) => {
   const answer = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, ...address.split(".").map(Number)]);
   socket.send(Buffer.concat([header, query.subarray(12, end), answer]), port, address);
 }).bind(53, "198.51.100.1");`;
+
+/** As Windows does, to every server within the tunnel; it prints the answer. */
+const INFORMS = `const socket = require("node:dgram").createSocket("udp4");
+const message = Buffer.alloc(240);
+message.set([1, 8, 0, 0, 1, 2, 3, 4]);
+message.set([10, 77, 0, 2], 12);
+message.set([0x63, 0x82, 0x53, 0x63], 236);
+socket.on("message", (answer, { address }) => process.stdout.write(address + " " + answer.toString("hex"), () => process.exit()));
+socket.bind(68, "10.77.0.2", () => {
+  socket.setBroadcast(true);
+  socket.send(Buffer.concat([message, Buffer.from([53, 1, 8, 255])]), 67, "255.255.255.255");
+});
+setTimeout(() => process.exit(), 3000);`;
 
 const ASKS_FOR_NAMES = `require("node:dns").promises.resolve4("www.example.org").then(([address]) => process.stdout.write(address), () => {})`;
 
