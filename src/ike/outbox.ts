@@ -104,11 +104,13 @@ export class Outbox {
 
   #retransmit(request: OutstandingRequest, now: number): void {
     const { machine } = this.#ikeSa;
-    if (request.bare !== undefined && request.transmissions >= machine.limits.probeTransmissionCount) {
+    const isHopelessNow = isHopeless(this.#ikeSa, request, now);
+    const isEnough = isHopelessNow || request.transmissions >= machine.limits.probeTransmissionCount;
+    if (request.bare !== undefined && isEnough) {
       this.#strip(request, now);
       return;
     }
-    if (isHopeless(this.#ikeSa, request, now)) {
+    if (isHopelessNow) {
       this.#giveUp(request.transmissions, now);
       return;
     }

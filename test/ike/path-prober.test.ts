@@ -6,6 +6,7 @@ import type { Fate } from "../support/faults.ts";
 import { expectClean, expectEstablished } from "../support/simulator/expectations.ts";
 import {
   establishedPair,
+  INITIATOR_ADDRESS,
   type Link,
   type Pair,
   SeededRandom,
@@ -173,6 +174,22 @@ describe("the path to the peer", () => {
     expectEstablished(initiator, responder);
   });
 
+  test("that is another one, since a NAT has changed its mind, is probed anew", () => {
+    const all = probed();
+    const { initiator, responder, link } = all;
+    shorten(link, 1400);
+    link.run({ until: 60_000 });
+    expect(seenBy(all)[1]).toEqual({ shown: 1400, kept: [1400] });
+    shorten(link, LINK_MTU);
+    link.translate({ address: INITIATOR_ADDRESS, port: 4500 }, { address: "198.51.100.7", port: 1024 });
+    initiator.handle({ kind: "liveness", connection: "tunnel" });
+    link.run({ until: 60_100 });
+    expect(responder.event("path-changed")).toBeDefined();
+    expect(seenBy(all)[1]).toEqual({ shown: undefined, kept: [undefined] });
+    link.run({ until: 65_000 });
+    expect(seenBy(all)[1]).toEqual({ shown: LINK_MTU, kept: [undefined] });
+  });
+
   test("is not probed again while nothing is heard of the peer", () => {
     const { initiator, link } = probed({
       common: { liveness: { intervalMs: Infinity } },
@@ -239,6 +256,22 @@ describe("probes and other messages", () => {
     expectEstablished(initiator, responder);
   });
 
+  test("a probe that gave its place up before its answer could come counts for nothing", () => {
+    const all = probed({ limits: { windowSize: 1 }, responder: { pathMtu: "kernel" } });
+    const { initiator, link } = all;
+    link.fate = () => [200];
+    link.run({
+      until: 5_000,
+      isDone: () => link.transmitted.some((datagram) => packetLength(datagram) === LINK_MTU),
+    });
+    initiator.handle({ kind: "liveness", connection: "tunnel" });
+    link.run({ until: link.now + 900 });
+    expect(initiator.event("peer-alive")).toBeDefined();
+    expect(seenBy(all)[0]).toEqual({ shown: undefined, kept: [undefined] });
+    link.run({ until: link.now + 10_000 });
+    expect(seenBy(all)[0]).toEqual({ shown: LINK_MTU, kept: [undefined] });
+  });
+
   test("slow answers pass for no loss", () => {
     const all = probed({ seed: 3 });
     all.link.fate = () => [600];
@@ -247,6 +280,20 @@ describe("probes and other messages", () => {
     all.responder.handle({ kind: "liveness", connection: "tunnel" });
     all.link.run({ until: 60_000 });
     expect(seenBy(all)).toEqual(Array(2).fill({ shown: LINK_MTU, kept: [undefined] }));
+  });
+
+  test("a probe that is lost is no dead peer, however soon one is to be noticed", () => {
+    const all = probed({ seed: 3, common: { liveness: { timeoutMs: 2_000 } } });
+    const { initiator, responder, link } = all;
+    link.fate = () => [550];
+    initiator.handle({ kind: "liveness", connection: "tunnel" });
+    responder.handle({ kind: "liveness", connection: "tunnel" });
+    // Two round trips as long as this one are more than the peer's whole time.
+    link.run({ until: 1_200 });
+    shorten(link, 1400);
+    link.run({ until: 60_000 });
+    expectEstablished(initiator, responder);
+    for (const { shown } of seenBy(all)) expect(shown).toBe(1400);
   });
 
   test("a peer that dies beneath a probe is noticed as ever", () => {

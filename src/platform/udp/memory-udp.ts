@@ -38,10 +38,8 @@ export interface WireDatagram {
 export class MemoryWire {
   /** The largest packet that leaves a host, IP header included. */
   linkMtu = 65_535;
-  /** The largest one that a router on the way passes on. A host learns of it when one that must not be fragmented gets lost there, unless the router is silent. */
+  /** The largest one that a router on the way passes on. A host learns of it when one that must not be fragmented gets lost there. */
   routerMtu = 65_535;
-  /** The router drops what is too long, and tells nobody. */
-  isRouterSilent = false;
   /** Decides what becomes of each datagram: the list of those that arrive, in order. Empty is loss, two is duplication. */
   filter: ((datagram: WireDatagram) => readonly WireDatagram[]) | undefined;
   /** Sees each datagram that is put on the wire, before the filter. */
@@ -60,7 +58,6 @@ export class MemoryWire {
   carry(datagram: WireDatagram): void {
     this.onDatagram?.(datagram);
     if (datagram.mayFragment === false && packetLength(datagram) > this.routerMtu) {
-      if (this.isRouterSilent) return;
       const sender = this.#hosts.find(({ addresses }) => addresses.includes(datagram.from.address));
       sender?.learnPathMtu(datagram.to.address, this.routerMtu);
       return;
