@@ -257,6 +257,17 @@ export function pathFound(
   };
 }
 
+/** The peer answers, but no probe of the path, however short. */
+export function probesUnanswered(ikeSa: IkeSa): IkeEvent {
+  return {
+    ...about(ikeSa),
+    name: "path-mtu",
+    level: "info",
+    message: `${formatEnd(ikeSa.path.remote)} answers no probe of the path: what the kernel knows of it has to do`,
+    facts: factsOf(ikeSa),
+  };
+}
+
 /** An unprotected error answered our request; it may be forged, so the attempt goes on for a moment. */
 export function refusalHeard(ikeSa: IkeSa, reason: string): IkeEvent {
   return {

@@ -131,7 +131,7 @@ export interface IkeEvent {
     /** A liveness check was answered; `facts.rttMs` says after how long. */
     | "peer-alive"
     | "path-changed"
-    /** `facts.pathMtu`: which packets the path was found to carry. */
+    /** `facts.pathMtu`: which packets the path was found to carry. None: the peer answers no probes. */
     | "path-mtu"
     | "refused"
     | "datagram-dropped"

@@ -5,8 +5,9 @@ const PROBE_COUNT = 32;
 
 /**
  * Finds the largest packet that a path carries, by asking for one size after the other: the largest of all first, since it usually
- * passes; then what was found the last time, or what nearly every path carries; then by halves (RFC 8899 section 5.3). That a probe is
- * lost may be chance: what was carried the last time, and what a new result hangs on, has to be lost twice.
+ * passes; then what was found the last time, what nearly every path carries, what each has to; then by halves (RFC 8899 section 5.3).
+ * That a probe is lost may be chance: what was carried the last time, and what a new result hangs on, has to be lost twice. Where nothing
+ * is carried, that is not for its size.
  */
 export class MtuSearch {
   readonly #floor: number;
@@ -15,7 +16,7 @@ export class MtuSearch {
   readonly #within: (size: number) => number;
   readonly #step: number;
   #most: number;
-  /** The largest size that was carried, and the least one that is given up on. */
+  /** The largest size that was carried, less than `floor` where none was, and the least one that is given up on. */
   #low: number;
   #high: number;
   /** How often a size was lost. */
@@ -23,8 +24,8 @@ export class MtuSearch {
   #probeCount = 0;
 
   /**
-   * `floor` is taken to be carried in any case, `base` is believed until there is something better (BASE_PLPMTU), `most` is the largest size of
-   * use, `known` was found the last time. Where not every size can be asked for, they lie `grain.size` apart, `grain.first` among them.
+   * `floor` is what every path carries, `base` is believed until there is something better (BASE_PLPMTU), `most` is the largest size of
+   * use and more than `floor`, `known` was found the last time. Where not every size can be asked for, they lie `grain.size` apart, `grain.first` among them.
    */
   constructor(facts: {
     readonly floor: number;
@@ -36,11 +37,11 @@ export class MtuSearch {
     const { floor, base, most, known, grain = { first: 0, size: 1 } } = facts;
     this.#within = (size) => size - ((size - grain.first) % grain.size);
     this.#step = Math.max(STEP, grain.size);
-    this.#most = Math.max(floor, this.#within(most));
-    this.#floor = floor;
+    this.#floor = this.#within(floor);
+    this.#most = this.#within(most);
     this.#base = this.#within(base);
     this.#before = known === undefined ? undefined : this.#within(known);
-    this.#low = floor;
+    this.#low = this.#floor - 1;
     this.#high = this.#most + 1;
   }
 
@@ -49,7 +50,7 @@ export class MtuSearch {
     if (this.#probeCount === PROBE_COUNT) return undefined;
     const known = this.#known;
     const justAbove = this.#low === known ? this.#within(known + this.#step) : this.#low;
-    const first = [this.#most, known, this.#base, justAbove].find((size) => this.#isOpen(size));
+    const first = [this.#most, known, this.#base, this.#floor, justAbove].find((size) => this.#isOpen(size));
     if (first !== undefined) return first;
     if (this.#high - this.#low > this.#step) {
       const half = Math.ceil((this.#low + this.#high) / 2);
@@ -72,7 +73,8 @@ export class MtuSearch {
     this.#probeCount++;
     const count = (this.#losses.get(size) ?? 0) + 1;
     this.#losses.set(size, count);
-    if (count > 1 || size !== this.#known) this.#high = Math.min(this.#high, size);
+    const isSure = count > 1 || (size !== this.#known && size !== this.#floor);
+    if (isSure) this.#high = Math.min(this.#high, size);
   }
 
   /** Larger sizes are of no use any more: a router has answered meanwhile. */
@@ -89,8 +91,13 @@ export class MtuSearch {
     const known = this.#known;
     if (known !== undefined && known < this.#high) return Math.max(this.#low, known);
     if (this.#low === this.#most) return this.#most;
-    if (this.#high > this.#most) return undefined;
-    return this.#base < this.#high ? Math.max(this.#low, this.#base) : this.#low;
+    if (this.#high > this.#most || this.isVain) return undefined;
+    return Math.max(this.#low, this.#base < this.#high ? this.#base : this.#floor);
+  }
+
+  /** Not even what every path carries was: the peer does not answer probes. */
+  get isVain(): boolean {
+    return this.#high <= this.#floor;
   }
 
   get #known(): number | undefined {

@@ -1,6 +1,6 @@
 import { ExchangeType } from "../iana/ikev2-parameters.ts";
 import { familyOf } from "../platform/socket-address.ts";
-import { pathFound } from "./events.ts";
+import { pathFound, probesUnanswered } from "./events.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import { fraction } from "./lifetimes.ts";
 import { trafficOf } from "./liveness.ts";
@@ -137,19 +137,23 @@ export class PathProber {
     );
   }
 
-  /** Undefined where there is nothing to search: no route, or a peer of which nothing has been heard since the last search. */
+  /** Undefined where there is nothing to find: no route, or none but a short one, or nothing heard of the peer since the last search. */
   #newSearch({ grain }: MessageProtection): MtuSearch | undefined {
     const heardAt = Math.max(this.#ikeSa.heardAt, trafficOf(this.#ikeSa).receivedAt);
     const most = this.#readMost();
-    if (most === undefined || heardAt <= this.#endedAt) return undefined;
+    const { floor, base } = FAMILIES[this.#family];
+    if (most === undefined || most <= floor || heardAt <= this.#endedAt) return undefined;
     this.#most = most;
     const first = grain.first + this.#headerLength;
-    const { floor, base } = FAMILIES[this.#family];
     return new MtuSearch({ floor, base, most, known: this.found, grain: { first, size: grain.size } });
   }
 
   #end(now: number): void {
     const { machine } = this.#ikeSa;
+    if (this.#search?.isVain) {
+      this.#giveUp();
+      return;
+    }
     const found = this.#search?.believed;
     if (found !== undefined && found !== this.found) {
       this.found = found;
@@ -164,7 +168,19 @@ export class PathProber {
   /** Where the path carries all that is of use, the machine that we run on goes on hearing what routers say. */
   #believe(size: number | undefined): void {
     if (size === undefined) return;
-    const limit = size < this.#most ? size : undefined;
+    this.#keepTo(size < this.#most ? size : undefined);
+  }
+
+  /** The peer answers what is small and says nothing, and nothing else. So be it, as long as this IKE SA lasts. */
+  #giveUp(): void {
+    this.#isOn = false;
+    this.#search = undefined;
+    this.found = undefined;
+    this.#keepTo(undefined);
+    this.#ikeSa.machine.report(probesUnanswered(this.#ikeSa));
+  }
+
+  #keepTo(limit: number | undefined): void {
     if (limit === this.limit) return;
     this.limit = limit;
     const { childSas, machine } = this.#ikeSa;

@@ -26,9 +26,15 @@ describe("a search for the path MTU", () => {
     expect(search({ ...PATH, known: 1500 }, 1500)).toEqual({ found: 1500, sizes: [1500] });
   });
 
-  test("asks nothing where the link carries no more than any path does", () => {
-    expect(search({ ...PATH, most: 576 }, 576)).toEqual({ found: 576, sizes: [] });
-    expect(search({ floor: 1280, base: 1280, most: 1280 }, 1280).sizes).toEqual([]);
+  test("is in vain where nothing is carried that every path carries", () => {
+    for (const floor of [576, 1280]) {
+      const { found, sizes } = search({ floor, base: 1280, most: 1500 }, 0);
+      expect(found).toBeUndefined();
+      expect(sizes).toEqual(floor === 576 ? [1500, 1280, 576, 576] : [1500, 1280, 1280]);
+    }
+    const search1500 = new MtuSearch({ ...PATH, known: 1500 });
+    for (let size = search1500.next(); size !== undefined; size = search1500.next()) search1500.lost(size);
+    expect(search1500.isVain).toBe(true);
   });
 
   test("finds what any path carries, to a word of ESP", () => {
@@ -36,7 +42,7 @@ describe("a search for the path MTU", () => {
       const { found, sizes } = search(PATH, pathMtu);
       expect(found).toBeLessThanOrEqual(pathMtu);
       expect(found).toBeGreaterThan(pathMtu - 4);
-      expect(sizes.length).toBeLessThanOrEqual(13);
+      expect(sizes.length).toBeLessThanOrEqual(14);
     }
   });
 
@@ -109,6 +115,7 @@ describe("a search for the path MTU", () => {
     expect(search.believed).toBe(1280);
     search.lost(search.next()!);
     expect(search.believed).toBe(576);
+    expect(search.isVain).toBe(false);
   });
 
   test("where nothing is known, nothing is believed before the first probe is lost", () => {

@@ -125,6 +125,19 @@ describe("the path to the peer", () => {
     expect(probes.map(packetLength)).toEqual([1500, 1500, 1300]);
   });
 
+  test("to a peer that answers no probes is what the kernel says, and the peer is left alone", () => {
+    const { initiator, responder, link } = probed({ responder: { pathMtu: "kernel" } });
+    shorten(link, 500);
+    link.run({ until: 30_000 });
+    expectEstablished(initiator, responder);
+    expect(initiator.ikeSas[0]!.pathMtu).toBeUndefined();
+    expect([...initiator.pathMtus.values()]).toEqual([undefined]);
+    expect(initiator.event("path-mtu")!.message).toContain("answers no probe");
+    const before = link.transmitted.length;
+    link.run({ until: 2_000_000 });
+    expect(sentBy(link, initiator, before).filter((datagram) => packetLength(datagram) > 200)).toEqual([]);
+  });
+
   test("that grows is used to the full when it is probed again", () => {
     const all = probed();
     shorten(all.link, 1400);
