@@ -24,6 +24,8 @@ const KEY_CONTEXT_13 = Uint8Array.of(13);
 /** RFC 5216 section 2.3. */
 const KEY_LABEL_12 = "client EAP encryption";
 const MSK_LENGTH = 64;
+/** MSK and EMSK. In TLS 1.3 the length goes into what is exported, so that it has to be all of it. */
+const KEY_MATERIAL_LENGTH = 128;
 /** TLS runs in this thread: what it has to say comes within a turn or two of the event loop. */
 const SILENT_TURNS = 4;
 /** Certificates in a chain, of what the peer has sent. */
@@ -107,13 +109,13 @@ export class TlsEndpoint {
   /** 64 octets that both sides have. Only when established. */
   exportMsk(): Uint8Array {
     const exported = this.isTls13
-      ? this.#socket.exportKeyingMaterial(MSK_LENGTH, KEY_LABEL_13, Buffer.from(KEY_CONTEXT_13))
+      ? this.#socket.exportKeyingMaterial(KEY_MATERIAL_LENGTH, KEY_LABEL_13, Buffer.from(KEY_CONTEXT_13))
       : // The context is optional, and none is not the same as an empty one.
         (this.#socket.exportKeyingMaterial as (length: number, label: string) => Buffer)(
-          MSK_LENGTH,
+          KEY_MATERIAL_LENGTH,
           KEY_LABEL_12,
         );
-    const msk = new Uint8Array(exported);
+    const msk = new Uint8Array(exported.subarray(0, MSK_LENGTH));
     exported.fill(0);
     return msk;
   }
