@@ -29,7 +29,7 @@ interface EapSuccess {
 }
 
 /** What a RADIUS server grants with a login. */
-interface EapGrants {
+export interface EapGrants {
   /** Framed-IP-Address. */
   readonly address?: string;
   readonly class?: readonly Uint8Array[];

@@ -12,7 +12,7 @@ const FLOORS: readonly { readonly rooms: readonly string[]; readonly mayMeet?: t
   { rooms: ["wire"] },
   { rooms: ["crypto"] },
   { rooms: ["eap", "pki", "users"] },
-  { rooms: ["auth", "platform", "policy", "pool"] },
+  { rooms: ["auth", "platform", "policy", "pool", "radius"] },
   { rooms: ["ike", "esp"] },
   { rooms: ["engine"] },
   { rooms: ["bench"] },

@@ -1,0 +1,147 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { until } from "./waiting.ts";
+
+const FREERADIUS = "/usr/sbin/freeradius";
+
+/**
+ * Whether there is a FreeRADIUS to talk to. When there is none, says so in one line, or fails where IKEBANA_REQUIRE_INTEROP=1
+ * promises that nothing is skipped.
+ */
+export function requireFreeradius(what: string): boolean {
+  if (existsSync(FREERADIUS)) return true;
+  const message = `${what} (${FREERADIUS} missing: apt-get install freeradius)`;
+  if (process.env.IKEBANA_REQUIRE_INTEROP === "1") throw new Error(message);
+  console.log(`skipped: ${message}`);
+  return false;
+}
+
+export interface Freeradius {
+  readonly log: string;
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+/** A FreeRADIUS in this thread's network, on 127.0.0.1 port 1812, in a directory of its own. */
+export async function startFreeradius(settings: {
+  readonly secret: string;
+  /** Its users file. */
+  readonly users: string;
+  /** For EAP-TLS: PEM of its certificate and key, and of the CA of its clients. */
+  readonly tls: { readonly certificate: string; readonly key: string; readonly ca: string };
+}): Promise<Freeradius> {
+  const directory = mkdtempSync(join(tmpdir(), "freeradius-"));
+  const file = (name: string, text: string): void =>
+    writeFileSync(join(directory, name), text, { mode: 0o600 });
+  file("radiusd.conf", configuration(directory, settings.secret));
+  file("dictionary", "");
+  file("users", settings.users);
+  file("server.pem", settings.tls.certificate);
+  file("server.key", settings.tls.key);
+  file("ca.pem", settings.tls.ca);
+  const log = (): string => {
+    const path = join(directory, "radius.log");
+    return existsSync(path) ? readFileSync(path, "utf8") : "";
+  };
+  const options = ["-f", "-d", directory, "-n", "radiusd", "-l", join(directory, "radius.log")];
+  const child = spawn(FREERADIUS, options, { stdio: "ignore" });
+  const ended = once(child, "exit");
+  const isReady = (): boolean => {
+    if (child.exitCode !== null) throw new Error(`FreeRADIUS did not start:\n${log()}`);
+    return log().includes("Ready to process requests");
+  };
+  try {
+    await until("FreeRADIUS is ready", isReady, { describe: log });
+  } catch (cause) {
+    child.kill("SIGKILL");
+    throw cause;
+  }
+  return {
+    get log() {
+      return log();
+    },
+    stop: async (signal = "SIGTERM") => {
+      child.kill(signal);
+      await ended;
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function configuration(directory: string, secret: string): string {
+  return `
+prefix = /usr
+libdir = /usr/lib/freeradius
+raddbdir = ${directory}
+run_dir = ${directory}
+max_request_time = 5
+cleanup_delay = 1
+max_requests = 1024
+hostname_lookups = no
+log {
+  destination = files
+  file = ${directory}/radius.log
+  auth = yes
+}
+security {
+  max_attributes = 200
+  reject_delay = 0
+  status_server = no
+}
+thread pool {
+  start_servers = 1
+  max_servers = 2
+  min_spare_servers = 1
+  max_spare_servers = 1
+}
+client gateway {
+  ipaddr = 127.0.0.1
+  secret = "${secret}"
+  require_message_authenticator = yes
+}
+modules {
+  files {
+    filename = ${directory}/users
+  }
+  mschap {
+  }
+  eap {
+    default_eap_type = mschapv2
+    timer_expire = 60
+    max_sessions = 256
+    mschapv2 {
+    }
+    tls-config lab {
+      certificate_file = ${directory}/server.pem
+      private_key_file = ${directory}/server.key
+      ca_file = ${directory}/ca.pem
+      fragment_size = 700
+      tls_min_version = "1.2"
+      tls_max_version = "1.3"
+    }
+    tls {
+      tls = lab
+    }
+  }
+}
+server default {
+  listen {
+    type = auth
+    ipaddr = 127.0.0.1
+    port = 1812
+  }
+  authorize {
+    files
+    eap
+  }
+  authenticate {
+    Auth-Type MS-CHAP {
+      mschap
+    }
+    eap
+  }
+}
+`;
+}
