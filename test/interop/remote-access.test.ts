@@ -29,6 +29,7 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("remote access",
     certificates = await makeLabCertificates([
       { name: "rsa", altName: "vpn.example.org", purpose: "server", kind: "rsa" },
       { name: "ecdsa", altName: "vpn.example.org", purpose: "server", kind: "p256" },
+      { name: "tls", altName: "tls@example.org", purpose: "client", kind: "p256" },
       { name: "client", altName: "anna@example.org", purpose: "client", kind: "p256" },
     ]);
     sites = await createSites();
@@ -73,6 +74,25 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("remote access",
       }
     });
 
+    test("EAP-TLS: both know each other by their certificates, and packets", async () => {
+      const gateway = await startRemoteAccess(sites.left, {
+        ...gatewayWith("ecdsa"),
+        remote: { ways: ["eap-tls"] },
+      });
+      try {
+        const { code, out } = await strongswan.initiate("tls");
+        expect(code, `${out}\n${strongswan.log}\n${gateway.log}`).toBe(0);
+        const [client] = await clientsOf(gateway);
+        expect(client).toMatchObject({ user: "anna@example.org" });
+        const [ipv4] = client!.internalAddresses!;
+        expect(await ping(sites.right, { from: ipv4!, to: LEFT_INSIDE[0], count: 10 })).toEqual([]);
+        await strongswan.terminate({ ike: "tls" });
+        expect(await clientsOf(gateway)).toEqual([]);
+      } finally {
+        await gateway.stop();
+      }
+    });
+
     test("a wrong password, refused with nothing left of it", async () => {
       const gateway = await startRemoteAccess(sites.left, gatewayWith("ecdsa"));
       try {
@@ -101,6 +121,7 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("remote access",
         way: "certificate",
         local: { id: "anna@example.org", way: { kind: "certificate", names: ["client"] } },
       },
+      { way: "EAP-TLS", local: { id: "tls@example.org", way: { kind: "eap-tls", name: "tls" } } },
     ] as const)("by $way: addresses, and packets", async ({ local }) => {
       const client = await startRemoteAccess(sites.left, { ...clientWith(local) });
       try {
@@ -195,6 +216,7 @@ function client(name: string, local: string): string {
 const CLIENTS = `connections {
 ${client("login", "auth = eap-mschapv2\n eap_id = anna\n id = 192.168.1.7")}
 ${client("wrong", "auth = eap-mschapv2\n eap_id = bert\n id = 192.168.1.8")}
+${client("tls", "auth = eap-tls\n certs = client.pem\n id = anna@example.org\n eap_id = anna@example.org")}
 ${client("certificate", "auth = pubkey\n certs = client.pem\n id = anna@example.org")}
 }
 secrets {
@@ -223,6 +245,28 @@ const GATEWAY = `connections {
     remote {
       auth = eap-mschapv2
       id = anna
+      eap_id = %any
+    }
+    children {
+      all {
+        local_ts = 10.2.0.0/24, fd02::/64
+        esp_proposals = aes256gcm16
+      }
+    }
+  }
+  tls {
+    version = 2
+    local_addrs = 192.0.2.2
+    pools = ipv4, ipv6
+    proposals = aes256gcm16-prfsha384-curve25519
+    local {
+      auth = pubkey
+      certs = rsa.pem
+      id = vpn.example.org
+    }
+    remote {
+      auth = eap-tls
+      id = tls@example.org
       eap_id = %any
     }
     children {

@@ -14,6 +14,7 @@ const NEEDED = [
   `${PLUGINS}/libstrongswan-kernel-libipsec.so`,
   `${PLUGINS}/libstrongswan-chapoly.so`,
   `${PLUGINS}/libstrongswan-eap-mschapv2.so`,
+  `${PLUGINS}/libstrongswan-eap-tls.so`,
   "/usr/bin/iperf3",
   "/usr/sbin/nft",
   "/usr/bin/ping",
@@ -135,7 +136,7 @@ function chosen(what: { readonly child: string } | { readonly ike: string }): re
  */
 function strongswanSettings(vici: string, logFile: string): string {
   return `charon-systemd {
-  load = random nonce aes aesni sha1 sha2 hmac kdf gcm openssl curve25519 chapoly gmp pem pkcs1 pkcs8 pubkey x509 constraints kernel-libipsec kernel-netlink socket-default eap-identity eap-mschapv2 vici updown
+  load = random nonce aes aesni sha1 sha2 hmac kdf gcm openssl curve25519 chapoly gmp pem pkcs1 pkcs8 pubkey x509 constraints kernel-libipsec kernel-netlink socket-default eap-identity eap-mschapv2 eap-tls vici updown
   install_routes = yes
   filelog {
     log {

@@ -18,6 +18,11 @@ export interface TlsSettings {
 
 /** SSL_OP_NO_TICKET: a conversation is never resumed, so that each checks the certificate. */
 const NO_TICKET = 0x0000_4000;
+/**
+ * SSL_OP_LEGACY_SERVER_CONNECT: a server need not speak of RFC 5746. What that protects are renegotiations, and here is one handshake
+ * with nothing behind it. strongSwan's TLS 1.2 does not.
+ */
+const LEGACY_SERVER_CONNECT = 0x0000_0004;
 /** RFC 9190 section 2.3. */
 const KEY_LABEL_13 = "EXPORTER_EAP_TLS_Key_Material";
 const KEY_CONTEXT_13 = Uint8Array.of(13);
@@ -158,7 +163,7 @@ function contextOf({ credential, highestVersion = "TLSv1.3" }: TlsSettings): Sec
     key: key.export({ type: "pkcs8", format: "pem" }),
     minVersion: "TLSv1.2",
     maxVersion: highestVersion,
-    secureOptions: NO_TICKET,
+    secureOptions: NO_TICKET | LEGACY_SERVER_CONNECT,
     sessionTimeout: 1,
   });
 }

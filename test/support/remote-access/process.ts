@@ -2,16 +2,20 @@ import { randomBytes } from "node:crypto";
 import { appendFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { judgeByTrust } from "../../../src/auth/eap-tls-judge.ts";
 import { ntHash } from "../../../src/crypto/nt-hash.ts";
 import { createEapClient } from "../../../src/eap/client.ts";
 import { LoginGuard } from "../../../src/eap/login-guard.ts";
 import { mschapv2Client } from "../../../src/eap/mschapv2/client.ts";
 import { mschapv2Server } from "../../../src/eap/mschapv2/server.ts";
 import { createEapServer } from "../../../src/eap/server.ts";
+import { eapTlsClient } from "../../../src/eap/tls/client.ts";
+import { eapTlsServer } from "../../../src/eap/tls/server.ts";
+import type { JudgePeer } from "../../../src/eap/tls/verdict.ts";
 import { Engine } from "../../../src/engine/engine.ts";
 import { createLinuxHost } from "../../../src/engine/linux-host.ts";
 import { readCertificates } from "../../../src/pki/certificate-files.ts";
-import { loadCredential } from "../../../src/pki/credential.ts";
+import { type Credential, loadCredential } from "../../../src/pki/credential.ts";
 import { TrustAnchors } from "../../../src/pki/trust-anchors.ts";
 import type {
   ConnectionPolicy,
@@ -32,12 +36,13 @@ export interface RemoteAccessArgument {
     readonly id: string;
     readonly way:
       | { readonly kind: "certificate"; readonly names: readonly string[] }
-      | { readonly kind: "eap"; readonly user: string; readonly password: string };
+      | { readonly kind: "eap"; readonly user: string; readonly password: string }
+      | { readonly kind: "eap-tls"; readonly name: string };
   };
   readonly remote: {
     readonly address?: string;
     readonly id?: string;
-    readonly ways: readonly ("certificate" | "eap")[];
+    readonly ways: readonly ("certificate" | "eap" | "eap-tls")[];
   };
   /** Who may log in, with their passwords. */
   readonly users?: Readonly<Record<string, string>>;
@@ -68,13 +73,31 @@ async function localWay(): Promise<LocalAuthentication> {
     const methods = [mschapv2Client({ user, ntHash: ntHash(password), random })];
     return { kind: "eap", client: createEapClient({ identity: user, methods }) };
   }
-  const credentials = way.names.map((name) =>
-    loadCredential({ certificate: file(`${name}.pem`), key: file(`${name}.key`) }, anchors),
-  );
-  return { kind: "certificate", credentials: await Promise.all(credentials) };
+  if (way.kind === "eap-tls") {
+    const identity = argument.local.id;
+    const credential = await credentialOf(way.name);
+    const methods = [eapTlsClient({ credential, identity, judge: judgeOf("server") })];
+    return { kind: "eap", client: createEapClient({ identity, methods }) };
+  }
+  return { kind: "certificate", credentials: await Promise.all(way.names.map(credentialOf)) };
 }
 
-function remoteWay(kind: "certificate" | "eap"): RemoteAuthentication {
+function credentialOf(name: string): Promise<Credential> {
+  return loadCredential({ certificate: file(`${name}.pem`), key: file(`${name}.key`) }, anchors);
+}
+
+function judgeOf(purpose: "client" | "server"): JudgePeer {
+  return judgeByTrust({ trust: { anchors, purpose }, wallClock: Date.now });
+}
+
+async function remoteWay(kind: "certificate" | "eap" | "eap-tls"): Promise<RemoteAuthentication> {
+  if (kind === "eap-tls") {
+    const { way } = argument.local;
+    if (way.kind !== "certificate") throw new TypeError("a gateway without a certificate");
+    const credential = await credentialOf(way.names[0]!);
+    const methods = [eapTlsServer({ credential, judge: judgeOf("client") })];
+    return { kind: "eap", server: createEapServer({ methods, random }) };
+  }
   if (kind === "certificate") {
     return { kind, trust: { anchors, purpose: isGateway ? "client" : "server" } };
   }
@@ -100,7 +123,7 @@ const connection: ConnectionPolicy = {
     address: argument.remote.address,
     port: 500,
     identity: argument.remote.id === undefined ? undefined : parseIdentity(argument.remote.id),
-    authentication: argument.remote.ways.map(remoteWay),
+    authentication: await Promise.all(argument.remote.ways.map(remoteWay)),
   },
   ikeProposals: [parseIkeProposal(argument.ike)],
   children: [
