@@ -184,17 +184,22 @@ export class ScriptedPeer {
     return { header, payloads: decodePayloads({ firstType: sealed.nextPayload, octets: plaintext }) };
   }
 
-  auth(): Payload {
+  /** What AUTH of this side covers. */
+  signedOctets(): Uint8Array {
     const isInitiator = this.role === "initiator";
-    const { prfId } = suiteOf(this.proposal);
-    const octets = signedOctets({
+    return signedOctets({
       message: isInitiator ? this.initRequest : this.initResponse,
       peerNonce: this.peerNonce,
-      prfId,
+      prfId: suiteOf(this.proposal).prfId,
       skP: isInitiator ? this.keys!.skPi : this.keys!.skPr,
       identificationBody: identificationBody(this.policy.local.identity),
     });
-    const data = pskAuth({ prfId, psk: keyOf(this.policy), signedOctets: octets });
+  }
+
+  /** By the pre-shared key, or another. */
+  auth(key: Uint8Array = keyOf(this.policy)): Payload {
+    const { prfId } = suiteOf(this.proposal);
+    const data = pskAuth({ prfId, psk: key, signedOctets: this.signedOctets() });
     const method = AuthenticationMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE;
     return { kind: "authentication", critical: false, method, data };
   }
