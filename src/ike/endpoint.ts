@@ -29,7 +29,7 @@ import { settleRenewal } from "./renewal.ts";
 import { answerStray, reportStrayEsp, takeHint } from "./strays.ts";
 import { type Deadline, Timers } from "./timers.ts";
 import { TokenBucket } from "./token-bucket.ts";
-import { accountOf, settleDuplicates } from "./uniqueness.ts";
+import { accountOf, isShared, settleDuplicates } from "./uniqueness.ts";
 import { type IkeSaView, viewOf } from "./view.ts";
 
 /**
@@ -355,6 +355,8 @@ class EndpointMachine implements Machine {
     const childSas = this.ikeSasOf(connection).flatMap((ikeSa) => ikeSa.childSas);
     const childSa = childSas.find((candidate) => candidate.inboundSpi === inboundSpi);
     if (childSa === undefined) return;
+    // Clients that share a connection rekey by themselves.
+    if (limit === "soft" && isShared(childSa.owner)) return;
     if (limit === "soft") rekeyChild(childSa, now);
     else expireChild(childSa, now);
   }

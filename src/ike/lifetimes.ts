@@ -2,6 +2,7 @@ import type { ChildSa } from "./child-sa.ts";
 import { expireChild, rekeyChild } from "./exchanges/create-child-sa.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import { renew } from "./renewal.ts";
+import { isShared } from "./uniqueness.ts";
 
 /** A hard lifetime comes this much behind the soft one, in which a rekeying has to succeed. */
 const HARD_TIME_FACTOR = 1.1;
@@ -11,22 +12,29 @@ export function scheduleChild(childSa: ChildSa, now: number): void {
   const { machine } = childSa.owner;
   const timeMs = childSa.policy.rekey?.timeMs ?? machine.limits.childRekeyMs;
   cancelChild(childSa);
+  if (isShared(childSa.owner)) {
+    // Stock clients rekey, and some take it ill from a gateway: Windows breaks off.
+    expireAt(childSa, childSa.establishedAt + Math.max(timeMs, machine.limits.clientChildMs));
+    return;
+  }
   if (!Number.isFinite(timeMs)) return;
   retryChild(childSa, { at: now + softTime(childSa.owner, timeMs) });
-  const expireAt =
+  const end =
     childSa.establishedAt + Math.max(timeMs * HARD_TIME_FACTOR, timeMs + machine.limits.expiryMarginMs);
-  childSa.timers.expire = machine.timers.set({
-    at: expireAt,
-    reason: "expire",
-    fire: (then) => expireChild(childSa, then),
-  });
+  expireAt(childSa, end);
   childSa.timers.renew = machine.timers.set({
-    at: expireAt - machine.limits.renewalMarginMs,
+    at: end - machine.limits.renewalMarginMs,
     reason: "renew",
     fire: (then) => {
       if (childSa.failedRekeys > 0) renew(childSa.owner, then);
     },
   });
+}
+
+function expireAt(childSa: ChildSa, at: number): void {
+  if (!Number.isFinite(at)) return;
+  const fire = (then: number): void => expireChild(childSa, then);
+  childSa.timers.expire = childSa.owner.machine.timers.set({ at, reason: "expire", fire });
 }
 
 /** The next attempt to rekey the child SA comes at this time. */
@@ -52,9 +60,11 @@ export function lifetimeOf(
   ikeSa: IkeSa,
   now: number,
 ): { readonly rekeyAt: number; readonly expireAt: number } | undefined {
-  const timeMs = ikeSa.connection?.ikeRekeyMs ?? ikeSa.machine.limits.ikeRekeyMs;
+  const { limits } = ikeSa.machine;
+  const usualMs = isShared(ikeSa) ? limits.clientIkeRekeyMs : limits.ikeRekeyMs;
+  const timeMs = ikeSa.connection?.ikeRekeyMs ?? usualMs;
   if (!Number.isFinite(timeMs)) return undefined;
-  const hardMs = Math.max(timeMs * HARD_TIME_FACTOR, timeMs + ikeSa.machine.limits.expiryMarginMs);
+  const hardMs = Math.max(timeMs * HARD_TIME_FACTOR, timeMs + limits.expiryMarginMs);
   return { rekeyAt: now + softTime(ikeSa, timeMs), expireAt: now + hardMs };
 }
 

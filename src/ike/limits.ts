@@ -104,6 +104,12 @@ export interface Limits {
   readonly childRekeyMs: number;
   readonly ikeRekeyMs: number;
   readonly rekeyJitter: number;
+  /**
+   * Of clients under a connection that many share: they rekey their child SAs within an hour or two, and this is when one that does not
+   * loses them. The IKE SA is rekeyed by the gateway only behind all of them: Windows takes eight hours.
+   */
+  readonly clientChildMs: number;
+  readonly clientIkeRekeyMs: number;
   /** A hard lifetime is longer than the soft one by a tenth and at least by this: time enough for a request to be given up. */
   readonly expiryMarginMs: number;
   /** An attempt that failed comes again after one to two of these (RFC 7296 section 2.25 asks for a wait), the next after twice that. */
@@ -199,6 +205,8 @@ export const DEFAULT_LIMITS: Limits = {
   childRekeyMs: 3_600_000,
   ikeRekeyMs: 14_400_000,
   rekeyJitter: 0.1,
+  clientChildMs: 14_400_000,
+  clientIkeRekeyMs: 86_400_000,
   expiryMarginMs: 100_000,
   rekeyRetryMs: 1_000,
   rekeyRetryMaxMs: 30_000,

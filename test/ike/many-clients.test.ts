@@ -1,8 +1,10 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import { ExchangeType } from "../../src/iana/ikev2-parameters.ts";
 import type { Limits } from "../../src/ike/limits.ts";
 import type { AddressSource } from "../../src/ike/machine.ts";
 import type { Credential } from "../../src/pki/credential.ts";
 import { AddressPools } from "../../src/pool/address-pools.ts";
+import { decodeHeader } from "../../src/wire/message.ts";
 import { login, logins, TestAuthority } from "../support/simulator/credentials.ts";
 import {
   authenticating,
@@ -239,6 +241,14 @@ describe("one connection for many", () => {
     expect(rekeyed(client!)).toBeGreaterThan(10);
     expect(usersOf(access)).toEqual(["anna"]);
     expect([gateway.installed.size, pools.leaseCount]).toEqual([1, 1]);
-    expect(gateway.ikeSas[0]).toMatchObject({ role: "responder" });
+    const begun = link.transmitted
+      .filter(({ from }) => from === gateway)
+      .map(({ octets }) => decodeHeader(octets))
+      .filter(({ isResponse, exchangeType }) => !isResponse && exchangeType === ExchangeType.CREATE_CHILD_SA);
+    expect(begun).toEqual([]);
+    // However much it has carried.
+    const [inboundSpi] = gateway.installed.keys();
+    gateway.handle({ kind: "used-up", connection: "gateway", inboundSpi: inboundSpi!, limit: "soft" });
+    expect(link.inFlight).toEqual([]);
   });
 });

@@ -105,7 +105,7 @@ export class Link {
     const machines = [...this.#machines.values()];
     do {
       this.deliverAll();
-      for (const machine of machines) await machine.finishLogins();
+      for (const machine of machines) if (machine.pendingLogins > 0) await machine.finishLogins();
     } while (this.inFlight.length > 0 || machines.some(({ pendingLogins }) => pendingLogins > 0));
   }
 
