@@ -277,6 +277,7 @@ export class Engine implements EngineControl {
     for (const policy of config.connections) this.#connections.get(policy.name)?.renew(policy);
     const held = [...this.#connections.values()].filter(({ isHeld }) => isHeld);
     this.#release(held);
+    this.#reportCompat();
     this.#replaceRoutes();
     this.#addresses.configure(config.gateway ?? { pools: [] });
     await this.#informAnswers.apply(config.gateway);
@@ -321,6 +322,7 @@ export class Engine implements EngineControl {
     if (impairment !== undefined) this.#reportImpairment(impairment.text);
     const { refusals } = this.#open;
     if (refusals.length > 0) this.#reportRefusal(refusals.join("; "));
+    this.#reportCompat();
     this.#childSas.protect(this.#config.connections);
     this.#replaceRoutes();
     for (const policy of this.#config.connections) this.#adopt(policy);
@@ -492,6 +494,15 @@ export class Engine implements EngineControl {
       message,
       facts: { stack },
     });
+  }
+
+  /** Whoever allows what is weak sees it in the log. */
+  #reportCompat(): void {
+    for (const { name: connection, compat = [] } of this.#config.connections) {
+      if (compat.length === 0) continue;
+      const message = `${connection} allows weak algorithms for old clients: compat: [${compat.join(", ")}]`;
+      this.#onEvent({ name: "compat", level: "warning", connection, message, facts: { compat } });
+    }
   }
 
   #dataPlaneFailed(error: Error): void {

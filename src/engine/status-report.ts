@@ -100,7 +100,7 @@ function describeIkeSa(ikeSa: IkeSaView, establishedAt: number, facts: EngineFac
     initiatorSpi: ikeSa.initiatorSpi,
     responderSpi: ikeSa.responderSpi,
     proposal: ikeSa.proposal ?? "",
-    ...weakOf(ikeSa.proposal ?? ""),
+    ...weakOf(ikeSa.proposal ?? "", ikeSa.signsWithSha1 ? ["sha1-signature"] : []),
     local: { identity: ikeSa.localIdentity ?? "", ...ikeSa.path.local },
     remote: { identity: ikeSa.remoteIdentity ?? "", ...ikeSa.path.remote },
     pathMtu: ikeSa.pathMtu,
@@ -129,8 +129,8 @@ function describeChildSa(childSa: ChildSaView, facts: EngineFacts): ChildSaStatu
   };
 }
 
-function weakOf(proposal: string): { readonly weak?: readonly string[] } {
-  const weak = weakKeywords(proposal);
+function weakOf(proposal: string, more: readonly string[] = []): { readonly weak?: readonly string[] } {
+  const weak = [...weakKeywords(proposal), ...more];
   return weak.length === 0 ? {} : { weak };
 }
 

@@ -4,6 +4,7 @@ import { WireError } from "../errors/index.ts";
 import { ExchangeType, NotifyType } from "../iana/ikev2-parameters.ts";
 import type { Path } from "../platform/address.ts";
 import type { Random } from "../platform/random.ts";
+import { withCompat } from "../policy/compat.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import { decodeHeader, decodeMessage, encodeMessage, type Header } from "../wire/message.ts";
 import type { ChildSa } from "./child-sa.ts";
@@ -161,7 +162,7 @@ export class IkeEndpoint {
    * terminates it as well, and later: it would come back before.
    */
   replaceConnections(connections: readonly ConnectionPolicy[]): void {
-    this.#machine.connections = connections;
+    this.#machine.connections = connections.map(withCompat);
   }
 }
 
@@ -203,7 +204,7 @@ class EndpointMachine implements Machine {
   readonly #traffic: (inboundSpi: number) => Traffic | undefined;
 
   constructor(facts: ConstructorParameters<typeof IkeEndpoint>[0]) {
-    this.connections = facts.connections;
+    this.connections = facts.connections.map(withCompat);
     this.impair = facts.impair;
     this.pathMtu = facts.pathMtu;
     this.addresses = facts.addresses ?? NO_ADDRESSES;

@@ -86,6 +86,8 @@ export class IkeSa {
   isPeerBehindNat = false;
   /** HashAlgorithm numbers that the peer verifies signatures with (RFC 7427 section 4); none when it did not say. */
   signatureHashes: readonly number[] = [];
+  /** Responder: our AUTH was made with RSA and SHA-1, since the peer announced no hash (RFC 7296 section 3.8). */
+  signsWithSha1 = false;
   /** Initiator: the certificate to show, where there is a choice. */
   credential: Credential | undefined;
   /** Responder: who has logged in, by its EAP identity. */

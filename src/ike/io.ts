@@ -143,6 +143,8 @@ export interface IkeEvent {
     | "offload-refused"
     /** From the engine: something of the machine is not as it should be for us. */
     | "machine-warning"
+    /** From the engine: a connection allows weak algorithms. */
+    | "compat"
     /** From the engine: it has faults on purpose. */
     | "impaired"
     | "internal-error";

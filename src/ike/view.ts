@@ -20,6 +20,8 @@ export interface IkeSaView {
   readonly remoteIdentity: string | undefined;
   /** Who has logged in by EAP. */
   readonly user: string | undefined;
+  /** Whether our AUTH was signed with SHA-1. */
+  readonly signsWithSha1: boolean;
   /** Within the network: those that the peer has from us, or we from it. */
   readonly internalAddresses: readonly string[];
   readonly path: Path;
@@ -57,6 +59,7 @@ export function viewOf(ikeSa: IkeSa): IkeSaView {
     localIdentity: connection && formatIdentity(connection.local.identity),
     remoteIdentity: remoteIdentity && formatIdentity(remoteIdentity),
     user: ikeSa.user,
+    signsWithSha1: ikeSa.signsWithSha1,
     internalAddresses: (ikeSa.lease ?? ikeSa.configuration)?.addresses ?? [],
     path: ikeSa.path,
     isBehindNat: ikeSa.isBehindNat,

@@ -45,8 +45,8 @@ export interface ConnectionPolicy {
   /** Client: the families of the addresses that we want to have behind the peer. They take the place of the children's `local`. */
   readonly asks?: { readonly ipv4: boolean; readonly ipv6: boolean };
   /**
-   * What is allowed beyond today's rules for the sake of old peers. "windows-default": RSA signatures with SHA-1 of the peer,
-   * which is all that Windows makes (RFC 7296 section 3.8).
+   * What is allowed beyond today's rules for the sake of old peers. "windows-default": MODP-1024 and ESP with HMAC-SHA1-96, behind everything
+   * else, and signatures of the peer with SHA-1 (policy/compat.ts).
    */
   readonly compat?: readonly "windows-default"[];
   /** Soft lifetime of an IKE SA, in milliseconds; undefined for the usual one, Infinity for none. */

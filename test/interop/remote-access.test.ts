@@ -105,6 +105,32 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("remote access",
     });
   });
 
+  test("strongSwan that offers what Windows does by default, and announces no hash, gets in under compat alone", async () => {
+    const strongswan = await startStrongswan(sites.right, {
+      configuration: CLIENTS.replaceAll(
+        "aes256gcm16-prfsha384-curve25519",
+        "aes256-sha1-modp1024",
+      ).replaceAll("esp_proposals = aes256gcm16", "esp_proposals = aes256-sha1"),
+      settings: "charon-systemd {\n signature_authentication = no\n}\n",
+      credentials: credentialsFor("client"),
+    });
+    try {
+      const strict = await startRemoteAccess(sites.left, gatewayWith("rsa"));
+      expect((await strongswan.initiate("login")).code).not.toBe(0);
+      expect(strict.log).toContain("compat: [windows-default]");
+      await strict.stop();
+      const gateway = await startRemoteAccess(sites.left, { ...gatewayWith("rsa"), compat: true });
+      expect((await strongswan.initiate("login")).code, `${strongswan.log}\n${gateway.log}`).toBe(0);
+      const [client] = await clientsOf(gateway);
+      expect(client!.weak).toEqual(["sha1", "modp1024", "sha1-signature"]);
+      const [ipv4] = client!.internalAddresses!;
+      expect(await ping(sites.right, { from: ipv4!, to: LEFT_INSIDE[0], count: 10 })).toEqual([]);
+      await gateway.stop();
+    } finally {
+      await strongswan.stop();
+    }
+  });
+
   describe("our client at strongSwan's gateway", () => {
     let strongswan: Strongswan;
     beforeAll(async () => {

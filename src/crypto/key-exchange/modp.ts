@@ -19,6 +19,8 @@ import type { Group } from "./group.ts";
  * 5.2 advises; an exponent as long as the prime would cost ten times as much and add nothing.
  */
 export const MODP_GROUPS: readonly Group[] = [
+  // RFC 2409 section 6.2. Only `compat: windows-default` offers it (policy/compat.ts).
+  modp(KeyExchangeMethod.MODP_1024, "modp2", 128),
   modp(KeyExchangeMethod.MODP_2048, "modp14", 256),
   modp(KeyExchangeMethod.MODP_3072, "modp15", 384),
   modp(KeyExchangeMethod.MODP_4096, "modp16", 512),

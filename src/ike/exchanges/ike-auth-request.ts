@@ -167,6 +167,8 @@ export function showProof(
   ikeSa.machine.authenticate(proof.job, (result, then) => {
     if (!isAwaiting(ikeSa, state)) return;
     const { kind } = result;
+    ikeSa.signsWithSha1 =
+      kind === "signature" && result.method === AuthenticationMethod.RSA_DIGITAL_SIGNATURE;
     const answer =
       kind === "signature"
         ? goOn([idr, ...proof.certificates, authOf(result)], then)

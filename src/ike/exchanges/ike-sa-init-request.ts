@@ -2,6 +2,7 @@ import { equal } from "../../bytes/constant-time.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { ExchangeType, NotifyType, TransformType } from "../../iana/ikev2-parameters.ts";
 import type { Path } from "../../platform/address.ts";
+import { offersGroup2Alone } from "../../policy/compat.ts";
 import type { ConnectionPolicy } from "../../policy/connection.ts";
 import { findCandidates } from "../../policy/pad.ts";
 import { selectProposal } from "../../policy/select-proposal.ts";
@@ -287,11 +288,14 @@ function noProposalChosen(facts: {
     message:
       connections.length === 0 || verdict.kind === "chosen"
         ? "no connection for these addresses is configured, or it was taken down"
-        : verdict.reason,
+        : `${verdict.reason}${offersGroup2Alone(proposals) ? WINDOWS_HINT : ""}`,
     offered: formatProposals(proposals),
     allowed: formatProposals(allowed),
   });
 }
+
+const WINDOWS_HINT =
+  '. This is what Windows offers by default: set the client up with the script of "ikebana profile --for windows", or allow it with "compat: [windows-default]"';
 
 /** Sends an error, unless too many were sent just now. Returns whether it did. */
 function refuse(machine: Machine, received: InitRequest, error: Payload): boolean {

@@ -51,6 +51,8 @@ export interface RemoteAccessArgument {
   readonly ike: string;
   readonly esp: string;
   readonly inside: readonly string[];
+  /** For Windows as it comes. */
+  readonly compat?: boolean;
 }
 
 export type RemoteAccessCommand =
@@ -135,6 +137,7 @@ const connection: ConnectionPolicy = {
       replayWindowPackets: 1024,
     },
   ],
+  ...(argument.compat === true && { compat: ["windows-default"] }),
   ...(isGateway
     ? { gives: { dns: ["10.1.0.1"], subnets: argument.inside, domains: [] } }
     : { asks: { ipv4: true, ipv6: true } }),
