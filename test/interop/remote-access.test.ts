@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LinuxNetwork } from "../../src/platform/network/linux-network.ts";
 import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
+import { requireFreeradius, startFreeradius } from "../support/freeradius.ts";
 import { requireRoot } from "../support/namespace.ts";
 import { type RemoteAccess, startRemoteAccess } from "../support/remote-access/engine.ts";
 import { type LabCertificates, makeLabCertificates } from "../support/remote-access/lab-certificates.ts";
@@ -92,6 +93,40 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("remote access",
         await gateway.stop();
       }
     });
+
+    test.skipIf(!requireFreeradius(WHAT))(
+      "FreeRADIUS decides: the address that it gives, and packets; nobody whom it refuses, and nobody when it is dead",
+      async () => {
+        const { files } = certificates;
+        const freeradius = await startFreeradius({
+          host: sites.left,
+          secret: "between us",
+          users: 'anna Cleartext-Password := "correct horse"\n    Framed-IP-Address = 10.77.0.77\n',
+          tls: { certificate: files["ecdsa.pem"]!, key: files["ecdsa.key"]!, ca: files["ca.pem"]! },
+        });
+        const gateway = await startRemoteAccess(sites.left, {
+          ...gatewayWith("ecdsa"),
+          remote: { ways: ["radius"], radiusSecret: "between us" },
+        });
+        try {
+          const { code, out } = await strongswan.initiate("login");
+          expect(code, `${out}\n${strongswan.log}\n${gateway.log}\n${freeradius.log}`).toBe(0);
+          const [client] = await clientsOf(gateway);
+          expect(client).toMatchObject({ user: "anna" });
+          expect(client!.internalAddresses).toContain("10.77.0.77");
+          expect(await ping(sites.right, { from: "10.77.0.77", to: LEFT_INSIDE[0], count: 10 })).toEqual([]);
+          await strongswan.terminate({ ike: "login" });
+          expect((await strongswan.initiate("wrong")).code).not.toBe(0);
+          await freeradius.stop("SIGKILL");
+          expect((await strongswan.initiate("login")).code).not.toBe(0);
+          expect(gateway.log).toContain("no answer from RADIUS server 127.0.0.1 port 1812");
+          expect(await clientsOf(gateway)).toEqual([]);
+        } finally {
+          await gateway.stop();
+          await freeradius.stop();
+        }
+      },
+    );
 
     test("a wrong password, refused with nothing left of it", async () => {
       const gateway = await startRemoteAccess(sites.left, gatewayWith("ecdsa"));

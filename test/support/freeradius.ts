@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { TestHost } from "./namespace.ts";
 import { until } from "./waiting.ts";
 
 const FREERADIUS = "/usr/sbin/freeradius";
@@ -24,8 +25,9 @@ export interface Freeradius {
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
-/** A FreeRADIUS in this thread's network, on 127.0.0.1 port 1812, in a directory of its own. */
+/** A FreeRADIUS in a host's network or, without one, in this thread's: on 127.0.0.1 port 1812, in a directory of its own. */
 export async function startFreeradius(settings: {
+  readonly host?: TestHost;
   readonly secret: string;
   /** Its users file. */
   readonly users: string;
@@ -46,7 +48,8 @@ export async function startFreeradius(settings: {
     return existsSync(path) ? readFileSync(path, "utf8") : "";
   };
   const options = ["-f", "-d", directory, "-n", "radiusd", "-l", join(directory, "radius.log")];
-  const child = spawn(FREERADIUS, options, { stdio: "ignore" });
+  const start = settings.host?.start ?? spawn;
+  const child = start(FREERADIUS, options, { stdio: "ignore" });
   const ended = once(child, "exit");
   const isReady = (): boolean => {
     if (child.exitCode !== null) throw new Error(`FreeRADIUS did not start:\n${log()}`);

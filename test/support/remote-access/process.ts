@@ -25,6 +25,8 @@ import type {
 import { parseIdentity } from "../../../src/policy/identity.ts";
 import { parseEspProposal, parseIkeProposal } from "../../../src/policy/keywords.ts";
 import { selectorsFromPrefixes } from "../../../src/policy/traffic-selectors.ts";
+import { RadiusClient } from "../../../src/radius/radius-client.ts";
+import { radiusEapServer } from "../../../src/radius/radius-eap-server.ts";
 
 // An engine as a process of its own, in the network of a test host, with one connection for remote access. Its one argument is JSON;
 // commands are lines of JSON on standard input, and each is answered by a line.
@@ -42,7 +44,9 @@ export interface RemoteAccessArgument {
   readonly remote: {
     readonly address?: string;
     readonly id?: string;
-    readonly ways: readonly ("certificate" | "eap" | "eap-tls")[];
+    readonly ways: readonly ("certificate" | "eap" | "eap-tls" | "radius")[];
+    /** Of the RADIUS server on 127.0.0.1. */
+    readonly radiusSecret?: string;
   };
   /** Who may log in, with their passwords. */
   readonly users?: Readonly<Record<string, string>>;
@@ -92,7 +96,19 @@ function judgeOf(purpose: "client" | "server"): JudgePeer {
   return judgeByTrust({ trust: { anchors, purpose }, wallClock: Date.now });
 }
 
-async function remoteWay(kind: "certificate" | "eap" | "eap-tls"): Promise<RemoteAuthentication> {
+async function remoteWay(
+  kind: RemoteAccessArgument["remote"]["ways"][number],
+): Promise<RemoteAuthentication> {
+  if (kind === "radius") {
+    const secret = Buffer.from(argument.remote.radiusSecret!);
+    const client = new RadiusClient({
+      servers: [{ address: "127.0.0.1", port: 1812, secret }],
+      random,
+      clock: performance,
+      patienceMs: [500, 1_000],
+    });
+    return { kind: "eap", server: radiusEapServer({ client, nasIdentifier: argument.local.id, random }) };
+  }
   if (kind === "eap-tls") {
     const { way } = argument.local;
     if (way.kind !== "certificate") throw new TypeError("a gateway without a certificate");
