@@ -9,6 +9,7 @@ import { aeadSubjects } from "./aead.ts";
 import { codecSubjects } from "./codec.ts";
 import { display } from "./display.ts";
 import { keyExchangeSubjects } from "./key-exchange.ts";
+import { measureLanes } from "./lanes.ts";
 import { describeCommit, describeMachine } from "./machine.ts";
 import { manySasSubjects } from "./many-sas.ts";
 import { toMarkdown } from "./markdown.ts";
@@ -47,6 +48,10 @@ for (const subject of allSubjects()) {
 if (isWanted("Two workers on one memory", "scaling")) {
   const settings = options.quick ? { rounds: 3, sliceMs: 10 } : { rounds: 21, sliceMs: 60 };
   records.push(...(await measureScaling(memory, settings)));
+}
+if (isWanted("Two tunnels, both ways, on two workers", "lanes")) {
+  const settings = options.quick ? { rounds: 3, sliceMs: 10 } : { rounds: 11, sliceMs: 250 };
+  records.push(...(await measureLanes(settings)));
 }
 
 const record: MicroRecord = {

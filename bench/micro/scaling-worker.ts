@@ -3,12 +3,12 @@ import { parentPort, workerData } from "node:worker_threads";
 import { loadKernel } from "../../src/esp/kernel.ts";
 import { KernelBatch } from "./kernel-batch.ts";
 import { KEY_LENGTHS, makePackets } from "./packets.ts";
-import { MAILBOX_DONE, MAILBOX_ORDER, type ScalingTask } from "./scaling.ts";
+import type { ScalingTask } from "./scaling.ts";
+import { serveSlices, timeBatches } from "./slice-threads.ts";
 import { expectEqual } from "./subject.ts";
 
-const { memory, worker, aead, count, length, mailbox, result, sliceMs } = workerData as ScalingTask;
-const words = new Int32Array(mailbox);
-const nsPerBatch = new Float64Array(result);
+const task = workerData as ScalingTask;
+const { memory, worker, aead, count, length, sliceMs } = task;
 
 const key = randomBytes(KEY_LENGTHS[aead]);
 const packets = makePackets(aead, { key, count, length });
@@ -19,24 +19,15 @@ runFor(200);
 prove();
 parentPort!.postMessage("ready");
 
-for (let order = 0; ; order++) {
-  Atomics.wait(words, MAILBOX_ORDER, order);
-  nsPerBatch[0] = runFor(sliceMs);
+serveSlices(task, () => {
+  const ns = runFor(sliceMs);
   prove();
-  Atomics.store(words, MAILBOX_DONE, 1);
-  Atomics.notify(words, MAILBOX_DONE);
-}
+  return ns;
+});
 
 /** Nanoseconds for a batch. */
 function runFor(ms: number): number {
-  const begin = performance.now();
-  let now = begin;
-  let batches = 0;
-  for (; now - begin < ms; now = performance.now()) {
-    batch.seal();
-    batches++;
-  }
-  return ((now - begin) * 1e6) / batches;
+  return timeBatches(ms, () => batch.seal());
 }
 
 /** What this worker sealed while the other one ran is right. */

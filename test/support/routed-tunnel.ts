@@ -42,6 +42,8 @@ export async function withRoutedTunnel(
     readonly connection?: readonly [string, string];
     /** Selectors of the left side: its own, and those of the right. */
     readonly selectors?: readonly [string, string];
+    /** The same for a second child SA; without, there is none. */
+    readonly second?: readonly [string, string];
     readonly top?: string;
     readonly prepare?: (hosts: {
       readonly left: TestHost;
@@ -51,19 +53,28 @@ export async function withRoutedTunnel(
   },
   action: (tunnel: RoutedTunnel) => Promise<void>,
 ): Promise<void> {
-  const { family = 4, child = "", connection = ["", ""], top = "", prepare, selectors = NETWORKS } = options;
+  const {
+    family = 4,
+    child = "",
+    connection = ["", ""],
+    top = "",
+    prepare,
+    selectors = NETWORKS,
+    second,
+  } = options;
   const [left, router, right] = await Promise.all([createHost(), createHost(), createHost()]);
   const daemons: IkebanaDaemon[] = [];
   try {
     join({ left, router, right });
     prepare?.({ left, router, right });
     const configure = (place: 0 | 1): string =>
-      configuration(place, { family, child, connection: connection[place], top, selectors });
+      configuration(place, { family, child, connection: connection[place], top, selectors, second });
     // The responder first.
     daemons.push(await startIkebana(right, configure(1)));
     daemons.push(await startIkebana(left, configure(0)));
     const [rightDaemon, leftDaemon] = daemons as [IkebanaDaemon, IkebanaDaemon];
-    const isUp = (connection: ConnectionStatus): boolean => connection.ikeSa?.children[0] !== undefined;
+    const count = second === undefined ? 1 : 2;
+    const isUp = ({ ikeSa }: ConnectionStatus): boolean => (ikeSa?.children.length ?? 0) >= count;
     await until(
       "the tunnel is up",
       async () => isUp(await leftDaemon.connection()) && isUp(await rightDaemon.connection()),
@@ -121,16 +132,28 @@ function configuration(
     connection,
     top,
     selectors,
+    second,
   }: {
     readonly family: 4 | 6;
     readonly child: string;
     readonly connection: string;
     readonly top: string;
     readonly selectors: readonly [string, string];
+    readonly second: readonly [string, string] | undefined;
   },
 ): string {
   const addresses = [OUTSIDE[family].left, OUTSIDE[family].right];
   const other = place === 0 ? 1 : 0;
+  const children = [selectors, second].map((pair, i) =>
+    pair === undefined
+      ? ""
+      : `      ${i === 0 ? "lan" : "second"}:
+        local: ${pair[place]}
+        remote: ${pair[other]}
+        esp: [chacha20poly1305]
+        ${child}
+`,
+  );
   return `
 socket: ikebana.sock
 state: state
@@ -142,10 +165,5 @@ connections:
     start: ${place === 0 ? "start" : "respond"}
     ${connection}
     children:
-      lan:
-        local: ${selectors[place]}
-        remote: ${selectors[other]}
-        esp: [chacha20poly1305]
-        ${child}
-`;
+${children.join("")}`;
 }

@@ -36,6 +36,9 @@ export function allContenders({ ikebanaCommand, wireguardPackage }: Means): read
       isDefault: false,
       idleSas: 10_000,
     }),
+    ...SUITES.slice(0, 2).map((suite) =>
+      ikebana({ ...suite, offloads: true, command: ikebanaCommand, isDefault: false, workers: 2 }),
+    ),
     openvpn({ cipher: "AES-256-GCM", title: "AES-256-GCM", isDefault: true }),
     openvpn({ cipher: "CHACHA20-POLY1305", title: "ChaCha20-Poly1305", isDefault: true }),
     ...SUITES.map(({ proposal, title, strongswanCipher }) =>

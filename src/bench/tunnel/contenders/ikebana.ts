@@ -23,6 +23,7 @@ export function ikebana({
   command,
   isDefault,
   idleSas = 0,
+  workers = 1,
 }: {
   /** Of the child SA: "aes256gcm16". */
   readonly proposal: string;
@@ -33,17 +34,31 @@ export function ikebana({
   readonly isDefault: boolean;
   /** Child SAs that carry nothing, beside the one that does. */
   readonly idleSas?: number;
+  /** Data workers of either side. */
+  readonly workers?: number;
 }): Contender {
   return {
-    name: `ikebana-${proposal}${offloads ? "" : "-nooffload"}${idleSas === 0 ? "" : `-${idleSas}idle`}`,
-    title: `Ikebana, ${title}${offloads ? "" : ", no offloads"}${idleSas === 0 ? "" : `, ${idleSas} idle SAs`}`,
+    name: [
+      "ikebana",
+      proposal,
+      ...(offloads ? [] : ["nooffload"]),
+      ...(idleSas === 0 ? [] : [`${idleSas}idle`]),
+      ...(workers === 1 ? [] : [`${workers}workers`]),
+    ].join("-"),
+    title: [
+      "Ikebana",
+      title,
+      ...(offloads ? [] : ["no offloads"]),
+      ...(idleSas === 0 ? [] : [`${idleSas} idle SAs`]),
+      ...(workers === 1 ? [] : [`${workers} data workers`]),
+    ].join(", "),
     encrypts: true,
     cipher: proposal,
     isDefault,
     async start(ground) {
       const psk = toHex(systemRandom.bytes(32));
       const sides = [ground.gateway, ground.client].map((host) =>
-        startSide(ground, host, { psk, proposal, offloads, command, idleSas }),
+        startSide(ground, host, { psk, proposal, offloads, command, idleSas, workers }),
       );
       const describe = (): string => sides.map(({ daemon }) => daemon.lastWords).join("\n");
       let status: EngineStatus | undefined;
@@ -89,6 +104,7 @@ function startSide(
     readonly offloads: boolean;
     readonly command: readonly string[];
     readonly idleSas: number;
+    readonly workers: number;
   },
 ): Side {
   const isClient = host === ground.client;
@@ -124,6 +140,7 @@ function configurationOf({
   proposal,
   offloads,
   idleSas,
+  workers,
   directory,
   socket,
 }: {
@@ -134,6 +151,7 @@ function configurationOf({
   readonly proposal: string;
   readonly offloads: boolean;
   readonly idleSas: number;
+  readonly workers: number;
   readonly directory: string;
   readonly socket: string;
 }): string {
@@ -156,6 +174,7 @@ ${children.join("\n")}
 ${connection("", [lan])}${idle.join("")}mtu: ${INNER_MTU}
 tun: ${LINK}
 offloads: ${offloads ? "auto" : "off"}
+workers: ${workers}
 socket: ${socket}
 state: ${join(directory, `${name}-state`)}
 `;
