@@ -167,11 +167,11 @@ interface CommonFacts {
   /** Told, in a sentence, when the kernel does not do an offload that it promised; packets go the plain way from then on. */
   readonly onRefusal?: (what: string) => void;
   /**
-   * Called when a packet meets a policy that traps, at most once a second for each and never from within another call into the
+   * Called when a packet meets a policy that traps, at most once a second for each (and each worker that seals) and never from within another call into the
    * data plane. A few packets wait for the SA, up to three seconds.
    */
   readonly onTrap?: (call: TrapCall) => void;
-  /** Told of ESP for an SPI that is not ours, at most once a second, in the same way. */
+  /** Told of ESP for an SPI that is not ours, at most once a second by each worker that opens, in the same way. */
   readonly onStray?: (stray: StrayEsp) => void;
 }
 

@@ -18,8 +18,9 @@ afterEach(async () => {
 });
 
 describe("two engines over devices in memory", () => {
-  test("negotiate and carry packets both ways", async () => {
-    const { client, gateway } = await start();
+  test.each([1, 2, 3, 4])("negotiate and carry packets both ways, with %i data workers", async (workers) => {
+    const { client, gateway } = await start({ workers });
+    expect(client.engine.status().dataPlane.workers).toBe(workers);
     expect(await client.engine.up("site")).toMatchObject({ kind: "done" });
 
     const there = packet({ from: "10.1.0.1", to: "10.2.0.1", length: 64 });

@@ -32,6 +32,8 @@ export interface PairOptions {
   readonly gatewayEsp?: string;
   /** What the client's connection has beside the rest. */
   readonly clientPolicy?: Partial<ConnectionPolicy>;
+  /** Data workers of either. */
+  readonly workers?: number;
 }
 
 /** A client (10.1.0.0/24, fd01::/64) and a gateway (10.2.0.0/24, fd02::/64) that share one wire. Neither initiates by itself. */
@@ -46,6 +48,7 @@ export async function pairOfEngines(
     key,
     esp: options.clientEsp ?? "aes256gcm16",
     number: 1,
+    workers: options.workers,
     ...(options.clientPolicy && { policy: options.clientPolicy }),
   });
   const gateway = await startPeer(wire, {
@@ -54,6 +57,7 @@ export async function pairOfEngines(
     key: options.gatewayKey ?? key,
     esp: options.gatewayEsp ?? "aes256gcm16",
     number: 2,
+    workers: options.workers,
   });
   return { client, gateway, wire };
 }
@@ -67,6 +71,7 @@ async function startPeer(
     readonly esp: string;
     readonly number: 1 | 2;
     readonly policy?: Partial<ConnectionPolicy>;
+    readonly workers: number | undefined;
   },
 ): Promise<MemoryPeer> {
   const host = createMemoryHost(wire.host([facts.address]));
@@ -115,6 +120,7 @@ export function configOf(facts: {
   readonly esp: string;
   readonly number: 1 | 2;
   readonly policy?: Partial<ConnectionPolicy>;
+  readonly workers?: number | undefined;
 }): EngineConfig {
   const other = 3 - facts.number;
   const presharedKey = { kind: "psk", key: new TextEncoder().encode(facts.key) } as const;
@@ -149,6 +155,7 @@ export function configOf(facts: {
     ],
     listen: { addresses: ["0.0.0.0"], port: 500, natTraversalPort: 4500 },
     tun: { name: "ikebana0", mtu: 1400 },
+    workers: facts.workers ?? 1,
     stateDirectory: "/nonexistent",
   };
 }
