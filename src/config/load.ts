@@ -16,7 +16,7 @@ import { ConfigError, formatProblem, type Problem } from "./problem.ts";
 import { type ConfigFile, fileSchema } from "./schema.ts";
 import { type ConfigPath, YamlSource } from "./yaml-source.ts";
 
-const LARGEST_FILE = 1_048_576;
+const LARGEST_FILE = 4 * 2 ** 20;
 /** Nobody mends more at a time. */
 const MOST_PROBLEMS = 50;
 const READABLE_BY_OTHERS = 0o004;
@@ -147,7 +147,7 @@ function readText(file: string): { readonly text: string; readonly isReadableByO
   try {
     const status = statSync(file);
     if (!status.isFile()) throw new PolicyError(`${file} is not a file`, { code: "CONFIG" });
-    if (status.size > LARGEST_FILE) throw new PolicyError(`${file} is larger than 1 MiB`, { code: "CONFIG" });
+    if (status.size > LARGEST_FILE) throw new PolicyError(`${file} is larger than 4 MiB`, { code: "CONFIG" });
     const text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
     return { text, isReadableByOthers: (status.mode & READABLE_BY_OTHERS) !== 0 };
   } catch (cause) {

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { compareOctets } from "../bytes/compare.ts";
 import { formatAddress, parseAddress } from "../bytes/ip-address.ts";
 import type { LinkAddress, Network, Route, Rule } from "../platform/network/network.ts";
-import { parseCidr, prefixContains } from "../platform/network/prefix.ts";
+import { type ParsedPrefix, parseCidr, prefixContains } from "../platform/network/prefix.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import { rangeToPrefixes } from "../policy/prefixes.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
@@ -101,9 +101,10 @@ export class TunnelRoutes {
 
   #wanted(connections: readonly ConnectionPolicy[]): Route[] {
     const routes = new Map<string, Route>();
+    const own = this.#ownAddresses();
     for (const { children } of connections) {
       for (const child of children) {
-        const sources = this.#addressesInside(child.local);
+        const sources = own.filter((address) => isSelected(address, child.local));
         for (const selector of child.remote) {
           const source = sources.find((address) => address.length === selector.startAddress.length);
           for (const destination of rangeToPrefixes(selector.startAddress, selector.endAddress)) {
@@ -125,62 +126,53 @@ export class TunnelRoutes {
    * stands aside. Where a longer route leads to the peer outside of the tunnel, there is no need.
    */
   #withTables(routes: readonly Route[], connections: readonly ConnectionPolicy[]): Route[] {
-    const inside = routes.map(({ destination }) => destination);
+    const inside = routes.map(({ destination }) => parseCidr(destination));
     const outside = this.#network
       .routes()
-      .flatMap(({ destination, link }) => (link === this.#link ? [] : [destination]));
-    const swallowing = new Set<string>();
-    for (const { remote } of connections) {
-      if (remote.address === undefined) continue;
-      const way = longestMatch(inside, remote.address);
-      const otherWay = longestMatch(outside, remote.address);
-      if (way !== undefined && (otherWay === undefined || otherWay.length < way.length))
-        swallowing.add(way.prefix);
+      .flatMap(({ destination, link }) => (link === this.#link ? [] : [parseCidr(destination)]));
+    const swallowing = new Set<ParsedPrefix>();
+    for (const peer of new Set(connections.map(({ remote }) => remote.address))) {
+      if (peer === undefined) continue;
+      const address = parseCidr(peer);
+      const way = longestMatch(inside, address);
+      const otherWay = longestMatch(outside, address);
+      if (way !== undefined && (otherWay === undefined || otherWay.length < way.length)) swallowing.add(way);
     }
-    return routes.map((route) => {
-      const isAside = swallowing.has(route.destination) || parseCidr(route.destination).length === 0;
+    return routes.map((route, index) => {
+      const isAside = swallowing.has(inside[index]!) || inside[index]!.length === 0;
       return isAside ? { ...route, table: tableOf(route.destination) } : route;
     });
   }
 
-  /**
-   * Our own addresses that the selectors cover, those inside of the tunnel first: packets that start on this host should come from one
-   * of them.
-   */
-  #addressesInside(selectors: readonly TrafficSelector[]): Uint8Array[] {
+  /** Our own addresses, those inside of the tunnel first: packets that start on this host should come from one of them. */
+  #ownAddresses(): Uint8Array[] {
     const isInside = ({ link }: LinkAddress): boolean => link === this.#link;
     const all = this.#network.addresses();
     const own = [...all.filter(isInside), ...all.filter((each) => !isInside(each))];
-    return own
-      .flatMap(({ address }) => parseAddress(address) ?? [])
-      .filter(isRoutable)
-      .filter((address) =>
-        selectors.some(
-          ({ startAddress, endAddress }) =>
-            startAddress.length === address.length &&
-            compareOctets(startAddress, address) <= 0 &&
-            compareOctets(address, endAddress) <= 0,
-        ),
-      );
+    return own.flatMap(({ address }) => parseAddress(address) ?? []).filter(isRoutable);
   }
+}
+
+function isSelected(address: Uint8Array, selectors: readonly TrafficSelector[]): boolean {
+  return selectors.some(
+    ({ startAddress, endAddress }) =>
+      startAddress.length === address.length &&
+      compareOctets(startAddress, address) <= 0 &&
+      compareOctets(address, endAddress) <= 0,
+  );
 }
 
 function isAmong(rules: readonly Rule[], rule: Rule): boolean {
   return rules.some((other) => isDeepStrictEqual(other, rule));
 }
 
-function longestMatch(
-  prefixes: readonly string[],
-  address: string,
-): { readonly prefix: string; readonly length: number } | undefined {
-  return prefixes
-    .map((prefix) => ({ prefix, parsed: parseCidr(prefix) }))
-    .filter(({ parsed }) => prefixContains(parsed, parseCidr(address)))
-    .map(({ prefix, parsed }) => ({ prefix, length: parsed.length }))
-    .reduce<{ prefix: string; length: number } | undefined>(
-      (longest, each) => (longest === undefined || each.length > longest.length ? each : longest),
-      undefined,
-    );
+function longestMatch(prefixes: readonly ParsedPrefix[], address: ParsedPrefix): ParsedPrefix | undefined {
+  let longest: ParsedPrefix | undefined;
+  for (const prefix of prefixes) {
+    if (longest !== undefined && prefix.length <= longest.length) continue;
+    if (prefixContains(prefix, address)) longest = prefix;
+  }
+  return longest;
 }
 
 /** One route stands in each. */

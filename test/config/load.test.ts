@@ -538,8 +538,8 @@ describe("a file that is wrong", () => {
     expect(() => loadConfig(folder)).toThrow(/is not a file/);
     writeFileSync(join(folder, "latin1.yaml"), Uint8Array.of(0x61, 0x3a, 0x20, 0xfc));
     expect(() => loadConfig(join(folder, "latin1.yaml"))).toThrow(/is not UTF-8 text/);
-    writeFileSync(join(folder, "large.yaml"), "#".repeat(1_048_577));
-    expect(() => loadConfig(join(folder, "large.yaml"))).toThrow(/is larger than 1 MiB/);
+    writeFileSync(join(folder, "large.yaml"), "#".repeat(4 * 1_048_576 + 1));
+    expect(() => loadConfig(join(folder, "large.yaml"))).toThrow(/is larger than 4 MiB/);
   });
 });
 

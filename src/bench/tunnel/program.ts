@@ -48,7 +48,7 @@ export interface CommandResult {
 }
 
 /** Of a daemon that runs on and on only the latest words are kept. */
-const KEPT_LENGTH = 4 * 1024 * 1024;
+const KEPT_LENGTH = 32 * 1024 * 1024;
 
 /** A program that runs, with what it has written. */
 export class RunningProgram {

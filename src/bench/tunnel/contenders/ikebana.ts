@@ -13,7 +13,7 @@ import { waitUntil } from "../wait.ts";
 const LINK = "ikebana0";
 
 /** To ask for the status of thousands of SAs is work for both sides. */
-const MANY_MS = 2000;
+const MANY = { intervalMs: 2_000, timeoutMs: 120_000 };
 
 /** Ikebana as users run it: `ikebana up` with a configuration file on either side. */
 export function ikebana({
@@ -76,7 +76,7 @@ export function ikebana({
             installed = Math.min(...statuses.map((each) => childrenOf(each).length));
             return installed > before;
           },
-          { describe, intervalMs: idleSas === 0 ? 20 : MANY_MS },
+          { describe, ...(idleSas > 0 && MANY) },
         );
       }
       return {
