@@ -1,10 +1,8 @@
 import { equal } from "../bytes/constant-time.ts";
-import { WireError } from "../errors/index.ts";
 import { IdType, nameOf } from "../iana/ikev2-parameters.ts";
 import { type Certificate, describeCertificate } from "./certificate.ts";
-import { DerReader } from "./der-reader.ts";
 import { formatGeneralName, type GeneralName } from "./general-names.ts";
-import { commonNames, readName } from "./names.ts";
+import { commonNames, decodeName } from "./names.ts";
 
 const { ID_IPV4_ADDR, ID_FQDN, ID_RFC822_ADDR, ID_IPV6_ADDR, ID_DER_ASN1_DN } = IdType;
 
@@ -32,7 +30,8 @@ export function faultOfIdentity(
 ): string | undefined {
   const { subject, extensions } = certificate;
   if (identity.type === ID_DER_ASN1_DN) {
-    const isSubject = subject.attributes.length > 0 && canonicalName(identity.data) === subject.canonical;
+    const isSubject =
+      subject.attributes.length > 0 && decodeName(identity.data)?.canonical === subject.canonical;
     return isSubject
       ? undefined
       : `${describeCertificate(certificate)} is not the one of the name that the peer gives`;
@@ -99,18 +98,6 @@ function textOf({ type, data }: ClaimedIdentity): string | undefined {
     return formatGeneralName({ kind: "ip", octets: data });
   const isName = (type === ID_FQDN || type === ID_RFC822_ADDR) && data.length > 0 && data.length <= 255;
   return isName ? Buffer.from(data).toString("latin1") : undefined;
-}
-
-function canonicalName(data: Uint8Array): string | undefined {
-  try {
-    const from = new DerReader(data, "identity");
-    const { canonical } = readName(from, "name");
-    from.end();
-    return canonical;
-  } catch (error) {
-    if (error instanceof WireError) return undefined;
-    throw error;
-  }
 }
 
 function printable(text: string): string {

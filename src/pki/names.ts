@@ -1,6 +1,7 @@
 import { toHex } from "../bytes/hex.ts";
-import { type DerReader, Tag } from "./der-reader.ts";
-import { element, objectIdentifier, sequence, setOf, text } from "./der-writer.ts";
+import { WireError } from "../errors/index.ts";
+import { DerReader, Tag } from "./der-reader.ts";
+import { objectIdentifier, sequence, setOf, text } from "./der-writer.ts";
 import { Oid } from "./object-identifiers.ts";
 
 /** A distinguished name (RFC 5280 section 4.1.2.4). */
@@ -25,9 +26,24 @@ export function readName(from: DerReader, field: string): Name {
   return nameOf(from.inside(content), encoded, field);
 }
 
+/** A Name that is all of `der`, such as an identity of type ID_DER_ASN1_DN; undefined where it is none. */
+export function decodeName(der: Uint8Array): Name | undefined {
+  try {
+    const from = new DerReader(der, "name");
+    const name = readName(from, "name");
+    from.end();
+    return name;
+  } catch (error) {
+    if (error instanceof WireError) return undefined;
+    throw error;
+  }
+}
+
 /** Text for logs, such as "C=CH, O=Example, CN=gateway": short, and free of what a terminal would obey. */
 export function formatName({ attributes }: Pick<Name, "attributes">): string {
-  const parts = attributes.map(({ type, text: value }) => `${LABELS.get(type) ?? type}=${value ?? "?"}`);
+  const parts = attributes.map(
+    ({ type, text: value }) => `${LABELS.get(type) ?? type}=${escaped(value ?? "?")}`,
+  );
   const whole = parts.join(", ").replace(/[^\x20-\x7e\u00a0-\uffff]/g, "?");
   return whole.length > MAXIMUM_TEXT ? `${whole.slice(0, MAXIMUM_TEXT)}...` : whole || "(no name)";
 }
@@ -44,6 +60,7 @@ export function commonNames({ attributes }: Name): string[] {
  */
 export function encodeName(name: string): Uint8Array | undefined {
   const parts = name.match(/(?:\\.|[^,\\])+/g) ?? [];
+  if (parts.join(",") !== name) return undefined;
   const sets = parts.map((part) => {
     const [, label, value] = /^\s*([A-Za-z]+|\d+(?:\.\d+)+)\s*=\s*(.*?)\s*$/s.exec(part) ?? [];
     if (label === undefined || value === undefined || value === "") return undefined;
@@ -75,13 +92,16 @@ const OID_OF_LABEL: ReadonlyMap<string, string> = new Map([
 ]);
 
 const MAXIMUM_ATTRIBUTES = 64;
-const MAXIMUM_TEXT = 160;
+const MAXIMUM_TEXT = 255;
 
 /** RFC 5280 section 4.1.2.4: countries are PrintableString, mail addresses and domain components IA5String, the rest UTF8String. */
 function attributeValue(type: string, value: string): Uint8Array {
-  if (type === Oid.countryName || type === Oid.serialNumber) return text(Tag.PRINTABLE_STRING, value);
-  if (type === Oid.emailAddress || type === Oid.domainComponent) return text(Tag.IA5_STRING, value);
-  return element(Tag.UTF8_STRING, new TextEncoder().encode(value));
+  const isAscii = /^[\x20-\x7e]*$/.test(value);
+  if (isAscii && (type === Oid.countryName || type === Oid.serialNumber))
+    return text(Tag.PRINTABLE_STRING, value);
+  if (isAscii && (type === Oid.emailAddress || type === Oid.domainComponent))
+    return text(Tag.IA5_STRING, value);
+  return text(Tag.UTF8_STRING, value);
 }
 
 function nameOf(from: DerReader, encoded: Uint8Array, field: string): Name {
@@ -121,6 +141,11 @@ function utf8(content: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** As `encodeName` reads it. */
+function escaped(value: string): string {
+  return value.replace(/[,\\]/g, "\\$&");
 }
 
 function folded(value: string): string {
