@@ -3,9 +3,10 @@ import { fromHex, toHex } from "../bytes/hex.ts";
 import { formatAddress, parseAddress } from "../bytes/ip-address.ts";
 import { PolicyError } from "../errors/index.ts";
 import { IdType, nameOf } from "../iana/ikev2-parameters.ts";
+import { decodeName, encodeName, formatName } from "../pki/names.ts";
 import type { Identity } from "./connection.ts";
 
-const { ID_IPV4_ADDR, ID_FQDN, ID_RFC822_ADDR, ID_IPV6_ADDR, ID_KEY_ID } = IdType;
+const { ID_IPV4_ADDR, ID_FQDN, ID_RFC822_ADDR, ID_IPV6_ADDR, ID_DER_ASN1_DN, ID_KEY_ID } = IdType;
 
 /**
  * An identity from text, as strongSwan reads it (RFC 7296 section 3.5):
@@ -15,14 +16,15 @@ const { ID_IPV4_ADDR, ID_FQDN, ID_RFC822_ADDR, ID_IPV6_ADDR, ID_KEY_ID } = IdTyp
  *   gw.example.org, @gw           ID_FQDN
  *   @#6b6579                      ID_KEY_ID, octets in hex
  *   keyid:our key                 ID_KEY_ID, text
+ *   C=CH, O=Example, CN=gw        ID_DER_ASN1_DN, the subject of a certificate
  *
  * A prefix `fqdn:`, `email:`, `ipv4:`, `ipv6:` or `keyid:` settles the type. Throws PolicyError (code "IDENTITY").
  */
 export function parseIdentity(text: string): Identity {
-  const identity = parsePrefixed(text) ?? parsePlain(text);
+  const identity = parsePrefixed(text) ?? parsePlain(text) ?? parseDistinguishedName(text);
   if (identity !== undefined) return identity;
   const hint = text.includes("=")
-    ? "distinguished names are not supported yet"
+    ? 'a distinguished name is written as in "C=CH, O=Example, CN=gateway"'
     : 'write a domain name, an address, "user@domain", "@#hex" or "keyid:text"';
   throw new PolicyError(`identity "${text}": ${hint}`, { code: "IDENTITY" });
 }
@@ -37,6 +39,7 @@ export function formatIdentity(identity: Identity): string {
     return formatAddress(data);
   }
   if (type === ID_KEY_ID) return `@#${toHex(data)}`;
+  if (type === ID_DER_ASN1_DN) return formatDistinguishedName(data);
   const text = String.fromCharCode(...data.subarray(0, MAXIMUM_LENGTH + 1));
   const prefix = PREFIX_OF_TYPE.get(type);
   if (prefix === undefined || !isPlainName(text))
@@ -45,7 +48,10 @@ export function formatIdentity(identity: Identity): string {
   return plain !== undefined && plain.type === type && equal(plain.data, data) ? text : `${prefix}:${text}`;
 }
 
-/** Domain names compare without regard to case, also behind the "@" of an address; everything else octet by octet. */
+/**
+ * Domain names compare without regard to case, also behind the "@" of an address; distinguished names without regard to case,
+ * spaces and string types (RFC 5280 section 7.1); everything else octet by octet.
+ */
 export function sameIdentity(a: Identity, b: Identity): boolean {
   return a.type === b.type && equal(folded(a), folded(b));
 }
@@ -107,6 +113,22 @@ function parsePlain(text: string): Identity | undefined {
   return isComplete ? { type, data: new TextEncoder().encode(mailbox) } : undefined;
 }
 
+function parseDistinguishedName(text: string): Identity | undefined {
+  const data = encodeName(text);
+  return data && { type: ID_DER_ASN1_DN, data };
+}
+
+/** As it is written, if it reads back as the same name and holds nothing but plain ASCII; in hex otherwise. */
+function formatDistinguishedName(data: Uint8Array): string {
+  const name = decodeName(data);
+  const text = name === undefined ? "" : formatName(name);
+  const isFaithful =
+    /^[\x20-\x7e]+$/.test(text) && decodeName(encodeName(text) ?? data)?.canonical === name?.canonical;
+  return isFaithful && text.includes("=")
+    ? text
+    : `ID_DER_ASN1_DN:${toHex(data.subarray(0, MAXIMUM_LENGTH))}`;
+}
+
 function keyId(data: Uint8Array): Identity | undefined {
   return data.length > 0 && data.length <= MAXIMUM_LENGTH ? { type: ID_KEY_ID, data } : undefined;
 }
@@ -117,6 +139,7 @@ function isPlainName(text: string): boolean {
 }
 
 function folded({ type, data }: Identity): Uint8Array {
+  if (type === ID_DER_ASN1_DN) return new TextEncoder().encode(decodeName(data)?.canonical ?? toHex(data));
   if (type !== ID_FQDN && type !== ID_RFC822_ADDR) return data;
   const domain = type === ID_FQDN ? 0 : data.lastIndexOf("@".charCodeAt(0)) + 1;
   return data.map((octet, i) => (i >= domain && octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet));

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fromHex, toHex } from "../../src/bytes/hex.ts";
 import { PolicyError } from "../../src/errors/index.ts";
 import { formatIdentity, parseIdentity, sameIdentity } from "../../src/policy/identity.ts";
 
@@ -37,8 +38,8 @@ test.each([
   "ipv6:192.0.2.1",
   "keyid:",
   "fqdn:",
-  "C=CH, O=x",
-  "CN=gw",
+  "C=CH, O=",
+  "XX=gw",
   `${"a".repeat(256)}`,
   "naïve.example",
 ])("%j is refused", (text) => {
@@ -46,8 +47,27 @@ test.each([
   expect(() => parseIdentity(text)).toThrow(`identity "${text}"`);
 });
 
-test("a distinguished name is told apart", () => {
-  expect(() => parseIdentity("C=CH, O=Example, CN=gw")).toThrow(/distinguished names are not supported/);
+test("a distinguished name is the subject of a certificate", () => {
+  const identity = parseIdentity("C=CH, O=Example Ltd, CN=gw");
+  expect(identity.type).toBe(9);
+  // X.690: SEQUENCE of SETs of SEQUENCEs, C as PrintableString, the others as UTF8String.
+  expect(toHex(identity.data)).toBe(
+    "3030310b300906035504061302434831143012060355040a0c0b4578616d706c65204c7464310b300906035504030c026777",
+  );
+  expect(formatIdentity(identity)).toBe("C=CH, O=Example Ltd, CN=gw");
+  expect(sameIdentity(identity, parseIdentity("C=ch,O=EXAMPLE  ltd,CN=GW"))).toBe(true);
+  expect(sameIdentity(identity, parseIdentity("O=Example Ltd, C=CH, CN=gw"))).toBe(false);
+  expect(() => parseIdentity("C=CH, O=")).toThrow(/is written as in "C=CH, O=Example, CN=gateway"$/);
+});
+
+test("a distinguished name that would not read back prints in hex", () => {
+  const twoInOne = fromHex("3018 3116 3009 0603550403 0c026777 3009 060355040a 0c026777".replaceAll(" ", ""));
+  for (const data of [Uint8Array.of(0x30, 0), twoInOne])
+    expect(formatIdentity({ type: 9, data })).toBe(`ID_DER_ASN1_DN:${toHex(data)}`);
+  const comma = parseIdentity("O=Example\\, Inc., CN=gw");
+  expect(formatIdentity(comma)).toBe("O=Example\\, Inc., CN=gw");
+  const accent = parseIdentity("CN=café");
+  expect(formatIdentity(accent)).toMatch(/^ID_DER_ASN1_DN:[0-9a-f]+$/);
 });
 
 test.each([
