@@ -34,13 +34,25 @@ export class Authenticator {
     }
   }
 
-  #verify(job: Extract<AuthenticationJob, { kind: "verify" }>): AuthenticationResult {
+  /** Whoever does not own the key makes nobody ask about revocation. */
+  #verify(
+    job: Extract<AuthenticationJob, { kind: "verify" }>,
+  ): AuthenticationResult | Promise<AuthenticationResult> {
     const { certificates, trust, identity, authentication, octets, allowsSha1 } = job;
-    const verdict = verifyChain({ certificates, trust, identity, nowMs: this.#wallClock() });
+    const nowMs = this.#wallClock();
+    const verdict = verifyChain({ certificates, trust, identity, nowMs });
     if (verdict.kind === "refused") return { kind: "failed", reason: verdict.reason };
     const { publicKey } = verdict;
     const fault = faultOfSignature({ publicKey, ...authentication, octets, allowsSha1 });
-    return fault === undefined ? { kind: "verified" } : { kind: "failed", reason: fault };
+    if (fault !== undefined) return { kind: "failed", reason: fault };
+    if (trust.revocation === undefined) return { kind: "verified" };
+    return trust.revocation
+      .check(verdict.path, nowMs)
+      .then((answer) =>
+        answer.kind === "accepted"
+          ? { kind: "verified", note: answer.note }
+          : { kind: "failed", reason: answer.reason },
+      );
   }
 }
 

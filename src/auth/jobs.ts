@@ -29,7 +29,8 @@ export type AuthenticationJob =
 
 export type AuthenticationResult =
   | { readonly kind: "signature"; readonly method: number; readonly data: Uint8Array }
-  | { readonly kind: "verified" }
+  /** `note` is for the log: what could not be found out, and was let pass. */
+  | { readonly kind: "verified"; readonly note?: string | undefined }
   | { readonly kind: "eap-step"; readonly step: EapStep }
   /** `reason` is for the log. */
   | { readonly kind: "failed"; readonly reason: string };

@@ -241,6 +241,17 @@ export function pathChanged(ikeSa: IkeSa, before: SocketAddress): IkeEvent {
   };
 }
 
+/** The peer was let in although something could not be found out about its certificate. */
+export function certificateNoted(ikeSa: IkeSa, note: string): IkeEvent {
+  return {
+    ...about(ikeSa),
+    name: "certificate-noted",
+    level: "warning",
+    message: `${formatEnd(ikeSa.path.remote)}: ${note}`,
+    facts: { ...factsOf(ikeSa), note },
+  };
+}
+
 /** `most` is what would be of use: less is what somebody who looks for lost packets wants to know. */
 export function pathFound(
   ikeSa: IkeSa,

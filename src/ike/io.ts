@@ -122,6 +122,7 @@ export interface IkeEvent {
     | "ike-sa-deleted"
     | "child-sa-established"
     | "child-sa-failed"
+    | "certificate-noted"
     | "child-sa-deleted"
     | "ike-sa-rekeyed"
     | "child-sa-rekeyed"

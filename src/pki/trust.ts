@@ -12,7 +12,7 @@ export interface TrustPolicy {
   readonly purpose: Purpose;
   /** Whether a common name is good for a domain name, in a certificate without alternative names. Undefined is false. */
   readonly allowsCommonName?: boolean;
-  /** Asked once the chain is verified, by `verifyChainAndRevocation`. Undefined asks nobody. */
+  /** Asked once the chain and AUTH are verified. Undefined asks nobody. */
   readonly revocation?: RevocationChecker;
 }
 

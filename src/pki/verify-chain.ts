@@ -21,7 +21,10 @@ export interface ChainClaim {
   readonly nowMs: number;
 }
 
-/** As `verifyChain`, and then asks about revocation, where the policy says so. Never rejects on what a peer or a server sends. */
+/**
+ * As `verifyChain`, and then asks about revocation, where the policy says so; for peers that have shown their key. Never rejects on what a
+ * peer or a server sends.
+ */
 export async function verifyChainAndRevocation(claim: ChainClaim): Promise<ChainVerdict> {
   const { trust, nowMs } = claim;
   const verdict = verifyChain(claim);

@@ -18,7 +18,7 @@ import { isPublicAddress } from "../../src/pki/public-addresses.ts";
 import { RevocationChecker, type RevocationPolicy } from "../../src/pki/revocation.ts";
 import { loadRevocationLists } from "../../src/pki/revocation-files.ts";
 import { TrustAnchors } from "../../src/pki/trust-anchors.ts";
-import { verifyChainAndRevocation } from "../../src/pki/verify-chain.ts";
+import { verifyChain } from "../../src/pki/verify-chain.ts";
 import { makeAuthority, makeLeaf, NOW, type TestCertificate } from "../support/certificates.ts";
 import {
   type AnswerRecipe,
@@ -260,15 +260,16 @@ describe("asking", () => {
     checker: RevocationChecker,
     nowMs = NOW,
   ): Promise<string> => {
-    const verdict = await verifyChainAndRevocation({
+    const verdict = verifyChain({
       certificates: sent.map(({ der }) => der),
-      trust: { anchors: new TrustAnchors([root.certificate]), purpose: "server", revocation: checker },
+      trust: { anchors: new TrustAnchors([root.certificate]), purpose: "server" },
       identity: undefined,
       nowMs,
     });
-    return verdict.kind === "refused"
-      ? verdict.reason
-      : `trusted${verdict.note === undefined ? "" : `: ${verdict.note}`}`;
+    if (verdict.kind === "refused") return verdict.reason;
+    const answer = await checker.check(verdict.path, nowMs);
+    if (answer.kind === "refused") return answer.reason;
+    return answer.note === undefined ? "trusted" : `trusted: ${answer.note}`;
   };
 
   test("a responder is asked once, and its answer kept for a while", async () => {

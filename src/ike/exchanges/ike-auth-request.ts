@@ -9,7 +9,7 @@ import { faultOfKeyedAuth, peerOctets } from "../auth-payload.ts";
 import { certificatesIn, credentialFor } from "../certificates.ts";
 import { modeOf } from "../child-mode.ts";
 import { acceptChild, type ChildKeying } from "../child-sa.ts";
-import { formatEnd, ikeSaEstablished } from "../events.ts";
+import { certificateNoted, formatEnd, ikeSaEstablished } from "../events.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import type { Authenticating } from "../ike-sa-state.ts";
 import { giveAddresses } from "../internal-addresses.ts";
@@ -136,6 +136,8 @@ function verifyCertificate(
   } as const;
   machine.authenticate(job, (result, now) => {
     if (!isAwaiting(ikeSa, state)) return;
+    if (result.kind === "verified" && result.note !== undefined)
+      machine.report(certificateNoted(ikeSa, result.note));
     const answer =
       result.kind === "verified"
         ? admit(ikeSa, { ...caller, now })

@@ -7,7 +7,7 @@ import type { Closing } from "../answer.ts";
 import { faultOfKeyedAuth, peerOctets } from "../auth-payload.ts";
 import { certificateRequest, certificatesIn } from "../certificates.ts";
 import { buildChildOffer, offerChild, processChildAnswer } from "../child-sa.ts";
-import { ikeSaEstablished } from "../events.ts";
+import { certificateNoted, ikeSaEstablished } from "../events.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import type { Authenticating } from "../ike-sa-state.ts";
 import { requestAddresses, takeAddresses } from "../internal-addresses.ts";
@@ -190,6 +190,8 @@ function verify(
   } as const;
   machine.authenticate(job, (result, then) => {
     if (!isAwaiting(ikeSa, state)) return;
+    if (result.kind === "verified" && result.note !== undefined)
+      machine.report(certificateNoted(ikeSa, result.note));
     if (result.kind === "verified") goOn(ikeSa, { ...facts, now: then }, identity);
     else
       breakOff(ikeSa, `${formatIdentity(identity)}: ${result.kind === "failed" ? result.reason : ""}`, then);
