@@ -83,10 +83,14 @@ export function signatureHashes(connections: readonly ConnectionPolicy[]): reado
   return [notify(NotifyType.SIGNATURE_HASH_ALGORITHMS, data)];
 }
 
-/** HashAlgorithm numbers that we know and the peer takes; empty when it does not know RFC 7427. */
+/**
+ * HashAlgorithm numbers that we know and the peer takes; empty when it does not know RFC 7427. One that knows it and takes none of ours
+ * is another matter: it does not get SHA-1, so what it announced stands for itself.
+ */
 export function signatureHashesIn(payloads: readonly Payload[]): readonly number[] {
   const data = findNotify(payloads, NotifyType.SIGNATURE_HASH_ALGORITHMS)?.data ?? new Uint8Array(0);
   const announced = new Set<number>();
   for (let at = 0; at + 1 < data.length; at += 2) announced.add((data[at]! << 8) | data[at + 1]!);
-  return Object.values(HashAlgorithm).filter((id) => announced.has(id));
+  const known = Object.values(HashAlgorithm).filter((id) => announced.has(id));
+  return known.length > 0 ? known : [...announced].slice(0, 1);
 }

@@ -1,4 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import { HashAlgorithm, NotifyType } from "../../src/iana/ikev2-parameters.ts";
+import { signatureHashesIn } from "../../src/ike/certificates.ts";
+import { notify } from "../../src/ike/payloads.ts";
 import type { Credential } from "../../src/pki/credential.ts";
 import type { ConnectionPolicy } from "../../src/policy/connection.ts";
 import { TestAuthority } from "../support/simulator/credentials.ts";
@@ -195,4 +198,15 @@ describe("a certificate is refused", () => {
     expect(responder.event("ike-sa-failed")!.message).toContain("no connection for a.example.org");
     expect(initiator.state).toBe("none");
   });
+});
+
+test.each([
+  ["none", undefined, []],
+  ["an empty list", [], []],
+  ["ours among others", [77, HashAlgorithm.SHA2_384, 1024], [HashAlgorithm.SHA2_384]],
+  ["others alone, which is not the same as none", [77, 1024], [77]],
+])("of the hashes that a peer announces, %s, those count that we know", (_, announced, counted) => {
+  const data = Uint8Array.from((announced ?? []).flatMap((id) => [id >>> 8, id & 0xff]));
+  const list = announced === undefined ? [] : [notify(NotifyType.SIGNATURE_HASH_ALGORITHMS, data)];
+  expect(signatureHashesIn(list)).toEqual(counted);
 });
