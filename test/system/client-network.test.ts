@@ -1,14 +1,15 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { joinNamespaces } from "../../src/platform/namespaces.ts";
 import { LinuxNetwork } from "../../src/platform/network/linux-network.ts";
 import { PacketCapture } from "../../src/platform/packet-capture.ts";
 import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
+import type { ConnectionPolicy } from "../../src/policy/connection.ts";
 import { echoRequests } from "../support/carried.ts";
-import { HostProcess } from "../support/host-process.ts";
+import type { HostProcess } from "../support/host-process.ts";
+import { type Additions, startMachine } from "../support/machine.ts";
 import { createHost, requireRoot, type TestHost } from "../support/namespace.ts";
 import { command } from "../support/routed-tunnel.ts";
 import { until } from "../support/waiting.ts";
@@ -19,7 +20,6 @@ import { until } from "../support/waiting.ts";
 // The client gets its addresses from the gateway and sends everything into the tunnel. The server's DNS answers each question with the
 // address that it came from.
 
-const MACHINE = fileURLToPath(new URL("./fixtures/machine.mjs", import.meta.url));
 const NAMES_OF_OLD = "nameserver 192.0.2.254\noptions timeout:1 attempts:1\n";
 
 const mayRun = requireRoot("a client's network");
@@ -53,8 +53,6 @@ describe.skipIf(!mayRun)("a client's network", () => {
     writeFileSync(resolvConf(), NAMES_OF_OLD);
     command(client, "mount", ["--bind", resolvConf(), "/etc/resolv.conf"]);
     server.start(process.execPath, ["-e", ANSWERS_WITH_WHO_ASKS], { stdio: "ignore" });
-    for (const side of ["client", "gateway"] as const)
-      writeFileSync(join(directory, `${side}.yaml`), configuration(side), { mode: 0o600 });
   });
 
   afterAll(async () => {
@@ -66,17 +64,16 @@ describe.skipIf(!mayRun)("a client's network", () => {
     return join(directory, "resolv.conf");
   }
 
-  async function start(host: TestHost, file: string, additions: unknown): Promise<HostProcess> {
-    const path = join(directory, file);
-    const machine = new HostProcess(host, [process.execPath, MACHINE, path, JSON.stringify(additions)]);
-    await until("the machine is ready", () => machine.out.includes("ready"), {
-      describe: () => machine.out + machine.error,
+  const start = (side: "client" | "gateway", additions: Additions): Promise<HostProcess> =>
+    startMachine(side === "client" ? client : gateway, {
+      directory,
+      name: side,
+      configuration: configuration(side),
+      additions,
     });
-    return machine;
-  }
 
   const startGateway = (): Promise<HostProcess> =>
-    start(gateway, "gateway.yaml", {
+    start("gateway", {
       gateway: {
         pools: ["10.77.0.0/24", "fd77::/64"],
         masquerades: true,
@@ -87,8 +84,8 @@ describe.skipIf(!mayRun)("a client's network", () => {
       connections: { client: { gives: { dns: ["198.51.100.1"], subnets: [], domains: [] } } },
     });
 
-  const startClient = (more: object = {}): Promise<HostProcess> =>
-    start(client, "client.yaml", { connections: { gateway: { asks: { ipv4: true, ipv6: true }, ...more } } });
+  const startClient = (more: Partial<ConnectionPolicy> = {}): Promise<HostProcess> =>
+    start("client", { connections: { gateway: { asks: { ipv4: true, ipv6: true }, ...more } } });
 
   /** Whom the resolver of the client's choice sees, or "". */
   function whoAsksForNames(): string {

@@ -1,14 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { InsideNetwork } from "../../src/engine/gateway-network.ts";
 import { joinNamespaces } from "../../src/platform/namespaces.ts";
 import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
 import { echoRequests } from "../support/carried.ts";
-import { HostProcess } from "../support/host-process.ts";
+import type { HostProcess } from "../support/host-process.ts";
 import { type IkebanaDaemon, startIkebana } from "../support/ikebana.ts";
+import { startMachine } from "../support/machine.ts";
 import { createHost, requireRoot, type TestHost } from "../support/namespace.ts";
 import { command } from "../support/routed-tunnel.ts";
 import { until } from "../support/waiting.ts";
@@ -20,7 +20,6 @@ import { until } from "../support/waiting.ts";
 //
 // The clients send everything into their tunnels. The server knows no way back to 10.77.0.0/24 and fd77::/64.
 
-const MACHINE = fileURLToPath(new URL("./fixtures/machine.mjs", import.meta.url));
 const POOLS = ["10.77.0.0/24", "fd77::/64"];
 const CLIENTS = {
   anna: { outside: "192.0.2.1", gateway: "192.0.2.254", inside: ["10.77.0.2", "fd77::2"] },
@@ -54,7 +53,6 @@ describe.skipIf(!mayRun)("a gateway's network", () => {
       command(hosts[name], "ip", ["route", "add", "default", "via", CLIENTS[name].gateway]);
     }
     server.start(process.execPath, ["-e", TELLS_WHO_CALLS], { stdio: "ignore" });
-    writeFileSync(join(directory, "gateway.yaml"), gatewayConfiguration(), { mode: 0o600 });
   });
 
   afterAll(async () => {
@@ -71,19 +69,13 @@ describe.skipIf(!mayRun)("a gateway's network", () => {
     );
   }
 
-  async function startGateway(inside: InsideNetwork): Promise<HostProcess> {
-    const file = join(directory, "gateway.yaml");
-    const gateway = new HostProcess(hosts.gateway, [
-      process.execPath,
-      MACHINE,
-      file,
-      JSON.stringify({ gateway: inside }),
-    ]);
-    await until("the gateway is ready", () => gateway.out.includes("ready"), {
-      describe: () => gateway.out + gateway.error,
+  const startGateway = (inside: InsideNetwork): Promise<HostProcess> =>
+    startMachine(hosts.gateway, {
+      directory,
+      name: "gateway",
+      configuration: gatewayConfiguration(),
+      additions: { gateway: inside },
     });
-    return gateway;
-  }
 
   async function connectClients(): Promise<void> {
     for (const daemon of daemons) await daemon.stop("SIGKILL");
