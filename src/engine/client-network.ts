@@ -106,12 +106,14 @@ export class ClientNetwork {
 
   /**
    * The connections with the selectors that routes should lead into the tunnel. One that asks for addresses has none before it
-   * was granted some: its policy says what it would take, which may be everything.
+   * was granted some, unless it waits for the first packet: its policy says what it would take, which may be everything.
    */
   routed(connections: readonly ConnectionPolicy[]): readonly ConnectionPolicy[] {
     return connections.map((connection) => {
       if (connection.asks === undefined) return connection;
       const grant = this.#grants.get(connection.name);
+      // Without a route no packet would ever spring the trap.
+      if (grant === undefined && connection.start === "trap") return connection;
       const [child] = connection.children;
       if (grant === undefined || child === undefined) return { ...connection, children: [] };
       const local = selectorsFromPrefixes(grant.configuration.addresses);

@@ -142,7 +142,7 @@ export class Engine implements EngineControl {
       resolver: open.resolver,
       borrowed: borrowed("client-settings.json"),
     });
-    this.#informAnswers = new InformAnswers(onWarning);
+    this.#informAnswers = new InformAnswers({ open: open.openServiceSocket, onWarning });
     const leases = new LeaseFile(join(config.stateDirectory, "leases.json"));
     this.#addresses = new GatewayAddresses({ file: leases, onWarning });
     if (config.gateway !== undefined) this.#addresses.configure(config.gateway);

@@ -6,6 +6,7 @@ import type { KernelSettings } from "../platform/kernel-settings/kernel-settings
 import type { Network } from "../platform/network/network.ts";
 import type { Random } from "../platform/random.ts";
 import type { Resolver } from "../platform/resolver/resolver.ts";
+import type { OpenServiceSocket } from "../platform/udp/service-socket.ts";
 import type { DatagramSender } from "../platform/udp/udp-socket.ts";
 import type { EngineConfig } from "./engine-config.ts";
 import type { Impairment } from "./impairment.ts";
@@ -45,6 +46,7 @@ export interface OpenHost {
   readonly kernelSettings: KernelSettings;
   readonly resolver: Resolver;
   readonly sender: DatagramSender;
+  readonly openServiceSocket: OpenServiceSocket;
   readonly tunName: string;
   /** Open sockets, "address:port". */
   readonly listening: readonly string[];

@@ -1,8 +1,8 @@
-import { createSocket, type Socket } from "node:dgram";
 import { formatAddress, parseAddress } from "../bytes/ip-address.ts";
 import { WireError } from "../errors/index.ts";
 import { TokenBucket } from "../ike/token-bucket.ts";
 import { parseCidr } from "../platform/network/prefix.ts";
+import type { OpenServiceSocket, ServiceSocket } from "../platform/udp/service-socket.ts";
 import { ownAddressIn, parsePoolPrefix } from "../pool/prefix.ts";
 import { type DhcpMessage, decodeDhcpMessage, encodeDhcpMessage } from "../wire/dhcp-message.ts";
 
@@ -67,13 +67,15 @@ export function answerInform(
 
 /** Listens where DHCP servers do, for as long as we have clients. */
 export class InformAnswers {
+  readonly #open: OpenServiceSocket;
   readonly #onWarning: (message: string) => void;
   readonly #rate = new TokenBucket(ANSWERS_PER_SECOND);
   #policy: InformPolicy | undefined;
-  #socket: Socket | undefined;
+  #socket: ServiceSocket | undefined;
 
-  constructor(onWarning: (message: string) => void) {
-    this.#onWarning = onWarning;
+  constructor(facts: { readonly open: OpenServiceSocket; readonly onWarning: (message: string) => void }) {
+    this.#open = facts.open;
+    this.#onWarning = facts.onWarning;
   }
 
   /** Answers as this says from now on. A port that is taken is told of: clients do without, then. */
@@ -81,35 +83,26 @@ export class InformAnswers {
     this.#policy = policy;
     const isNeeded = policy?.pools.some((pool) => !pool.includes(":")) === true;
     if (isNeeded === (this.#socket !== undefined)) return;
-    if (isNeeded) await this.#open();
-    else await this.close();
+    if (!isNeeded) return this.close();
+    try {
+      this.#socket = await this.#open(SERVER_PORT, (octets, from) => this.#answer(octets, from));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#onWarning(`Windows clients learn no routes from us (DHCPINFORM): ${reason}`);
+    }
   }
 
   async close(): Promise<void> {
     const socket = this.#socket;
     this.#socket = undefined;
-    if (socket !== undefined) await new Promise<void>((resolve) => socket.close(() => resolve()));
+    await socket?.close();
   }
 
-  async #open(): Promise<void> {
-    const socket = createSocket({ type: "udp4", reuseAddr: true });
-    socket.on("message", (octets, { address, port }) => {
-      const policy = this.#policy;
-      if (policy === undefined || port !== CLIENT_PORT || poolOf(address, policy) === undefined) return;
-      const answer = this.#rate.take(performance.now()) ? answerInform(octets, address, policy) : undefined;
-      if (answer !== undefined) socket.send(answer, CLIENT_PORT, address, () => {});
-    });
-    const failure = await new Promise<Error | undefined>((resolve) => {
-      socket.once("error", resolve);
-      socket.bind(SERVER_PORT, () => resolve(undefined));
-    });
-    // What goes wrong with one datagram is no reason to fall.
-    socket.on("error", () => {});
-    if (failure === undefined) this.#socket = socket;
-    else {
-      socket.close();
-      this.#onWarning(`Windows clients learn no routes from us (DHCPINFORM): ${failure.message}`);
-    }
+  #answer(octets: Uint8Array, { address, port }: { readonly address: string; readonly port: number }): void {
+    const policy = this.#policy;
+    if (policy === undefined || port !== CLIENT_PORT || poolOf(address, policy) === undefined) return;
+    const answer = this.#rate.take(performance.now()) ? answerInform(octets, address, policy) : undefined;
+    if (answer !== undefined) this.#socket?.send(answer, { address, port });
   }
 }
 

@@ -8,6 +8,7 @@ import { systemRandom } from "../platform/random.ts";
 import { LinuxResolver } from "../platform/resolver/linux-resolver.ts";
 import { createLinuxSystemCalls } from "../platform/system-calls/linux-system-calls.ts";
 import { LinuxDatagramSender } from "../platform/udp/linux-datagram-sender.ts";
+import { openServiceSocket } from "../platform/udp/service-socket.ts";
 import { SOCKET_MARK } from "./detours.ts";
 import type { EngineConfig } from "./engine-config.ts";
 import type { Host, IkeListener, OpenHost } from "./host.ts";
@@ -80,6 +81,7 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
       kernelSettings: new LinuxKernelSettings(),
       resolver: new LinuxResolver({ stateDirectory: config.stateDirectory }),
       sender: new LinuxDatagramSender(systemCalls, udp),
+      openServiceSocket,
       tunName: tun.name,
       listening: listeningOn(config),
       refusals,

@@ -66,6 +66,8 @@ export function createMemoryHost(host: WireHost): MemoryMachine {
       kernelSettings,
       resolver,
       sender: host,
+      // Nobody is there to ask.
+      openServiceSocket: () => Promise.resolve({ send: () => {}, close: () => Promise.resolve() }),
       tunName: device.name,
       listening: listeningOn(config),
       refusals: [],

@@ -9,6 +9,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { PlatformError } from "../errors/index.ts";
 
 /**
  * A value that outlives us: what has to be put back when we are killed in between. It is on the disk when `write` returns, and is
@@ -33,21 +34,30 @@ export class StateFile<T> {
     }
   }
 
-  /** Throws what the file system says. */
+  /** Throws PlatformError that names the file. */
   write(value: T): void {
+    try {
+      this.#replace(JSON.stringify(value));
+    } catch (cause) {
+      const { code = "PLATFORM" } = cause as NodeJS.ErrnoException;
+      throw new PlatformError(`write ${this.#path}: ${code}`, { code, cause });
+    }
+  }
+
+  remove(): void {
+    rmSync(this.#path, { force: true });
+  }
+
+  #replace(text: string): void {
     mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
     const draft = `${this.#path}.new`;
     const file = openSync(draft, "w", 0o600);
     try {
-      writeSync(file, JSON.stringify(value));
+      writeSync(file, text);
       fsyncSync(file);
     } finally {
       closeSync(file);
     }
     renameSync(draft, this.#path);
-  }
-
-  remove(): void {
-    rmSync(this.#path, { force: true });
   }
 }

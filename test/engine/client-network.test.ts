@@ -199,8 +199,10 @@ describe("a client", () => {
     expect(state()).toEqual(before);
   });
 
-  test("leaves connections without virtual addresses as they are", () => {
+  test("leaves connections without virtual addresses as they are, and those that wait for a packet", () => {
     machine([initiatorPolicy({ remoteAddress: GATEWAY }), home]);
     expect(routesInto()).toEqual(["10.2.0.0/16 from undefined in main"]);
+    machine([{ ...home, start: "trap" }]);
+    expect(routesInto()).toContain("0.0.0.0/0 from undefined in 7296000");
   });
 });

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { Engine } from "../../src/engine/engine.ts";
 import type { EngineConfig } from "../../src/engine/engine-config.ts";
@@ -5,6 +6,7 @@ import { createMemoryHost } from "../../src/engine/memory-host.ts";
 import type { DataPlane } from "../../src/esp/index.ts";
 import type { IkeEvent } from "../../src/ike/io.ts";
 import type { MemoryNetwork } from "../../src/platform/network/memory-network.ts";
+import type { MemoryResolver } from "../../src/platform/resolver/memory-resolver.ts";
 import type { MemoryTun } from "../../src/platform/tun/memory-tun.ts";
 import { MemoryWire } from "../../src/platform/udp/memory-udp.ts";
 import type { ConnectionPolicy } from "../../src/policy/connection.ts";
@@ -19,6 +21,7 @@ export interface MemoryPeer {
   readonly tun: MemoryTun;
   readonly dataPlane: DataPlane;
   readonly network: MemoryNetwork;
+  readonly resolver: MemoryResolver;
   readonly events: readonly IkeEvent[];
   /** The next packet that came out of the tunnel. */
   nextPacket(): Promise<Uint8Array>;
@@ -34,6 +37,10 @@ export interface PairOptions {
   readonly clientPolicy?: Partial<ConnectionPolicy>;
   /** Data workers of either. */
   readonly workers?: number;
+  readonly gatewayPolicy?: Partial<ConnectionPolicy>;
+  /** What the gateway has for clients. */
+  readonly inside?: EngineConfig["gateway"];
+  readonly stateDirectory?: string;
 }
 
 /** A client (10.1.0.0/24, fd01::/64) and a gateway (10.2.0.0/24, fd02::/64) that share one wire. Neither initiates by itself. */
@@ -49,6 +56,7 @@ export async function pairOfEngines(
     esp: options.clientEsp ?? "aes256gcm16",
     number: 1,
     workers: options.workers,
+    ...(options.stateDirectory && { stateDirectory: join(options.stateDirectory, "client") }),
     ...(options.clientPolicy && { policy: options.clientPolicy }),
   });
   const gateway = await startPeer(wire, {
@@ -58,6 +66,9 @@ export async function pairOfEngines(
     esp: options.gatewayEsp ?? "aes256gcm16",
     number: 2,
     workers: options.workers,
+    ...(options.stateDirectory && { stateDirectory: join(options.stateDirectory, "gateway") }),
+    ...(options.gatewayPolicy && { policy: options.gatewayPolicy }),
+    ...(options.inside && { inside: options.inside }),
   });
   return { client, gateway, wire };
 }
@@ -72,6 +83,8 @@ async function startPeer(
     readonly number: 1 | 2;
     readonly policy?: Partial<ConnectionPolicy>;
     readonly workers: number | undefined;
+    readonly inside?: EngineConfig["gateway"];
+    readonly stateDirectory?: string;
   },
 ): Promise<MemoryPeer> {
   const host = createMemoryHost(wire.host([facts.address]));
@@ -97,6 +110,7 @@ async function startPeer(
     tun,
     dataPlane,
     network: host.network,
+    resolver: host.resolver,
     events,
     nextPacket: async () => {
       const packets: Uint8Array[] = [];
@@ -121,6 +135,8 @@ export function configOf(facts: {
   readonly number: 1 | 2;
   readonly policy?: Partial<ConnectionPolicy>;
   readonly workers?: number | undefined;
+  readonly inside?: EngineConfig["gateway"];
+  readonly stateDirectory?: string;
 }): EngineConfig {
   const other = 3 - facts.number;
   const presharedKey = { kind: "psk", key: new TextEncoder().encode(facts.key) } as const;
@@ -156,6 +172,7 @@ export function configOf(facts: {
     listen: { addresses: ["0.0.0.0"], port: 500, natTraversalPort: 4500 },
     tun: { name: "ikebana0", mtu: 1400 },
     workers: facts.workers ?? 1,
-    stateDirectory: "/nonexistent",
+    stateDirectory: facts.stateDirectory ?? "/nonexistent",
+    ...(facts.inside && { gateway: facts.inside }),
   };
 }
