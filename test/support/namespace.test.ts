@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { LinuxNetwork } from "../../src/platform/network/linux-network.ts";
 import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
@@ -12,6 +12,17 @@ describe.skipIf(!requireRoot("hosts in namespaces"))("hosts", () => {
     expect(network.links().map(({ name, isUp }) => ({ name, isUp }))).toEqual([{ name: "lo", isUp: true }]);
     network.close();
     expect(host.run("sleep", ["60"], { timeoutMs: 50 }).status).toBe(-1);
+    await host.close();
+  });
+
+  test("has a resolver's file of its own, which begins as that of the machine", async () => {
+    const ours = (): string => readFileSync("/etc/resolv.conf", "utf8");
+    const before = ours();
+    const host = await createHost();
+    expect(host.run("cat", ["/etc/resolv.conf"]).stdout).toBe(before);
+    host.run("sh", ["-c", "echo 'nameserver 192.0.2.1' >/etc/resolv.conf"]);
+    expect(host.run("cat", ["/etc/resolv.conf"]).stdout).toBe("nameserver 192.0.2.1\n");
+    expect(ours()).toBe(before);
     await host.close();
   });
 

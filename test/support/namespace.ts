@@ -61,10 +61,13 @@ interface RunResult {
   readonly stderr: string;
 }
 
-/** A host with a loopback link that is up and nothing else. Its mounts are its own: it may cover /run or /etc with a tmpfs. */
+/**
+ * A host with a loopback link that is up and nothing else. Its mounts are its own: it may cover /run or /etc with a tmpfs. So is the
+ * file of its resolver, which a client on it may change.
+ */
 export async function createHost(): Promise<TestHost> {
   // The line says that the mount namespace is there too.
-  const hold = ["unshare", "-m", "--", "sh", "-c", "echo; exec sleep infinity"];
+  const hold = ["unshare", "-m", "--", "sh", "-c", `${OWN_RESOLVER}; echo; exec sleep infinity`];
   const { child: holder, pid } = await spawnInNewNamespace(hold, { stdio: ["ignore", "pipe", "inherit"] });
   await once(holder.stdout!, "data");
   const systemCalls = createLinuxSystemCalls();
@@ -104,6 +107,20 @@ export async function createHost(): Promise<TestHost> {
     },
   };
 }
+
+/** A copy in memory takes the place of the file, or of its whole folder where it is a link, which cannot be covered. */
+const OWN_RESOLVER = `set -e
+copy=$(mktemp -d)
+mount -t tmpfs tmpfs "$copy"
+if [ -L /etc/resolv.conf ]; then
+  cp -a /etc/. "$copy"
+  mount --bind "$copy" /etc
+elif [ -e /etc/resolv.conf ]; then
+  cp -a /etc/resolv.conf "$copy"
+  mount --bind "$copy/resolv.conf" /etc/resolv.conf
+fi
+umount -l "$copy"
+rmdir "$copy"`;
 
 export interface JoinedHosts {
   readonly left: TestHost;
