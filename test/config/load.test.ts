@@ -135,6 +135,7 @@ describe("the example of the design", () => {
       liveness: { intervalMs: 20_000, action: "clear" },
       isChildless: true,
       encapsulation: "raw",
+      pathMtu: "kernel",
     });
     expect(config.connections[0]?.ikeRekeyMs).toBeUndefined();
   });
@@ -175,6 +176,7 @@ const EVERYTHING = `
     liveness: { interval: 20s, action: clear }
     childless: true
     encapsulation: raw
+    pathMtu: kernel
 listen: { addresses: [192.0.2.1, "2001:db8::1"], port: 1500, natTraversalPort: 14500 }
 mtu: 1380
 tun: vpn7
