@@ -23,8 +23,8 @@ interface Lanes {
 
 /**
  * Opens the TUN device and the sockets. Each lane has sockets of its own, since whoever sends changes their settings; those for ESP
- * share a port, and the SPI says whose a datagram is. Each lane that has a sender of its own has a queue of the device too.
- * `descriptors` gets whatever is open, also when PlatformError is thrown.
+ * share a port, and the SPI says whose a datagram is. The port for IKE is not shared, so a second daemon is refused as ever. Each lane
+ * that has a sender of its own has a queue of the device too. `descriptors` gets whatever is open, also when PlatformError is thrown.
  */
 export function openLanes(systemCalls: SystemCalls, config: EngineConfig, descriptors: number[]): Lanes {
   const lanes = lanesOf(config.workers ?? 1);

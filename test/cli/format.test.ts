@@ -118,6 +118,12 @@ dropped IKE datagrams: 3 malformed, 1 unknownSpi
     expect(formatStatus(now, { colour: false, earlier: now })).not.toContain("bit/s");
   });
 
+  test("tells how many data workers there are, where there are several", () => {
+    const several = { ...STATUS, dataPlane: { ...STATUS.dataPlane, workers: 4 } };
+    expect(formatStatus(several, { colour: false }).split("\n")[0]).toMatch(/, 4 data workers$/);
+    expect(formatStatus(STATUS, { colour: false })).not.toContain("data workers");
+  });
+
   test("marks algorithms that are weak", () => {
     const weak = { proposal: "aes256-sha1-prfsha1-modp1024", weak: ["sha1", "prfsha1", "modp1024"] };
     const status = withIkeSa({ ...weak });

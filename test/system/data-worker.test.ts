@@ -101,7 +101,8 @@ describe.skipIf(!mayRun).each([1, 2, 4])("the data plane with workers: %i", (wor
     const flow = packet("10.1.0.1", "10.2.0.1", 1000);
     for (const isBusy of [true, false]) {
       // Those whose keys can be found in memory, by the salt.
-      for (const cipher of CIPHERS.filter(({ integrity }) => integrity === undefined)) {
+      const salted = CIPHERS.filter(({ integrity }) => integrity === undefined);
+      for (const cipher of workers === 1 ? salted : salted.slice(2, 4)) {
         const spis = join(a, b, cipher);
         a.stack.send(flow);
         await until(() => a.plane.traffic(spis.a)!.outbound.packets > 0);
@@ -167,6 +168,11 @@ describe.skipIf(!mayRun).each([1, 2, 4])("the data plane with workers: %i", (wor
     // Whoever read them from the device, the SA's worker sealed them all.
     expect(a.plane.traffic(spis.a)!.outbound).toMatchObject({ packets: 50, sequence: 50 });
     expect(readTallies(a.memory, [lanes.at(-1)!.sender]).udpTransmit.packets).toBe(50);
+  });
+
+  test("keeps others from its ports", async () => {
+    await start("127.0.0.1", "10.1.0.0/16");
+    await expect(start("127.0.0.1", "10.2.0.0/16")).rejects.toThrow("UDP port 500 on 127.0.0.1: EADDRINUSE");
   });
 
   test("says so when its TUN device is taken away", async () => {
