@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { BorrowedSettings } from "../platform/kernel-settings/borrowed-settings.ts";
 import { MAIN_TABLE, type Network, type Rule } from "../platform/network/network.ts";
 import type { Resolver } from "../platform/resolver/resolver.ts";
+import type { StateFile } from "../platform/state-file.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import type { InternalConfiguration } from "../policy/internal-configuration/configuration.ts";
 import { narrow } from "../policy/narrow.ts";
@@ -38,6 +39,8 @@ export class ClientNetwork {
   readonly #link: string;
   readonly #resolver: Resolver;
   readonly #borrowed: BorrowedSettings;
+  /** Rules of ours outlive us, and look like those of another daemon. */
+  readonly #ruleFile: StateFile<readonly Rule[]>;
   readonly #onWarning: (message: string) => void;
   readonly #configurations = new Map<string, InternalConfiguration>();
   readonly #grants = new Map<string, Grant>();
@@ -52,18 +55,21 @@ export class ClientNetwork {
     readonly link: string;
     readonly resolver: Resolver;
     readonly borrowed: BorrowedSettings;
+    readonly ruleFile: StateFile<readonly Rule[]>;
     readonly onWarning: (message: string) => void;
   }) {
     this.#network = facts.network;
     this.#link = facts.link;
     this.#resolver = facts.resolver;
     this.#borrowed = facts.borrowed;
+    this.#ruleFile = facts.ruleFile;
     this.#onWarning = facts.onWarning;
   }
 
   /** Takes back what a former life left; its addresses and routes went with its device. */
   async clean(): Promise<void> {
-    for (const rule of this.#network.rules()) if (isShutter(rule)) this.#network.removeRule(rule);
+    for (const rule of this.#ruleFile.read() ?? []) this.#network.removeRule(rule);
+    this.#ruleFile.remove();
     this.#borrowed.restore();
     await this.#resolver.restore();
   }
@@ -194,11 +200,13 @@ export class ClientNetwork {
 
   #exchangeRules(rules: readonly Rule[]): void {
     const before = this.#rules;
+    if (rules.length > 0) this.#ruleFile.write([...before, ...rules]);
     for (const rule of rules) this.#network.addRule(rule);
     this.#rules = rules;
     for (const rule of before) {
       if (!rules.some((other) => isDeepStrictEqual(other, rule))) this.#network.removeRule(rule);
     }
+    if (rules.length === 0) this.#ruleFile.remove();
   }
 }
 
@@ -238,8 +246,16 @@ function shuttersFor(grant: Grant): readonly Rule[] {
   ]);
 }
 
-function isShutter({ priority }: Rule): boolean {
-  return priority === SHUT_PRIORITY || priority === SHUT_PRIORITY + 1;
+/** What we have written down of rules in a former life. */
+export function areShutters(value: unknown): value is readonly Rule[] {
+  return Array.isArray(value) && value.every(isShutter);
+}
+
+function isShutter(value: unknown): value is Rule {
+  if (typeof value !== "object" || value === null) return false;
+  const { family, priority, table } = value as Partial<Rule>;
+  const isOurs = priority === SHUT_PRIORITY || priority === SHUT_PRIORITY + 1;
+  return isOurs && (family === 4 || family === 6) && (table === MAIN_TABLE || table === "prohibit");
 }
 
 function hostPrefix(address: string): string {

@@ -13,7 +13,7 @@ import { formatTrafficSelector } from "../policy/traffic-selectors.ts";
 import { LeaseFile } from "../pool/lease-file.ts";
 import { encodeKeepalive, encodeNonEspMarker } from "../wire/udp-encapsulation.ts";
 import { ChildSas } from "./child-sas.ts";
-import { ClientNetwork } from "./client-network.ts";
+import { areShutters, ClientNetwork } from "./client-network.ts";
 import { ConnectionState } from "./connection-state.ts";
 import type { EngineControl, LivenessOutcome, Outcome } from "./control-surface.ts";
 import type { EngineConfig } from "./engine-config.ts";
@@ -141,6 +141,7 @@ export class Engine implements EngineControl {
       ...machine,
       resolver: open.resolver,
       borrowed: borrowed("client-settings.json"),
+      ruleFile: new StateFile(join(config.stateDirectory, "client-rules.json"), areShutters),
     });
     this.#informAnswers = new InformAnswers({ open: open.openServiceSocket, onWarning });
     const leases = new LeaseFile(join(config.stateDirectory, "leases.json"));

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { ClientNetwork } from "../../src/engine/client-network.ts";
+import { areShutters, ClientNetwork } from "../../src/engine/client-network.ts";
 import { TunnelRoutes } from "../../src/engine/routes.ts";
 import { PlatformError } from "../../src/errors/index.ts";
 import { BorrowedSettings, isBorrowed } from "../../src/platform/kernel-settings/borrowed-settings.ts";
@@ -68,6 +68,7 @@ function machine(policies: readonly ConnectionPolicy[]) {
     link: "ikebana0",
     resolver,
     borrowed: new BorrowedSettings(kernel, new StateFile(join(directory, "settings.json"), isBorrowed)),
+    ruleFile: new StateFile(join(directory, "rules.json"), areShutters),
     onWarning: (message) => warnings.push(message),
   });
   const replace = (): void => routes.replace(room.routed(policies));
@@ -195,7 +196,11 @@ describe("a client", () => {
     await settled(killed.room);
     network.deleteLink("ikebana0"); // its addresses and routes go with it
     const { room } = machine([]);
+    const others = { family: 6, priority: 7561, table: 254 } as const;
+    network.addRule(others);
     await room.clean();
+    expect(network.rules()).toContainEqual(others);
+    network.removeRule(others);
     expect(state()).toEqual(before);
   });
 
