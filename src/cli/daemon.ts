@@ -1,5 +1,5 @@
 import type { Config } from "../config/config.ts";
-import { loadConfig } from "../config/load.ts";
+import type { GatewayLogins } from "../config/gateway-logins.ts";
 import type { Daemon } from "../control/daemon.ts";
 import { ControlServer } from "../control/server.ts";
 import type { EngineControl, Outcome } from "../engine/control-surface.ts";
@@ -20,6 +20,8 @@ export type StartEngine = (options: {
 
 export interface DaemonOptions {
   readonly config: Config;
+  /** Reads the configuration again, for a reload; throws what is wrong with it. */
+  readonly readConfig: () => Promise<Config>;
   readonly logger: Logger;
   readonly startEngine: StartEngine;
   /** Called when somebody asks through the socket that the process ends. */
@@ -33,6 +35,7 @@ export class RunningDaemon {
   readonly #engine: RunningEngine;
   readonly #server: ControlServer;
   readonly #logger: Logger;
+  readonly #readConfig: DaemonOptions["readConfig"];
   #config: Config;
   #reloading: Promise<Outcome> | undefined;
 
@@ -64,8 +67,10 @@ export class RunningDaemon {
     this.#engine = options.engine;
     this.#server = options.server;
     this.#logger = options.logger;
+    this.#readConfig = options.readConfig;
     this.#config = options.config;
     this.#server.serve(this.#surface(options.onStopRequest));
+    this.#watchLogins();
   }
 
   async stop(): Promise<void> {
@@ -99,7 +104,7 @@ export class RunningDaemon {
 
   async #tryReload(): Promise<Outcome> {
     try {
-      const config = loadConfig(this.#config.file);
+      const config = await this.#readConfig();
       for (const message of config.warnings) this.#logger.announce(warning(message));
       const fixed = fixedKeys(this.#config, config);
       if (fixed.length > 0) {
@@ -109,6 +114,7 @@ export class RunningDaemon {
       const outcome = await this.#engine.reload(config);
       if (outcome.kind === "done") {
         this.#config = config;
+        this.#watchLogins();
         this.#logger.setLevel(config.log.level);
       }
       return outcome;
@@ -118,6 +124,26 @@ export class RunningDaemon {
     }
   }
 
+  #watchLogins(): void {
+    const { logins } = this.#config;
+    const announce = (name: string, level: LogEvent["level"], message: string) =>
+      this.#logger.announce({ name, level, connection: undefined, message, facts: {} });
+    logins?.observe({
+      onProblem: (message) => announce("users-refused", "error", `the users stay as they were: ${message}`),
+      onChange: () => {
+        announce("users-changed", "info", "the users file has changed");
+        this.#dropStrangers(logins);
+      },
+    });
+  }
+
+  /** Whoever may not log in any more does not stay either. */
+  #dropStrangers(logins: GatewayLogins): void {
+    const connected = this.#engine.status().connections.flatMap(({ clients = [] }) => clients);
+    const users = new Set(connected.flatMap(({ user }) => user ?? []));
+    for (const user of users) if (logins.faultOf(user) !== undefined) void this.#engine.disconnect(user);
+  }
+
   #surface(onStopRequest: () => void): Daemon {
     return {
       status: () => this.#engine.status(),
@@ -125,6 +151,7 @@ export class RunningDaemon {
       down: (name) => this.#engine.down(name),
       liveness: (name) => this.#engine.liveness(name),
       rekey: (name, what) => this.#engine.rekey(name, what),
+      disconnect: (user) => this.#engine.disconnect(user),
       reload: () => this.reload(),
       stop: onStopRequest,
       recentLog: () => this.#logger.recent(),

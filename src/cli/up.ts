@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
+import { resolveHosts } from "../config/resolve-hosts.ts";
 import { version } from "../engine/version.ts";
 import { formatHuman, formatJson } from "../log/format.ts";
 import { Logger } from "../log/logger.ts";
@@ -20,11 +21,16 @@ export interface UpOptions {
 }
 
 /**
- * Runs the daemon in the foreground until SIGTERM, SIGINT or a stop through the socket; SIGHUP reloads. A second SIGTERM or SIGINT
- * ends the process at once. Throws what keeps it from starting.
+ * `ikebana up`: runs the daemon in the foreground until SIGTERM, SIGINT or a stop through the socket; SIGHUP reloads. A second SIGTERM or
+ * SIGINT ends the process at once. Throws what keeps it from starting.
  */
 export async function runUp({ configFile, terminal, startEngine }: UpOptions): Promise<ExitCode> {
-  const config = loadConfig(configFile);
+  let known: Config | undefined;
+  const readConfig = async () => {
+    known = await resolveHosts(loadConfig(configFile), known);
+    return known;
+  };
+  const config = await readConfig();
   const logger = startLogger(config, terminal);
   const stop = new StopRequest();
   terminal.outliveReader();
@@ -35,6 +41,7 @@ export async function runUp({ configFile, terminal, startEngine }: UpOptions): P
     announceStart(config, logger);
     const daemon = await RunningDaemon.start({
       config,
+      readConfig,
       logger,
       startEngine,
       onStopRequest: () => stop.request({ reason: "asked through the control socket", code: ExitCode.DONE }),

@@ -1,18 +1,19 @@
 import { PolicyError } from "../errors/index.ts";
+import { IdType } from "../iana/ikev2-parameters.ts";
 import type {
   ChildLifetime,
   ChildPolicy,
   ConnectionPolicy,
   Identity,
   LivenessPolicy,
-  PresharedKey,
   TfcPolicy,
 } from "../policy/connection.ts";
 import { DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS } from "../policy/default-proposals.ts";
 import { parseIdentity } from "../policy/identity.ts";
+import { selectorsFromPrefixes } from "../policy/traffic-selectors.ts";
 import { numberProposals } from "../policy/transforms.ts";
+import { type Authentication, authenticationOf, isHostName } from "./authentication.ts";
 import { DEFAULT_MTU, DEFAULT_REPLAY_WINDOW_PACKETS, IKE_PORT } from "./defaults.ts";
-import { readPresharedKey } from "./preshared-key.ts";
 import type { ChildEntry, ConfigFile, ConnectionEntry } from "./schema.ts";
 import type { ConfigPath } from "./yaml-source.ts";
 
@@ -28,39 +29,53 @@ export interface Findings {
   readonly warnings: readonly Remark[];
 }
 
+/** A peer whose address has to be looked up. */
+export interface NamedHost {
+  readonly connection: string;
+  readonly host: string;
+}
+
 /** Completes what the file leaves out, reads keys, and checks what values mean together. Everything wrong is collected. */
-export function completeConnections(file: ConfigFile, folder: string): Findings {
+export function completeConnections(
+  file: ConfigFile,
+  folder: string,
+): Findings & { readonly hosts: readonly NamedHost[] } {
   const problems: Remark[] = [];
   const warnings: Remark[] = [];
   const connections: ConnectionPolicy[] = [];
+  const hosts: NamedHost[] = [];
   const mtu = file.mtu ?? DEFAULT_MTU;
-  for (const [name, entry] of Object.entries(file.connections)) {
+  for (const [name, entry] of Object.entries(file.connections ?? {})) {
     const path = ["connections", name];
     const complain = (below: ConfigPath, message: string) =>
       problems.push({ path: [...path, ...below], message });
-    const key = tryReadKey(entry, folder);
-    if (key.kind === "refused") complain(["local", "psk"], key.message);
-    else warnings.push(...key.warnings.map((message) => ({ path: [...path, "local", "psk"], message })));
+    const warn = (below: ConfigPath, message: string) =>
+      warnings.push({ path: [...path, ...below], message });
+    const authentication = authenticationOf(entry, folder, { complain, warn });
     checkAddresses(entry, complain);
-    for (const [child, { local, remote }] of Object.entries(entry.children)) {
+    for (const [child, { local, remote }] of Object.entries(entry.children ?? {})) {
       const families = new Set(local.map(({ type }) => type));
       if (remote.some(({ type }) => families.has(type))) continue;
       complain(["children", child], "local and remote have no family in common: one is IPv4, the other IPv6");
     }
-    for (const [child, { tfc }] of Object.entries(entry.children)) {
+    for (const [child, { tfc }] of Object.entries(entry.children ?? {})) {
       if (typeof tfc?.padTo !== "number" || tfc.padTo <= mtu) continue;
       complain(["children", child, "tfc", "padTo"], `${tfc.padTo} octets are more than the mtu of ${mtu}`);
     }
-    const localIdentity = entry.local.id ?? identityOf(entry.local.address);
+    if (entry.children === undefined && entry.user === undefined) {
+      complain([], 'the key "children" is missing');
+    }
+    const localIdentity = entry.local.id ?? identityOfUser(entry.user) ?? identityOf(entry.local.address);
     const remoteIdentity = entry.remote.id ?? identityOf(entry.remote.address);
     if (localIdentity === undefined) complain(["local"], "say who we are: id or address is missing");
     if (remoteIdentity === undefined) complain(["remote"], "say who the peer is: id or address is missing");
-    if (key.kind === "refused" || localIdentity === undefined || remoteIdentity === undefined) continue;
-    const presharedKey = { kind: "psk", key: key.key } as const;
-    connections.push(policy({ name, entry, mtu, localIdentity, remoteIdentity, presharedKey }));
+    if (authentication === undefined || localIdentity === undefined || remoteIdentity === undefined) continue;
+    const { address } = entry.remote;
+    if (address !== undefined && isHostName(address)) hosts.push({ connection: name, host: address });
+    connections.push(policy({ name, entry, mtu, localIdentity, remoteIdentity, authentication }));
   }
   warnings.push(...indistinguishable(connections));
-  return { connections, problems, warnings };
+  return { connections, hosts, problems, warnings };
 }
 
 function policy({
@@ -69,22 +84,24 @@ function policy({
   mtu,
   localIdentity,
   remoteIdentity,
-  presharedKey,
+  authentication,
 }: PolicyParts): ConnectionPolicy {
   const { local, remote, ike, children, start, ikeRekey, liveness, childless, encapsulation, pathMtu } =
     entry;
+  const isNamed = remote.address !== undefined && isHostName(remote.address);
   return {
     name,
     start: start ?? (remote.address === undefined ? "respond" : "start"),
-    local: { address: local.address, identity: localIdentity, authentication: presharedKey },
+    local: { address: local.address, identity: localIdentity, authentication: authentication.local },
     remote: {
-      address: remote.address,
+      address: isNamed ? undefined : remote.address,
       port: remote.port ?? IKE_PORT,
       identity: remoteIdentity,
-      authentication: [presharedKey],
+      authentication: authentication.remote,
     },
     ikeProposals: numberProposals(ike ?? DEFAULT_IKE_PROPOSALS),
-    children: Object.entries(children).map(([child, parts]) => childPolicy(child, parts, mtu)),
+    children: Object.entries(children ?? EVERYTHING).map(([child, parts]) => childPolicy(child, parts, mtu)),
+    ...(entry.user !== undefined && { asks: { ipv4: true, ipv6: true } }),
     ...(ikeRekey !== undefined && { ikeRekeyMs: ikeRekey }),
     ...(liveness !== undefined && { liveness: livenessOf(liveness) }),
     ...(encapsulation !== undefined && { encapsulation }),
@@ -100,8 +117,16 @@ interface PolicyParts {
   readonly mtu: number;
   readonly localIdentity: Identity;
   readonly remoteIdentity: Identity;
-  readonly presharedKey: PresharedKey;
+  readonly authentication: Authentication;
 }
+
+/** What a user's login is for when the file does not say: all of it. Our side is the addresses that the gateway gives us. */
+const EVERYTHING: Readonly<Record<string, ChildEntry>> = {
+  all: {
+    local: selectorsFromPrefixes(["0.0.0.0/0", "::/0"]),
+    remote: selectorsFromPrefixes(["0.0.0.0/0", "::/0"]),
+  },
+};
 
 function childPolicy(name: string, entry: ChildEntry, mtu: number): ChildPolicy {
   const { local, remote, esp, replayWindow, copyDscp, clampMss, df, rekey, tfc, mode } = entry;
@@ -146,6 +171,17 @@ function identityOf(address: string | undefined): Identity | undefined {
   return address === undefined ? undefined : parseIdentity(address);
 }
 
+/** What the user types in is who we are; what would be no identity in text is a key ID. */
+function identityOfUser(user: string | undefined): Identity | undefined {
+  if (user === undefined) return undefined;
+  try {
+    return parseIdentity(user);
+  } catch (error) {
+    if (!(error instanceof PolicyError)) throw error;
+    return { type: IdType.ID_KEY_ID, data: new TextEncoder().encode(user) };
+  }
+}
+
 function checkAddresses(
   { local, remote, start, liveness }: ConnectionEntry,
   complain: (below: ConfigPath, message: string) => void,
@@ -159,22 +195,9 @@ function checkAddresses(
       complain(["liveness", "action"], `${advice}; write action: clear, or give the address`);
     }
   }
-  if (local.address === undefined || remote.address === undefined) return;
+  if (local.address === undefined || remote.address === undefined || isHostName(remote.address)) return;
   if (local.address.includes(":") === remote.address.includes(":")) return;
   complain(["remote"], `local ${local.address} and remote ${remote.address} are of different families`);
-}
-
-type KeyResult =
-  | { readonly kind: "read"; readonly key: Uint8Array; readonly warnings: readonly string[] }
-  | { readonly kind: "refused"; readonly message: string };
-
-function tryReadKey(entry: ConnectionEntry, folder: string): KeyResult {
-  try {
-    return { kind: "read", ...readPresharedKey(entry.local.psk, folder) };
-  } catch (error) {
-    if (error instanceof PolicyError) return { kind: "refused", message: error.message };
-    throw error;
-  }
 }
 
 /** Connections between the same ends under the same names: a peer that calls always gets the first. */

@@ -12,6 +12,9 @@ import {
   IKE_PORT,
   NAT_TRAVERSAL_PORT,
 } from "./defaults.ts";
+import { completeGateway, type GatewayConfig } from "./gateway.ts";
+import { gatewayPolicy } from "./gateway-policy.ts";
+import type { PresharedKeyEntry } from "./preshared-key.ts";
 import { ConfigError, formatProblem, type Problem } from "./problem.ts";
 import { type ConfigFile, fileSchema } from "./schema.ts";
 import { type ConfigPath, YamlSource } from "./yaml-source.ts";
@@ -40,17 +43,26 @@ export interface ConfigText {
 
 /** As `loadConfig`, for a text that was read already. Key files that it names are read. */
 export function parseConfig({ text, file, isReadableByOthers = false }: ConfigText): Config {
-  const source = new YamlSource(text);
-  if (source.problems.length > 0) throw new ConfigError(file, source.problems);
-  const entries = understand(source, file);
+  const { source, entries } = readEntries(text, file);
   const folder = dirname(file);
-  const { connections, problems, warnings } = completeConnections(entries, folder);
+  const completed = entries.gateway && completeGateway(entries.gateway, folder);
+  const gateway = completed?.gateway;
+  const callers = completeConnections(entries, folder);
+  // What is named wrongly cannot be read.
+  const clients = completed?.problems.length === 0 ? gatewayPolicy(completed.gateway) : undefined;
+  const problems = [callers, completed, clients].flatMap((findings) => findings?.problems ?? []);
   if (problems.length > 0)
     throw new ConfigError(file, inOrder(problems.map((remark) => located(source, remark))));
-  const remarks = [...warnings, ...(isReadableByOthers ? inlineKeys(entries) : [])];
+  const remarks = [
+    ...[callers, clients].flatMap((findings) => findings?.warnings ?? []),
+    ...(isReadableByOthers ? inlineKeys(entries) : []),
+  ];
   return {
     file,
-    connections,
+    ...(gateway !== undefined && { gateway }),
+    ...(clients?.logins !== undefined && { logins: clients.logins }),
+    connections: [...callers.connections, ...(clients?.connections ?? [])],
+    hosts: callers.hosts,
     listen: {
       addresses: entries.listen?.addresses ?? ["0.0.0.0", "::"],
       port: entries.listen?.port ?? IKE_PORT,
@@ -66,6 +78,30 @@ export function parseConfig({ text, file, isReadableByOthers = false }: ConfigTe
       formatProblem(file, { ...problem, excerpt: "" }),
     ),
   };
+}
+
+/**
+ * The gateway that a configuration file describes, or undefined when it has none. Nothing that it names is read: neither certificates
+ * nor users need to be there. Throws as `loadConfig` does.
+ */
+export function loadGateway(path: string): GatewayConfig | undefined {
+  const file = resolve(path);
+  const { source, entries } = readEntries(readText(file).text, file);
+  if (entries.gateway === undefined) return undefined;
+  const { gateway, problems } = completeGateway(entries.gateway, dirname(file));
+  if (problems.length === 0) return gateway;
+  throw new ConfigError(file, inOrder(problems.map((remark) => located(source, remark))));
+}
+
+interface Entries {
+  readonly source: YamlSource;
+  readonly entries: ConfigFile;
+}
+
+function readEntries(text: string, file: string): Entries {
+  const source = new YamlSource(text);
+  if (source.problems.length > 0) throw new ConfigError(file, source.problems);
+  return { source, entries: understand(source, file) };
 }
 
 function understand(source: YamlSource, file: string): ConfigFile {
@@ -86,34 +122,23 @@ function understand(source: YamlSource, file: string): ConfigFile {
 
 type Issue = v.BaseIssue<unknown>;
 
-/**
- * Leaves out keys that are missing because of another problem: whoever logs in with a password has no psk, and whoever wrote "remot"
- * has been told.
- */
+/** Leaves out keys that are missing because of a misspelling: whoever wrote "remot" has been told. */
 function withoutConsequences(issues: readonly Issue[]): readonly Issue[] {
-  const refused = issues.filter(isNotInThisVersion).map(connectionOf);
-  const isConsequence = (issue: Issue) =>
-    (connectionOf(issue) !== undefined && refused.includes(connectionOf(issue))) ||
-    issues.some((other) => isMisspelling(other, issue));
-  return issues.filter((issue) => !isMissing(issue) || !isConsequence(issue));
+  return issues.filter((issue) => {
+    if (issue.type === "partial_check") return !issues.some(({ message }) => MISSPELT_ROOM.test(message));
+    return !isMissing(issue) || !issues.some((other) => isMisspelling(other, issue));
+  });
 }
+
+const MISSPELT_ROOM = /did you mean "(gateway|connections)"\?$/;
 
 function isMisspelling(issue: Issue, missing: Issue): boolean {
   const [parent, place] = [issue, missing].map((either) => JSON.stringify(pathOf(either).slice(0, -1)));
   return parent === place && issue.message.endsWith(`; did you mean "${pathOf(missing).at(-1)}"?`);
 }
 
-function isNotInThisVersion(issue: Issue): boolean {
-  return issue.type === "raw_check" && issue.message.endsWith("is not in this version");
-}
-
 function isMissing(issue: Issue): boolean {
   return issue.type === "loose_object" && issue.path?.at(-1)?.origin === "key";
-}
-
-function connectionOf(issue: Issue): string | undefined {
-  const [room, name] = pathOf(issue);
-  return room === "connections" && name !== undefined ? String(name) : undefined;
 }
 
 function issueProblem(source: YamlSource, issue: Issue): Problem {
@@ -135,12 +160,31 @@ function inOrder(problems: readonly Problem[]): readonly Problem[] {
 
 /** Keys that stand in the file itself, when everybody can read it. */
 function inlineKeys({ connections }: ConfigFile): readonly Remark[] {
-  return Object.entries(connections)
-    .filter(([, { local }]) => typeof local.psk === "string" || local.psk.file === undefined)
-    .map(([name]) => ({
-      path: ["connections", name, "local", "psk"],
-      message: "this file holds a key and can be read by everybody; try chmod 600, or psk: { file: ... }",
-    }));
+  const isInline = (secret: PresharedKeyEntry | undefined) =>
+    typeof secret === "string" || (secret !== undefined && secret.file === undefined);
+  return Object.entries(connections ?? {}).flatMap(([name, { local, password }]) => {
+    const path = ["connections", name];
+    return [
+      ...(isInline(local.psk)
+        ? [
+            {
+              path: [...path, "local", "psk"],
+              message:
+                "this file holds a key and can be read by everybody; try chmod 600, or psk: { file: ... }",
+            },
+          ]
+        : []),
+      ...(isInline(password)
+        ? [
+            {
+              path: [...path, "password"],
+              message:
+                "this file holds a password and can be read by everybody; try chmod 600, or password: { file: ... }",
+            },
+          ]
+        : []),
+    ];
+  });
 }
 
 function readText(file: string): { readonly text: string; readonly isReadableByOthers: boolean } {

@@ -32,6 +32,16 @@ export function readPresharedKey(entry: PresharedKeyEntry, folder: string): Pres
   return { key, warnings: key.length < SHORTEST_GOOD_KEY ? [...warnings, short] : warnings };
 }
 
+/** The password that the file means: text, or a text file whose last line break does not count. Throws PolicyError. */
+export function readPassword(
+  entry: string | { readonly file: string },
+  folder: string,
+): { readonly password: string; readonly warnings: readonly string[] } {
+  if (typeof entry === "string") return { password: entry, warnings: [] };
+  const { key, warnings } = fromFile(resolve(folder, entry.file));
+  return { password: new TextDecoder().decode(key), warnings };
+}
+
 function inline(text: string): PresharedKey {
   return { key: new TextEncoder().encode(text), warnings: [] };
 }

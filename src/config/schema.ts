@@ -3,8 +3,10 @@ import { WORKER_LIMIT } from "../esp/lanes.ts";
 import { parseIdentity } from "../policy/identity.ts";
 import { parseEspProposal, parseIkeProposal } from "../policy/keywords.ts";
 import { integer, isMapping, mapping, named, oneOf, oneOrMore, text, textOrNumber } from "./fields.ts";
+import { gatewaySchema } from "./gateway-schema.ts";
 import { parseSelector } from "./selector.ts";
 import {
+  parseHost,
   parseInterval,
   parseIpAddress,
   parseLifetime,
@@ -14,6 +16,7 @@ import {
   parsePath,
   parsePatience,
   parseTunName,
+  parseUserName,
   parseVolume,
 } from "./values.ts";
 
@@ -33,28 +36,28 @@ const presharedKeySource = v.pipe(
   ),
 );
 
-const local = mapping(
-  {
-    address: v.optional(text(parseIpAddress)),
-    id: v.optional(text(parseIdentity)),
-    psk: presharedKey,
-  },
-  ["certificate", "key"],
-);
+const local = mapping({
+  address: v.optional(text(parseIpAddress)),
+  id: v.optional(text(parseIdentity)),
+  psk: v.optional(presharedKey),
+  certificate: v.optional(text(parsePath)),
+  key: v.optional(text(parsePath)),
+});
 
-const remoteMapping = mapping(
-  {
-    address: v.optional(text(parseIpAddress)),
-    port: v.optional(integer({ from: 1, to: 65_535 })),
-    id: v.optional(text(parseIdentity)),
-  },
-  ["ca"],
-);
+const remoteMapping = mapping({
+  address: v.optional(text(parseHost)),
+  port: v.optional(integer({ from: 1, to: 65_535 })),
+  id: v.optional(text(parseIdentity)),
+  ca: v.optional(oneOrMore(text(parsePath))),
+});
 const remoteAddress = v.pipe(
-  text(parseIpAddress),
+  text(parseHost),
   v.transform((address): v.InferOutput<typeof remoteMapping> => ({ address })),
 );
 const remote = v.lazy((input) => (typeof input === "string" ? remoteAddress : remoteMapping));
+
+/** As a key, but in no other notation than text. */
+const password = v.lazy((input) => (isMapping(input) ? mapping({ file: plainSecret }) : plainSecret));
 
 /** "never", or a duration. A lifetime below a second would leave no time to rekey. */
 const lifetime = textOrNumber(parseLifetime);
@@ -83,27 +86,26 @@ const child = mapping({
   mode: v.optional(oneOf(["tunnel", "transport"])),
 });
 
-const connection = mapping(
-  {
-    local,
-    remote,
-    ike: v.optional(oneOrMore(text(parseIkeProposal))),
-    children: named("child", child),
-    start: v.optional(oneOf(["start", "trap", "respond"])),
-    ikeRekey: v.optional(lifetime),
-    liveness: v.optional(
-      mapping({
-        interval: v.optional(lifetime),
-        timeout: v.optional(textOrNumber(parsePatience)),
-        action: v.optional(oneOf(["restart", "trap", "clear"])),
-      }),
-    ),
-    encapsulation: v.optional(oneOf(["auto", "udp", "raw"])),
-    pathMtu: v.optional(oneOf(["probe", "kernel"])),
-    childless: v.optional(v.boolean("expected true or false")),
-  },
-  ["user", "password"],
-);
+const connection = mapping({
+  local: v.optional(local, {}),
+  remote,
+  user: v.optional(text(parseUserName)),
+  password: v.optional(password),
+  ike: v.optional(oneOrMore(text(parseIkeProposal))),
+  children: v.optional(named("child", child)),
+  start: v.optional(oneOf(["start", "trap", "respond"])),
+  ikeRekey: v.optional(lifetime),
+  liveness: v.optional(
+    mapping({
+      interval: v.optional(lifetime),
+      timeout: v.optional(textOrNumber(parsePatience)),
+      action: v.optional(oneOf(["restart", "trap", "clear"])),
+    }),
+  ),
+  encapsulation: v.optional(oneOf(["auto", "udp", "raw"])),
+  pathMtu: v.optional(oneOf(["probe", "kernel"])),
+  childless: v.optional(v.boolean("expected true or false")),
+});
 
 const listenMapping = mapping({
   addresses: v.optional(oneOrMore(text(parseListenAddress))),
@@ -115,9 +117,10 @@ const listenAddresses = v.pipe(
   v.transform((addresses): v.InferOutput<typeof listenMapping> => ({ addresses })),
 );
 
-export const fileSchema = mapping(
+const fileMapping = mapping(
   {
-    connections: named("connection", connection),
+    gateway: v.optional(gatewaySchema),
+    connections: v.optional(named("connection", connection)),
     listen: v.optional(v.lazy((input) => (isMapping(input) ? listenMapping : listenAddresses))),
     mtu: v.optional(textOrNumber(parseMtu)),
     tun: v.optional(text(parseTunName)),
@@ -132,9 +135,18 @@ export const fileSchema = mapping(
     socket: v.optional(text(parsePath)),
     state: v.optional(text(parsePath)),
   },
-  ["gateway", "radius", "killSwitch"],
+  ["radius", "killSwitch"],
+);
+
+export const fileSchema = v.pipe(
+  fileMapping,
+  v.partialCheck(
+    [["gateway"], ["connections"]],
+    ({ gateway, connections }) => gateway !== undefined || connections !== undefined,
+    "there is nothing to run here: neither a gateway nor connections",
+  ),
 );
 
 export type ConfigFile = v.InferOutput<typeof fileSchema>;
-export type ConnectionEntry = ConfigFile["connections"][string];
-export type ChildEntry = ConnectionEntry["children"][string];
+export type ConnectionEntry = NonNullable<ConfigFile["connections"]>[string];
+export type ChildEntry = NonNullable<ConnectionEntry["children"]>[string];

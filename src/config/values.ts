@@ -25,11 +25,48 @@ export function parseIpAddress(text: string): string {
   return formatAddress(octets);
 }
 
+/** A host's address in canonical text, or its name: what has a letter and no colon cannot be an address. */
+export function parseHost(text: string): string {
+  return /[A-Za-z]/.test(text) && !text.includes(":") ? parseDomain(text) : parseIpAddress(text);
+}
+
+/** The name to log in with, as it is typed: with a domain in front or without. */
+export function parseUserName(text: string): string {
+  const name = text.trim();
+  if (name !== "" && !/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u.test(name)) return name;
+  throw new PolicyError(`"${text}" is not a user name`);
+}
+
 /** As `parseIpAddress`, and "0.0.0.0" or "::" for every address of the family. */
 export function parseListenAddress(text: string): string {
   const octets = parseAddress(text.trim());
   if (octets === undefined) throw new PolicyError(notAnAddress(text));
   return formatAddress(octets);
+}
+
+/** A prefix in canonical text: "10.77.0.0/24". Bits behind it are refused: they are a slip. */
+export function parseNetwork(text: string): string {
+  const [, address = "", length] = /^([^/]*)\/(\d{1,3})$/.exec(text.trim()) ?? [];
+  const octets = parseAddress(address);
+  const range = parsePrefix(`${address}/${length}`);
+  if (octets === undefined || range === undefined) {
+    throw new PolicyError(`"${text}" is not a network; write it like 10.77.0.0/24 or fd77::/64`);
+  }
+  const network = `${formatAddress(range.start)}/${length}`;
+  if (Buffer.compare(octets, range.start) === 0) return network;
+  throw new PolicyError(`"${text}" has bits behind its prefix; did you mean "${network}"?`);
+}
+
+const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
+const LONGEST_DOMAIN = 253;
+
+/** A domain name in the form in which it is compared: lower case, without a dot at its end. */
+export function parseDomain(text: string): string {
+  const domain = text.trim().toLowerCase().replace(/\.$/, "");
+  const labels = domain.split(".");
+  const isName = labels.every((label) => LABEL.test(label)) && !/^\d+$/.test(labels.at(-1) ?? "");
+  if (isName && domain.length <= LONGEST_DOMAIN) return domain;
+  throw new PolicyError(`"${text}" is not a domain name; write it like vpn.example.org`);
 }
 
 function notAnAddress(text: string): string {

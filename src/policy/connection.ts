@@ -60,7 +60,7 @@ export type LocalAuthentication = PresharedKey | OwnCertificates | EapLogin;
 export type RemoteAuthentication = PresharedKey | TrustedCertificates | EapLogins | EapOnly;
 
 /** Symmetric: both sides have it. */
-export interface PresharedKey {
+interface PresharedKey {
   readonly kind: "psk";
   readonly key: Uint8Array;
 }

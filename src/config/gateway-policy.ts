@@ -1,0 +1,93 @@
+import { PolicyError } from "../errors/index.ts";
+import { readCertificates } from "../pki/certificate-files.ts";
+import { TrustAnchors } from "../pki/trust-anchors.ts";
+import type { ConnectionPolicy, RemoteAuthentication } from "../policy/connection.ts";
+import { DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS } from "../policy/default-proposals.ts";
+import { parseIdentity } from "../policy/identity.ts";
+import { selectorsFromPrefixes } from "../policy/traffic-selectors.ts";
+import { numberProposals } from "../policy/transforms.ts";
+import { loadUsers } from "../users/users-file.ts";
+import type { Findings, Remark } from "./connections.ts";
+import { DEFAULT_REPLAY_WINDOW_PACKETS, IKE_PORT } from "./defaults.ts";
+import type { GatewayConfig } from "./gateway.ts";
+import { GatewayLogins } from "./gateway-logins.ts";
+import { LiveCertificates } from "./live-certificates.ts";
+import { textOf } from "./text-file.ts";
+
+/** The gateway's connection, by this name in `status` and in the log. */
+const GATEWAY_NAME = "gateway";
+
+/** Clients rekey when they like; a gateway that begins is refused by Windows behind a NAT. What stops an SA is its hard limit. */
+const LEFT_TO_CLIENTS = {
+  timeMs: Number.POSITIVE_INFINITY,
+  octets: Number.POSITIVE_INFINITY,
+  packets: Number.POSITIVE_INFINITY,
+};
+
+/** Reads what the gateway's configuration names, and makes a connection of it that whoever can log in may use. */
+export function gatewayPolicy(gateway: GatewayConfig): Findings & { readonly logins?: GatewayLogins } {
+  const problems: Remark[] = [];
+  const warnings: Remark[] = [];
+  let logins: GatewayLogins | undefined;
+  const attempt = <Value>(key: string, read: () => Value): Value | undefined => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof PolicyError)) throw error;
+      problems.push({ path: ["gateway", key], message: error.message });
+      return undefined;
+    }
+  };
+  const certificates = attempt("certificate", () => new LiveCertificates(gateway.certificates));
+  const authentication = gateway.authentications.map((method): RemoteAuthentication | undefined => {
+    if (method === "certificate") return attempt("ca", () => trustedClients(gateway.clientAuthorities));
+    return attempt("users", () => {
+      const usersFile = gateway.usersFile!;
+      warnings.push(
+        ...loadUsers(usersFile).warnings.map((message) => ({ path: ["gateway", "users"], message })),
+      );
+      logins = GatewayLogins.of({ usersFile, name: gateway.domain });
+      return { kind: "eap", server: logins };
+    });
+  });
+  if (certificates === undefined || problems.length > 0) return { connections: [], problems, warnings };
+  const policy: ConnectionPolicy = {
+    name: GATEWAY_NAME,
+    start: "respond",
+    local: {
+      address: undefined,
+      identity: parseIdentity(gateway.domain),
+      authentication: certificates,
+    },
+    remote: {
+      address: undefined,
+      port: IKE_PORT,
+      identity: undefined,
+      authentication: authentication.filter((each) => each !== undefined),
+    },
+    gives: {
+      dns: gateway.dns,
+      // Everything is no network of ours to tell of: clients send it into the tunnel anyway.
+      subnets: gateway.subnets.filter((subnet) => !subnet.endsWith("/0")),
+      domains: gateway.domains.map((name) => ({ name, trustAnchors: [] })),
+    },
+    ikeProposals: numberProposals(gateway.ike ?? DEFAULT_IKE_PROPOSALS),
+    children: [
+      {
+        name: "clients",
+        local: selectorsFromPrefixes(gateway.subnets),
+        remote: selectorsFromPrefixes(gateway.pools),
+        espProposals: numberProposals(gateway.esp ?? DEFAULT_ESP_PROPOSALS),
+        replayWindowPackets: DEFAULT_REPLAY_WINDOW_PACKETS,
+        rekey: LEFT_TO_CLIENTS,
+      },
+    ],
+    ikeRekeyMs: Number.POSITIVE_INFINITY,
+  };
+  return { connections: [policy], ...(logins !== undefined && { logins }), problems, warnings };
+}
+
+function trustedClients(files: readonly string[]): RemoteAuthentication {
+  const certificates = files.flatMap((file) => readCertificates(textOf(file), file));
+  return { kind: "certificate", trust: { anchors: new TrustAnchors(certificates), purpose: "client" } };
+}

@@ -1,0 +1,130 @@
+import { resolve } from "node:path";
+import type * as v from "valibot";
+import { parsePrefix } from "../bytes/ip-address.ts";
+import type { InsideNetwork } from "../engine/gateway-network.ts";
+import type { Proposal } from "../wire/payloads/proposal.ts";
+import type { Remark } from "./connections.ts";
+import type { GATEWAY_AUTHENTICATIONS, gatewaySchema } from "./gateway-schema.ts";
+
+export type GatewayEntry = v.InferOutput<typeof gatewaySchema>;
+type GatewayAuthentication = (typeof GATEWAY_AUTHENTICATIONS)[number];
+
+/** `gateway:` with nothing left out. Paths are absolute. */
+export interface GatewayConfig extends InsideNetwork {
+  /** What users type, and what the certificates have to say. */
+  readonly domain: string;
+  /** In order of preference. */
+  readonly certificates: readonly CertificateFiles[];
+  readonly authentications: readonly GatewayAuthentication[];
+  /** Undefined where nobody logs in with a password. */
+  readonly usersFile: string | undefined;
+  /** PEM files of CAs whose certificates clients may show. */
+  readonly clientAuthorities: readonly string[];
+  readonly dns: readonly string[];
+  readonly domains: readonly string[];
+  /** What clients reach through us. */
+  readonly subnets: readonly string[];
+  readonly devicesPerUser: number;
+  /** Undefined for the usual proposals. */
+  readonly ike: readonly Proposal[] | undefined;
+  readonly esp: readonly Proposal[] | undefined;
+}
+
+interface CertificateFiles {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+const DEFAULT_DEVICES_PER_USER = 5;
+const EVERYTHING = ["0.0.0.0/0", "::/0"];
+/** An address for us, and one for a client. */
+const SMALLEST_POOL_HOST_BITS = 2;
+
+/** Completes what the file leaves out and checks what values mean together. Everything wrong is collected. */
+export function completeGateway(
+  entry: GatewayEntry,
+  folder: string,
+): { readonly gateway: GatewayConfig; readonly problems: readonly Remark[] } {
+  const problems: Remark[] = [];
+  const complain = (below: readonly (string | number)[], message: string) =>
+    problems.push({ path: ["gateway", ...below], message });
+  const certificates = certificatesOf(entry, complain);
+  const authentications = entry.auth ?? (entry.users === undefined ? ["certificate"] : ["eap-mschapv2"]);
+  if (authentications.includes("eap-mschapv2") && entry.users === undefined) {
+    complain(["auth"], "eap-mschapv2 needs the key users: a file that `ikebana users add` writes");
+  }
+  if (authentications.includes("certificate") && entry.ca === undefined) {
+    complain(
+      entry.auth === undefined ? [] : ["auth"],
+      entry.auth === undefined
+        ? "say how clients show who they are: users: FILE for names and passwords, ca: FILE for certificates"
+        : "certificate needs the key ca: who has issued the clients' certificates",
+    );
+  }
+  checkPools(entry.pool, complain);
+  const families = new Set(entry.pool.map(isIpv6));
+  if (entry.domains !== undefined && entry.dns === undefined) {
+    complain(["domains"], "domains are asked about at the resolvers of dns:, which is missing");
+  }
+  const gateway: GatewayConfig = {
+    domain: entry.domain,
+    certificates: certificates.map(({ certificate, key }) => ({
+      certificate: resolve(folder, certificate),
+      key: resolve(folder, key),
+    })),
+    authentications,
+    usersFile: entry.users === undefined ? undefined : resolve(folder, entry.users),
+    clientAuthorities: (entry.ca ?? []).map((path) => resolve(folder, path)),
+    pools: entry.pool,
+    dns: entry.dns ?? [],
+    domains: entry.domains ?? [],
+    subnets: (entry.subnets ?? EVERYTHING).filter((subnet) => families.has(isIpv6(subnet))),
+    devicesPerUser: entry.devicesPerUser ?? DEFAULT_DEVICES_PER_USER,
+    reachEachOther: entry.clientToClient === true,
+    masquerades: entry.nat === true,
+    ike: entry.ike,
+    esp: entry.esp,
+  };
+  return { gateway, problems };
+}
+
+type Complain = (below: readonly (string | number)[], message: string) => void;
+
+function certificatesOf(entry: GatewayEntry, complain: Complain): readonly CertificateFiles[] {
+  const { certificate, key, certificates } = entry;
+  if (certificates !== undefined) {
+    if (certificate !== undefined || key !== undefined) {
+      complain(["certificates"], "give either certificate and key, or certificates, not both");
+    }
+    return certificates;
+  }
+  if (certificate !== undefined && key !== undefined) return [{ certificate, key }];
+  if (certificate === undefined && key === undefined) {
+    complain([], "the keys certificate and key are missing: what the gateway shows to its clients");
+  } else if (key === undefined)
+    complain(["certificate"], "the key of this certificate is missing; add key: FILE");
+  else complain(["key"], "the certificate of this key is missing; add certificate: FILE");
+  return [];
+}
+
+function checkPools(pools: readonly string[], complain: Complain): void {
+  for (const [index, pool] of pools.entries()) {
+    const [, length] = pool.split("/");
+    const hostBits = (isIpv6(pool) ? 128 : 32) - Number(length);
+    if (hostBits < SMALLEST_POOL_HOST_BITS) {
+      complain(["pool", index], `${pool} has no room: one address is ours, each device takes another`);
+    }
+    const earlier = pools.slice(0, index).find((other) => overlap(other, pool));
+    if (earlier !== undefined) complain(["pool", index], `${pool} and ${earlier} overlap`);
+  }
+}
+
+function overlap(one: string, other: string): boolean {
+  const [a, b] = [parsePrefix(one)!, parsePrefix(other)!];
+  if (a.start.length !== b.start.length) return false;
+  return Buffer.compare(a.start, b.end) <= 0 && Buffer.compare(b.start, a.end) <= 0;
+}
+
+function isIpv6(prefix: string): boolean {
+  return prefix.includes(":");
+}

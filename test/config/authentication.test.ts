@@ -1,0 +1,247 @@
+import { chmodSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { GatewayLogins } from "../../src/config/gateway-logins.ts";
+import { LiveCertificates } from "../../src/config/live-certificates.ts";
+import { parseConfig } from "../../src/config/load.ts";
+import { ConfigError } from "../../src/config/problem.ts";
+import { ntHash } from "../../src/crypto/nt-hash.ts";
+import { IdType } from "../../src/iana/ikev2-parameters.ts";
+import { createAuthority, generateKeys, issue, type KeyPair } from "../../src/pki/authority.ts";
+import { writePem } from "../../src/pki/pem.ts";
+import { systemTrustAnchors } from "../../src/pki/trust-anchors.ts";
+import type { ConnectionPolicy } from "../../src/policy/connection.ts";
+import { formatIdentity } from "../../src/policy/identity.ts";
+import { formatTrafficSelectors } from "../../src/policy/traffic-selectors.ts";
+import { changeUsers } from "../../src/users/users-file.ts";
+
+let folder: string;
+let keys: { readonly authority: KeyPair; readonly own: KeyPair; readonly next: KeyPair };
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "ikebana-authentication-"));
+  const [authority, own, next] = await Promise.all([
+    generateKeys("p256"),
+    generateKeys("p256"),
+    generateKeys("p256"),
+  ]);
+  keys = { authority, own, next };
+  writeCertificates(own);
+  put("anna.secret", "correct horse\n");
+  changeUsers(join(folder, "users.yaml"), (draft) =>
+    draft.put({
+      name: "anna",
+      ntHash: ntHash("x"),
+      isDisabled: false,
+      devices: undefined,
+      expires: undefined,
+    }),
+  );
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function put(name: string, text: string): void {
+  writeFileSync(join(folder, name), text);
+  chmodSync(join(folder, name), 0o600);
+}
+
+function writeCertificates(own: KeyPair): void {
+  const nowMs = Date.now();
+  const authority = createAuthority({ name: "CN=Test CA", keys: keys.authority, nowMs });
+  const names = { name: "CN=gateway", altNames: ["vpn.example.org"] };
+  const leaf = issue(authority, { purpose: "server", ...names, keys: own, nowMs });
+  put("ca.pem", writePem("CERTIFICATE", authority.certificate));
+  put("cert.pem", writePem("CERTIFICATE", leaf.certificate));
+  put("key.pem", String(own.privateKey.export({ type: "pkcs8", format: "pem" })));
+}
+
+function parse(text: string) {
+  return parseConfig({ text, file: join(folder, "ikebana.yaml") });
+}
+
+function connection(lines: string): ConnectionPolicy {
+  return parse(`connections:\n  home:\n${lines.replace(/^/gm, "    ")}\n`).connections[0]!;
+}
+
+function problemsOf(lines: string): string {
+  try {
+    connection(lines);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.problems
+      .map(({ line, column, message }) => `${line}:${column}: ${message.replaceAll(folder, "/etc/ikebana")}`)
+      .join("\n");
+  }
+  throw new Error("the text was accepted");
+}
+
+describe("a login with name and password", () => {
+  const LOGIN = "remote: vpn.example.org\nuser: anna\npassword: { file: anna.secret }";
+
+  test("needs no more than the gateway's name: it asks for addresses and takes all there is", () => {
+    const home = connection(LOGIN);
+    expect(home.start).toBe("start");
+    expect(home.asks).toEqual({ ipv4: true, ipv6: true });
+    expect(home.children.map(({ remote }) => formatTrafficSelectors(remote))).toEqual(["0.0.0.0/0, ::/0"]);
+    expect([home.local.identity, home.remote.identity!].map(formatIdentity)).toEqual([
+      "anna",
+      "vpn.example.org",
+    ]);
+  });
+
+  test("proves the password by its hash, and the gateway by a CA that the web trusts", () => {
+    const { local, remote } = connection(LOGIN);
+    expect(local.authentication).toMatchObject({
+      kind: "eap",
+      client: { user: "anna", ntHash: ntHash("correct horse") },
+    });
+    expect(remote.authentication).toEqual([
+      { kind: "certificate", trust: { anchors: systemTrustAnchors(), purpose: "server" } },
+    ]);
+  });
+
+  test("may trust another CA, name another identity and take less", () => {
+    const { remote, children, local } = connection(
+      'remote: { address: vpn.example.org, ca: ca.pem }\nuser: "HOME\\\\anna b"\npassword: "text"\nchildren: { office: { local: 0.0.0.0/0, remote: 10.0.0.0/8 } }',
+    );
+    const [way] = remote.authentication;
+    expect(way?.kind === "certificate" && way.trust.anchors.all).toHaveLength(1);
+    expect(children.map(({ name }) => name)).toEqual(["office"]);
+    expect(local.identity).toEqual({
+      type: IdType.ID_KEY_ID,
+      data: new TextEncoder().encode("HOME\\anna b"),
+    });
+  });
+});
+
+describe("certificates on both sides", () => {
+  test("are read from files, and the peer's has to be of the CA", () => {
+    const { local, remote } = connection(
+      "local: { id: a.example.org, certificate: cert.pem, key: key.pem }\nremote: { address: 192.0.2.2, id: b.example.org, ca: ca.pem }\nchildren: { lan: { local: 10.1.0.0/16, remote: 10.2.0.0/16 } }",
+    );
+    expect(local.authentication.kind === "certificate" && local.authentication.credentials).toHaveLength(1);
+    expect(remote.authentication).toMatchObject([{ kind: "certificate", trust: { purpose: "peer" } }]);
+  });
+
+  test("are taken from the files again when they are renewed, and only as a whole", async () => {
+    const files = [{ certificate: join(folder, "cert.pem"), key: join(folder, "key.pem") }];
+    const live = new LiveCertificates(files, 0);
+    const [first] = live.credentials;
+    put("key.pem", String(keys.next.privateKey.export({ type: "pkcs8", format: "pem" })));
+    expect(live.credentials[0]).toBe(first);
+    writeCertificates(keys.next);
+    // Where a file system counts in seconds, the same second would be the same state.
+    utimesSync(join(folder, "cert.pem"), 1, 1);
+    const [second] = live.credentials;
+    expect(second?.key.equals(keys.next.privateKey)).toBe(true);
+    writeCertificates(keys.own);
+  });
+});
+
+test.each([
+  [
+    "no way to show who we are",
+    "local: { id: a }\nremote: 192.0.2.2",
+    "3:5: say how we show who we are: local.psk",
+  ],
+  [
+    "two of them",
+    "local: { psk: 0123456789abcdef }\nremote: 192.0.2.2\nuser: anna\npassword: x",
+    "3:5: one way to show who we are is enough, and here are psk and user",
+  ],
+  ["a user without a password", "remote: vpn.example.org\nuser: anna", "user and password go together"],
+  ["a password without a user", "remote: vpn.example.org\npassword: x", "user and password go together"],
+  ["an empty password", 'remote: vpn.example.org\nuser: anna\npassword: ""', "5:5: the password is empty"],
+  [
+    "a password file that is not there",
+    "remote: vpn.example.org\nuser: anna\npassword: { file: none }",
+    "5:5: cannot read /etc/ikebana/none: ENOENT",
+  ],
+  [
+    "a certificate without its key",
+    "local: { id: a, certificate: cert.pem }\nremote: 192.0.2.2",
+    "3:5: certificate and key go together, and one of them is missing",
+  ],
+  [
+    "a certificate that is not there",
+    "local: { id: a, certificate: none.pem, key: key.pem }\nremote: 192.0.2.2",
+    "3:21: cannot read /etc/ikebana/none.pem: ENOENT",
+  ],
+  [
+    "a key as a certificate",
+    "local: { id: a, certificate: key.pem, key: key.pem }\nremote: 192.0.2.2",
+    "3:21: /etc/ikebana/key.pem holds no certificate",
+  ],
+  [
+    "a CA that is none",
+    "remote: { address: vpn.example.org, ca: key.pem }\nuser: anna\npassword: x",
+    "3:41: /etc/ikebana/key.pem holds no certificate",
+  ],
+])("%s is refused", (_, lines, problem) => expect(problemsOf(lines)).toContain(problem));
+
+test("a password that stands in a file for everybody is warned of", () => {
+  const text = "connections:\n  home:\n    remote: vpn.example.org\n    user: anna\n    password: x\n";
+  const { warnings } = parseConfig({ text, file: join(folder, "ikebana.yaml"), isReadableByOthers: true });
+  expect(warnings).toEqual([expect.stringContaining("ikebana.yaml:5:5: this file holds a password")]);
+});
+
+describe("a gateway", () => {
+  const GATEWAY = `gateway:
+  domain: vpn.example.org
+  certificate: cert.pem
+  key: key.pem
+  users: users.yaml
+  pool: [10.77.0.0/24, "fd77::/64"]
+  dns: 10.77.0.1
+  domains: corp.example.org
+`;
+
+  test("is a connection that whoever can log in may use, and that never rekeys by itself", () => {
+    const { connections, gateway } = parse(GATEWAY);
+    expect(gateway?.domain).toBe("vpn.example.org");
+    expect(connections).toMatchObject([
+      {
+        name: "gateway",
+        start: "respond",
+        local: { address: undefined, authentication: { kind: "certificate" } },
+        remote: { address: undefined, identity: undefined, authentication: [{ kind: "eap" }] },
+        gives: { dns: ["10.77.0.1"], subnets: [], domains: [{ name: "corp.example.org", trustAnchors: [] }] },
+        ikeRekeyMs: Number.POSITIVE_INFINITY,
+      },
+    ]);
+    const [{ local, children }] = connections as [ConnectionPolicy];
+    expect(formatIdentity(local.identity)).toBe("vpn.example.org");
+    expect(children.map((child) => [child.local, child.remote].map(formatTrafficSelectors))).toEqual([
+      ["0.0.0.0/0, ::/0", "10.77.0.0/24, fd77::/64"],
+    ]);
+  });
+
+  test("keeps its logins over a reload, with all that they remember", () => {
+    const serverOf = (text: string) => {
+      const [way] = parse(text).connections[0]!.remote.authentication;
+      return way?.kind === "eap" ? way.server : undefined;
+    };
+    expect(serverOf(GATEWAY)).toBeInstanceOf(GatewayLogins);
+    expect(serverOf(GATEWAY.replace("dns: 10.77.0.1", "dns: 192.0.2.1"))).toBe(serverOf(GATEWAY));
+  });
+
+  test.each([
+    [
+      "users.yaml",
+      "none.yaml",
+      "5:3: there is no users file at /etc/ikebana/none.yaml; ikebana users add NAME",
+    ],
+    ["cert.pem", "none.pem", "3:3: cannot read /etc/ikebana/none.pem: ENOENT"],
+    ["key: key.pem", "key: anna.secret", "3:3: /etc/ikebana/anna.secret holds no private key"],
+  ])("whose %s is %s is refused", (good, bad, problem) => {
+    let message = "";
+    try {
+      parse(GATEWAY.replace(good, bad));
+    } catch (error) {
+      message = (error as Error).message.replaceAll(folder, "/etc/ikebana");
+    }
+    expect(message).toContain(`ikebana.yaml:${problem}`);
+  });
+});

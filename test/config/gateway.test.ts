@@ -1,0 +1,178 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadGateway } from "../../src/config/load.ts";
+import { ConfigError } from "../../src/config/problem.ts";
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "ikebana-gateway-"));
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const CERTIFICATE = "certificate: full.pem\nkey: priv.pem";
+const LEAST = `domain: vpn.example.org\n${CERTIFICATE}\nusers: users.yaml\npool: 10.77.0.0/24`;
+
+function gateway(lines: string) {
+  return loadGateway(file(lines))!;
+}
+
+function file(lines: string): string {
+  writeFileSync(join(folder, "ikebana.yaml"), `gateway:\n${lines.replace(/^/gm, "  ")}\n`);
+  return join(folder, "ikebana.yaml");
+}
+
+function problemsOf(lines: string): string {
+  try {
+    gateway(lines);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.problems.map(({ line, column, message }) => `${line}:${column}: ${message}`).join("\n");
+  }
+  throw new Error("the text was accepted");
+}
+
+describe("a gateway", () => {
+  test("needs a domain, a certificate, users and a pool; the rest has defaults", () => {
+    expect(gateway(LEAST)).toEqual({
+      domain: "vpn.example.org",
+      certificates: [{ certificate: join(folder, "full.pem"), key: join(folder, "priv.pem") }],
+      authentications: ["eap-mschapv2"],
+      usersFile: join(folder, "users.yaml"),
+      clientAuthorities: [],
+      pools: ["10.77.0.0/24"],
+      dns: [],
+      domains: [],
+      subnets: ["0.0.0.0/0"],
+      devicesPerUser: 5,
+      reachEachOther: false,
+      masquerades: false,
+    });
+  });
+
+  test("may say everything", () => {
+    const lines = [
+      "domain: VPN.Example.Org.",
+      "certificates: [{ certificate: /rsa.pem, key: /rsa.key }, { certificate: /ec.pem, key: /ec.key }]",
+      "auth: [eap-mschapv2, certificate]",
+      "users: users.yaml",
+      "ca: clients.pem",
+      'pool: [10.77.0.0/24, "fd77::/64"]',
+      'dns: [10.77.0.1, "fd77::1"]',
+      "domains: corp.example.org",
+      'subnets: [10.0.0.0/8, "fd00::/8"]',
+      "devicesPerUser: 2",
+      "clientToClient: true",
+      "nat: true",
+    ];
+    expect(gateway(lines.join("\n"))).toEqual({
+      domain: "vpn.example.org",
+      certificates: [
+        { certificate: "/rsa.pem", key: "/rsa.key" },
+        { certificate: "/ec.pem", key: "/ec.key" },
+      ],
+      authentications: ["eap-mschapv2", "certificate"],
+      usersFile: join(folder, "users.yaml"),
+      clientAuthorities: [join(folder, "clients.pem")],
+      pools: ["10.77.0.0/24", "fd77::/64"],
+      dns: ["10.77.0.1", "fd77::1"],
+      domains: ["corp.example.org"],
+      subnets: ["10.0.0.0/8", "fd00::/8"],
+      devicesPerUser: 2,
+      reachEachOther: true,
+      masquerades: true,
+    });
+  });
+
+  test("reaches everything of the families that its pools have", () => {
+    expect(gateway(LEAST.replace("10.77.0.0/24", '[10.77.0.0/24, "fd77::/64"]')).subnets).toEqual([
+      "0.0.0.0/0",
+      "::/0",
+    ]);
+    expect(gateway(LEAST.replace("10.77.0.0/24", '"fd77::/64"')).subnets).toEqual(["::/0"]);
+  });
+});
+
+describe("a gateway that is wrong", () => {
+  test.each([
+    ["a misspelt key", `${LEAST}\npools: 10.1.0.0/24`, '7:3: unknown key "pools"; did you mean "pool"?'],
+    ["no pool", LEAST.replace(/\npool.*/, ""), '1:1: the key "pool" is missing'],
+    ["no domain", LEAST.replace(/domain.*\n/, ""), '1:1: the key "domain" is missing'],
+    [
+      "an address as its domain",
+      LEAST.replace("vpn.example.org", "192.0.2.1"),
+      '2:11: "192.0.2.1" is not a domain name; write it like vpn.example.org',
+    ],
+    [
+      "bits behind the pool's prefix",
+      LEAST.replace("10.77.0.0", "10.77.0.1"),
+      '6:9: "10.77.0.1/24" has bits behind its prefix; did you mean "10.77.0.0/24"?',
+    ],
+    [
+      "an address as its pool",
+      LEAST.replace("10.77.0.0/24", "10.77.0.0"),
+      '6:9: "10.77.0.0" is not a network; write it like 10.77.0.0/24 or fd77::/64',
+    ],
+    [
+      "a pool without room",
+      LEAST.replace("/24", "/31"),
+      "6:3: 10.77.0.0/31 has no room: one address is ours, each device takes another",
+    ],
+    [
+      "pools that overlap",
+      LEAST.replace("10.77.0.0/24", "[10.77.0.0/24, 10.77.0.128/25]"),
+      "6:24: 10.77.0.128/25 and 10.77.0.0/24 overlap",
+    ],
+    [
+      "a certificate without its key",
+      LEAST.replace(/key.*\n/, ""),
+      "3:3: the key of this certificate is missing; add key: FILE",
+    ],
+    [
+      "a key without its certificate",
+      LEAST.replace(/certificate.*\n/, ""),
+      "3:3: the certificate of this key is missing; add certificate: FILE",
+    ],
+    [
+      "neither",
+      LEAST.replace(CERTIFICATE, "nat: false"),
+      "1:1: the keys certificate and key are missing: what the gateway shows to its clients",
+    ],
+    [
+      "both ways to name certificates",
+      `${LEAST}\ncertificates: [{ certificate: a, key: b }]`,
+      "7:3: give either certificate and key, or certificates, not both",
+    ],
+    [
+      "nobody who may come",
+      LEAST.replace(/users.*\n/, ""),
+      "1:1: say how clients show who they are: users: FILE for names and passwords, ca: FILE for certificates",
+    ],
+    [
+      "passwords of nobody",
+      LEAST.replace("users: users.yaml", "auth: eap-mschapv2"),
+      "5:3: eap-mschapv2 needs the key users: a file that `ikebana users add` writes",
+    ],
+    [
+      "certificates of nobody",
+      `${LEAST}\nauth: [eap-mschapv2, certificate]`,
+      "7:3: certificate needs the key ca: who has issued the clients' certificates",
+    ],
+    [
+      "a method that there is not",
+      `${LEAST}\nauth: [eap-md5]`,
+      '7:10: expected eap-mschapv2 or certificate, found "eap-md5"',
+    ],
+    [
+      "domains that nobody can be asked about",
+      `${LEAST}\ndomains: corp.example.org`,
+      "7:3: domains are asked about at the resolvers of dns:, which is missing",
+    ],
+    ["what is not there yet", `${LEAST}\ncompat: windows-default`, '7:3: "compat" is not in this version'],
+    ["no devices", `${LEAST}\ndevicesPerUser: 0`, "7:19: expected a whole number from 1 to 1000, found 0"],
+    ["words for yes", `${LEAST}\nnat: sure`, "7:8: expected true or false"],
+  ])("%s", (_, lines, problems) => expect(problemsOf(lines)).toBe(problems));
+});
