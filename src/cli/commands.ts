@@ -30,6 +30,10 @@ export async function runRekey(
   return report(await options.client.rekey(options.name, options.what), options);
 }
 
+export async function runDisconnect(options: ClientCommand & { readonly user: string }): Promise<ExitCode> {
+  return report(await options.client.disconnect(options.user), options);
+}
+
 export async function runReload(options: ClientCommand): Promise<ExitCode> {
   return report(await options.client.reload(), options);
 }

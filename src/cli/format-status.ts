@@ -6,14 +6,9 @@ import type {
   TrafficStatus,
 } from "../engine/status.ts";
 import { printable } from "../log/redact.ts";
+import { clientsBlock } from "./format-clients.ts";
+import { BOLD, DIM, dropText, GREEN, type Look, type Paint, RED, RESET, weakText, YELLOW } from "./look.ts";
 import { formatBitRate, formatCount, formatDuration, formatOctets } from "./quantities.ts";
-
-const GREEN = "\x1b[32m";
-const YELLOW = "\x1b[33m";
-const RED = "\x1b[31m";
-const BOLD = "\x1b[1m";
-const DIM = "\x1b[2m";
-const RESET = "\x1b[0m";
 
 const COLOUR_OF_STATE: Readonly<Record<ConnectionStatus["state"], string>> = {
   established: GREEN,
@@ -37,6 +32,9 @@ const COLOUR_OF_STATE: Readonly<Record<ConnectionStatus["state"], string>> = {
  *            aes256gcm16, for 12m 4s, MTU 1400, SPIs in c0010001 out c8d20f3a
  *            in   1,204 packets    1.2 MB  drops: 3 replayed
  *            out  1,377 packets  301.0 kB
+ *
+ *   gateway  2 clients
+ *     ...
  *
  *   packets of no SA: 12 noSa
  *   dropped IKE datagrams: 3 malformed
@@ -62,23 +60,14 @@ export function formatStatus(
   return `${blocks.join("\n\n")}\n`;
 }
 
-type Paint = (text: string, style: string) => string;
-
-interface Look {
-  readonly paint: Paint;
-  /** Bits in a second of a child SA's directions, or undefined where that cannot be said. */
-  readonly rates: (
-    child: ChildSaStatus,
-  ) => { readonly inbound: number; readonly outbound: number } | undefined;
-}
-
 /** A child SA is the same while its SPI is. */
 function ratesSince(earlier: EngineStatus | undefined, now: EngineStatus): Look["rates"] {
   const elapsedSeconds = earlier === undefined ? 0 : (now.uptimeMs - earlier.uptimeMs) / 1000;
   if (earlier === undefined || elapsedSeconds <= 0) return () => undefined;
   const before = new Map(
     earlier.connections
-      .flatMap(({ ikeSa }) => ikeSa?.children ?? [])
+      .flatMap(({ ikeSa, clients }) => clients ?? (ikeSa === undefined ? [] : [ikeSa]))
+      .flatMap(({ children }) => children)
       .map((child) => [child.inboundSpi, child] as const),
   );
   return ({ inboundSpi, inbound, outbound }) => {
@@ -100,6 +89,7 @@ function headline({ version, uptimeMs, tun, listen, dataPlane }: EngineStatus): 
 
 function connectionBlock(connection: ConnectionStatus, look: Look): string {
   const { paint } = look;
+  if (connection.clients !== undefined) return clientsBlock(connection.name, connection.clients, look);
   const { name, state, lastError, nextAttemptMs, ikeSa } = connection;
   const age = ikeSa === undefined ? "" : ` for ${formatDuration(ikeSa.establishedMs)} as ${ikeSa.role}`;
   const next =
@@ -148,11 +138,6 @@ function endpoint({ identity, address, port }: IkeSaStatus["remote"]): string {
   return identity === address ? socketAddress : `${printable(identity)} at ${socketAddress}`;
 }
 
-/** What deserves a look, in red. */
-function weakText({ weak = [] }: Pick<IkeSaStatus, "weak">, paint: Paint): string {
-  return weak.length === 0 ? "" : paint(` (weak: ${weak.join(", ")})`, RED);
-}
-
 function childLines(child: ChildSaStatus, { paint, rates }: Look): readonly string[] {
   const { local, remote, proposal, establishedMs, innerMtu, inboundSpi, outboundSpi } = child;
   const { inbound, outbound } = child;
@@ -186,12 +171,4 @@ function dropsBlock({ dataPlane, ike }: EngineStatus): readonly string[] {
     { what: "dropped IKE datagrams", text: dropText(ike.drops) },
   ].filter(({ text }) => text !== "");
   return lines.length === 0 ? [] : [lines.map(({ what, text }) => `${what}: ${text}`).join("\n")];
-}
-
-/** "3 replayed, 12 integrityFailed": the counters' own names, so that they can be looked up. */
-function dropText(drops: Readonly<Record<string, number>>): string {
-  return Object.entries(drops)
-    .filter(([, count]) => count > 0)
-    .map(([cause, count]) => `${formatCount(count)} ${cause}`)
-    .join(", ");
 }

@@ -34,6 +34,10 @@ export class ControlClient {
     return this.#post(`/v1/connections/${encodeURIComponent(name)}/down`, undefined);
   }
 
+  disconnect(user: string): Promise<Outcome> {
+    return this.#post(`/v1/users/${encodeURIComponent(user)}/disconnect`, undefined);
+  }
+
   /** Settles when the SAs are replaced, or cannot be. */
   rekey(name: string, what: "children" | "ike"): Promise<Outcome> {
     const verb = what === "ike" ? "rekey-ike" : "rekey";

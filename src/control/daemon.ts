@@ -9,6 +9,7 @@ export interface Daemon {
   down(name: string): Promise<Outcome>;
   liveness(name: string): Promise<LivenessOutcome>;
   rekey(name: string, what: "children" | "ike"): Promise<Outcome>;
+  disconnect(user: string): Promise<Outcome>;
   /** Reads the configuration file again. A bad one changes nothing. */
   reload(): Promise<Outcome>;
   /** Begins to stop and returns at once. */

@@ -20,6 +20,7 @@ const CONNECTION_LIMIT = 64;
  *   POST /v1/connections/NAME/liveness   LivenessOutcome
  *   POST /v1/connections/NAME/rekey      Outcome: every child SA is replaced
  *   POST /v1/connections/NAME/rekey-ike  Outcome: the IKE SA is replaced
+ *   POST /v1/users/NAME/disconnect       Outcome: what the user has with the gateway ends
  *   POST /v1/reload                      Outcome
  *   POST /v1/stop                        Outcome, and the daemon stops
  *
@@ -122,6 +123,12 @@ function handlersOf(steps: readonly string[], query: URLSearchParams): Handler |
   if (version !== "v1" || more.length > 0) return undefined;
   if (room === "connections" && name !== undefined && name !== "" && verb !== undefined)
     return connectionHandler(name, verb);
+  if (room === "users" && name !== undefined && name !== "" && verb === "disconnect") {
+    return {
+      method: "POST",
+      handle: async (daemon, response) => sendOutcome(response, await daemon.disconnect(name)),
+    };
+  }
   if (name !== undefined) return undefined;
   switch (room) {
     case "status":

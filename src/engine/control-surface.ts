@@ -8,6 +8,8 @@ export interface EngineControl {
   up(name: string): Promise<Outcome>;
   /** Deletes the connection's SAs and keeps it down until `up` or a reload; without a name, every connection. */
   down(name?: string): Promise<Outcome>;
+  /** Ends everything that somebody who has logged in has with us; who may still log in can come back. */
+  disconnect(user: string): Promise<Outcome>;
   /** Takes over a new configuration; SAs of connections that did not change stay. */
   reload(config: EngineConfig): Promise<Outcome>;
   /** Replaces the connection's child SAs, or its IKE SA, and settles when they are replaced or cannot be. */

@@ -46,6 +46,10 @@ async function startEngine({ config, onEvent }) {
     }),
     up: async (name) => outcome(name, `${name} is established`),
     down: async (name) => outcome(name, `${name} is down`),
+    disconnect: async (user) =>
+      user === "anna"
+        ? { kind: "done", message: "anna is disconnected" }
+        : { kind: "failed", reason: "not-established", message: `${user} is not connected` },
     liveness: async (name) => {
       const result = outcome(name, "");
       return result.kind === "done" ? { kind: "alive", rttMs: 12.34 } : result;

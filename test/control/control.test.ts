@@ -51,6 +51,13 @@ describe("a client", () => {
     ]);
   });
 
+  test("disconnects users, whatever they are called", async () => {
+    expect(await client.disconnect("anna")).toEqual({ kind: "done", message: "anna is disconnected" });
+    expect(await client.disconnect("nobody")).toMatchObject({ kind: "failed", reason: "not-established" });
+    await client.disconnect("HOME\\../a b/disconnect?");
+    expect(daemon.asked.at(-1)).toBe("disconnect HOME\\../a b/disconnect?");
+  });
+
   test("gets a refusal as a value, with its reason", async () => {
     expect(await client.up("nowhere")).toEqual({
       kind: "failed",

@@ -72,6 +72,14 @@ export class FakeDaemon implements Daemon {
     return { kind: "done", message: `${name} is down` };
   }
 
+  async disconnect(user: string): Promise<Outcome> {
+    this.asked.push(`disconnect ${user}`);
+    if (user === "nobody") {
+      return { kind: "failed", reason: "not-established", message: "nobody is not connected" };
+    }
+    return { kind: "done", message: `${user} is disconnected` };
+  }
+
   async rekey(name: string, what: "children" | "ike"): Promise<Outcome> {
     this.asked.push(`rekey ${name} ${what}`);
     return { kind: "done", message: `${name} is rekeyed` };
