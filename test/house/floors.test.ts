@@ -16,7 +16,10 @@ const FLOORS: readonly { readonly rooms: readonly string[]; readonly mayMeet?: t
   { rooms: ["ike", "esp"] },
   { rooms: ["engine"] },
   { rooms: ["bench"] },
-  { rooms: ["config", "control", "log", "profile", "cli", "demo", "index.ts"], mayMeet: true },
+  {
+    rooms: ["config", "control", "log", "profile", "checks", "setup", "cli", "demo", "index.ts"],
+    mayMeet: true,
+  },
 ];
 
 /** What lies outside of src/ and may still be imported: the memory layout, which the kernel reads too. */

@@ -1,0 +1,19 @@
+import { Option } from "commander";
+import { DEFAULT_CONFIG_FILE, DEFAULT_SOCKET } from "../config/defaults.ts";
+
+/** Options that several commands share. */
+
+export function socketOption(when = ""): Option {
+  return new Option("-s, --socket <path>", `${when}control socket of the running ikebana`)
+    .env("IKEBANA_SOCKET")
+    .default(DEFAULT_SOCKET);
+}
+
+export function configOption(): Option {
+  return new Option("-c, --config <file>", "configuration file").default(DEFAULT_CONFIG_FILE);
+}
+
+/** Below a command's help. */
+export function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join("\n")}`;
+}
