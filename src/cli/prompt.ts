@@ -7,28 +7,22 @@ const LONGEST_PASSWORD = 256;
 
 /** Asks at the terminal and returns the line that was typed, without showing it. Throws PolicyError where there is no terminal. */
 export function askSecret(question: string): Promise<string> {
-  if (process.stdin.isTTY !== true) throw new PolicyError("there is no terminal to ask at");
-  // Questions go where they are seen even if somebody collects the output.
-  process.stderr.write(question);
-  const lines = createInterface({
-    input: process.stdin,
-    output: new Writable({ write: (_chunk, _encoding, done) => done() }),
-    terminal: true,
-    historySize: 0,
-  });
-  return new Promise((resolve, reject) => {
-    lines.once("line", (line) => {
-      process.stderr.write("\n");
-      lines.removeAllListeners("close");
-      lines.close();
-      resolve(line);
-    });
-    lines.once("SIGINT", () => {
-      process.stderr.write("\n");
-      lines.close();
-    });
-    lines.once("close", () => reject(new PlatformError("nobody answered", { code: "EINTR" })));
-  });
+  return ask(question, { echo: false });
+}
+
+/** Asks at the terminal; an empty answer is `otherwise`. Throws PolicyError where there is no terminal. */
+export async function askLine(question: string, otherwise = ""): Promise<string> {
+  const answer = await ask(question, { echo: true });
+  return answer.trim() === "" ? otherwise : answer.trim();
+}
+
+/** Asks for a password twice, until both are the same. */
+export async function askNewPassword(whose: string): Promise<string> {
+  for (;;) {
+    const password = await askSecret(`New password for ${whose}: `);
+    if (password === (await askSecret("The same once more: "))) return checkedPassword(password);
+    process.stderr.write("They differ. Once again:\n");
+  }
 }
 
 /** The first line of the standard input. Throws PolicyError when there is none. */
@@ -50,4 +44,30 @@ function checkedPassword(password: string): string {
     throw new PolicyError(`a password has at most ${LONGEST_PASSWORD} characters`);
   }
   return password;
+}
+
+function ask(question: string, { echo }: { readonly echo: boolean }): Promise<string> {
+  if (process.stdin.isTTY !== true) throw new PolicyError("there is no terminal to ask at");
+  const lines = createInterface({
+    input: process.stdin,
+    output: echo ? process.stderr : new Writable({ write: (_chunk, _encoding, done) => done() }),
+    terminal: true,
+    historySize: 0,
+  });
+  // Where it is seen even if somebody collects the output, and once the terminal shows nothing by itself any more: the answer of
+  // whoever types ahead is a secret too.
+  process.stderr.write(question);
+  return new Promise((resolve, reject) => {
+    lines.once("line", (line) => {
+      if (!echo) process.stderr.write("\n");
+      lines.removeAllListeners("close");
+      lines.close();
+      resolve(line);
+    });
+    lines.once("SIGINT", () => {
+      process.stderr.write("\n");
+      lines.close();
+    });
+    lines.once("close", () => reject(new PlatformError("nobody answered", { code: "EINTR" })));
+  });
 }
