@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { CLIENT_KINDS } from "../profile/client-kind.ts";
+import { configOption, examples } from "./options.ts";
 import type { ProfileFlags } from "./profile.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -17,7 +18,8 @@ export function addProfile(
         "windows: PowerShell script; apple: .mobileconfig; android: .sswan for the strongSwan app; networkmanager: keyfile. Left out: the card",
       ).choices(CLIENT_KINDS),
     )
-    .requiredOption("--domain <name>", "the gateway's domain name")
+    .addOption(configOption())
+    .option("--domain <name>", "the gateway's domain name, where it is not the one of the configuration")
     .option("--ca <file>", "certificate of the gateway's own CA, PEM, where it is not publicly trusted")
     .option("--qr", "show the settings as a QR code")
     .option("--with-password", "ask for the password and put it in")
@@ -26,13 +28,11 @@ export function addProfile(
     .option("-o, --output <file>", "write to a file, or into a folder, instead of the output")
     .addHelpText(
       "after",
-      [
-        "",
-        "Examples:",
-        "  $ ikebana profile anna --domain vpn.example.org",
-        "  $ ikebana profile anna --domain vpn.example.org --for apple -o anna.mobileconfig",
-        "  $ ikebana profile anna --domain vpn.example.org --qr",
-      ].join("\n"),
+      examples(
+        "sudo ikebana profile anna",
+        "sudo ikebana profile anna --for apple -o anna.mobileconfig",
+        "ikebana profile anna --domain vpn.example.org --qr",
+      ),
     )
     .action(async (user: string, flags: ProfileFlags) => {
       const { runProfile } = await import("./profile.ts");

@@ -1,9 +1,13 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { GatewayConfig } from "../config/gateway.ts";
+import { loadGateway } from "../config/load.ts";
+import { parseDomain } from "../config/values.ts";
 import { PlatformError, PolicyError } from "../errors/index.ts";
+import { readPem } from "../pki/pem.ts";
 import { formatCard, formatShortCard } from "../profile/card.ts";
-import { type ClientFacts, checkFacts, parseDomain } from "../profile/client-facts.ts";
+import { type ClientFacts, checkFacts } from "../profile/client-facts.ts";
 import type { ClientKind } from "../profile/client-kind.ts";
 import { makeProfile } from "../profile/make-profile.ts";
 import { formatQrCode } from "../profile/qr-code.ts";
@@ -13,7 +17,9 @@ import type { Terminal } from "./terminal.ts";
 
 export interface ProfileFlags {
   readonly for?: ClientKind;
-  readonly domain: string;
+  readonly config: string;
+  /** Instead of what the configuration says. */
+  readonly domain?: string;
   readonly ca?: string;
   readonly qr?: boolean;
   readonly withPassword?: boolean;
@@ -49,16 +55,45 @@ export async function runProfile({
 }
 
 async function factsOf(user: string, flags: ProfileFlags): Promise<ClientFacts> {
+  const gateway = flags.domain === undefined ? gatewayOf(flags.config) : undefined;
+  const domain = gateway?.domain ?? parseDomain(flags.domain ?? "");
+  const authority = flags.ca === undefined ? gateway && ownAuthority(gateway) : readAuthority(flags.ca);
   const password = await passwordOf(user, flags);
   return {
-    domain: parseDomain(flags.domain),
+    domain,
     user,
     ...(password !== undefined && { password }),
-    ...(flags.ca !== undefined && { authority: readAuthority(flags.ca) }),
-    networks: [],
-    hasIpv6: true,
+    ...(authority !== undefined && { authority }),
+    networks: gateway === undefined || gateway.subnets.some(isEverything) ? [] : gateway.subnets,
+    hasIpv6: gateway === undefined || gateway.pools.some((pool) => pool.includes(":")),
     onDemand: flags.onDemand === true,
   };
+}
+
+function gatewayOf(file: string): GatewayConfig {
+  const gateway = loadGateway(file);
+  if (gateway !== undefined) return gateway;
+  throw new PolicyError(`${file} has no gateway; name one with --domain`, { code: "CONFIG" });
+}
+
+/** The CA at the end of the gateway's chain, where it has signed itself: no system knows it. */
+function ownAuthority({ certificates }: GatewayConfig): Uint8Array | undefined {
+  const [first] = certificates;
+  const last = first === undefined ? undefined : certificatesIn(first.certificate).at(-1);
+  return last?.ca === true && last.checkIssued(last) ? last.raw : undefined;
+}
+
+function certificatesIn(path: string): readonly X509Certificate[] {
+  try {
+    const blocks = readPem(readFileSync(path, "utf8")).filter(({ label }) => label === "CERTIFICATE");
+    return blocks.map(({ der }) => new X509Certificate(der));
+  } catch (cause) {
+    throw new PolicyError(`${path} is no file of certificates: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function isEverything(network: string): boolean {
+  return network.endsWith("/0");
 }
 
 /** The gateway knows no password in the clear: who wants it in a profile types it. */

@@ -23,19 +23,8 @@ export interface Profile {
   readonly content: string;
 }
 
-const LABEL = /^(?!-)[A-Za-z0-9-]{1,63}(?<!-)$/;
-const LONGEST_DOMAIN = 253;
 /** XML cannot hold them, and nobody can type them. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFE\uFFFF]/u;
-
-/** The name in the form in which it is compared: lower case, without a dot at its end. Throws PolicyError. */
-export function parseDomain(text: string): string {
-  const domain = text.trim().toLowerCase().replace(/\.$/, "");
-  const labels = domain.split(".");
-  const isName = labels.every((label) => LABEL.test(label)) && !/^\d+$/.test(labels.at(-1) ?? "");
-  if (isName && domain.length <= LONGEST_DOMAIN) return domain;
-  throw new PolicyError(`"${text}" is not a domain name; write it like vpn.example.org`);
-}
 
 /** Throws PolicyError where a text could not stand in every kind of profile as it is. */
 export function checkFacts({ user, password }: ClientFacts): void {

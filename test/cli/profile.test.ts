@@ -63,7 +63,6 @@ describe.concurrent("profile", () => {
   });
 
   test.each<[readonly string[], string]>([
-    [["profile", "anna"], "required option '--domain <name>' not specified"],
     [["profile", "anna", "--domain", "vpn example"], '"vpn example" is not a domain name'],
     [[...ANNA, "--for", "nokia"], "Allowed choices are windows, apple, android, networkmanager"],
     [["profile", "an\nna", "--domain", "vpn.example.org"], "characters that cannot be typed"],

@@ -1,8 +1,9 @@
 import decodeQR from "qr/decode.js";
 import { describe, expect, test } from "vitest";
+import { parseDomain } from "../../src/config/values.ts";
 import { PolicyError } from "../../src/errors/index.ts";
 import { formatCard, formatShortCard } from "../../src/profile/card.ts";
-import { type ClientFacts, parseDomain } from "../../src/profile/client-facts.ts";
+import type { ClientFacts } from "../../src/profile/client-facts.ts";
 import { CLIENT_KINDS } from "../../src/profile/client-kind.ts";
 import { makeProfile } from "../../src/profile/make-profile.ts";
 import { formatQrCode } from "../../src/profile/qr-code.ts";
