@@ -1,19 +1,30 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { MEASURES, type Measure } from "../bench/tunnel/figures.ts";
 import { CORES } from "../bench/tunnel/ground.ts";
-import { DEFAULT_CONFIG_FILE, DEFAULT_SOCKET } from "../config/defaults.ts";
+import { DEFAULT_CONFIG_FILE } from "../config/defaults.ts";
 import { ConfigError } from "../config/problem.ts";
 import { parseDuration } from "../config/units.ts";
 import { ControlClient } from "../control/client.ts";
 import { DEMO_MODES, type DemoMode } from "../demo/story.ts";
 import { version } from "../engine/version.ts";
 import { PlatformError, PolicyError } from "../errors/index.ts";
+import { addCheck } from "./add-check.ts";
 import { addProfile } from "./add-profile.ts";
+import { addSetup } from "./add-setup.ts";
+import { addUsers } from "./add-users.ts";
 import type { BenchTunnelFlags } from "./bench.ts";
-import { runConnectionDown, runConnectionUp, runRekey, runReload, runStop } from "./commands.ts";
+import {
+  runConnectionDown,
+  runConnectionUp,
+  runDisconnect,
+  runRekey,
+  runReload,
+  runStop,
+} from "./commands.ts";
 import type { StartEngine } from "./daemon.ts";
 import { ExitCode, exitCodeOfError } from "./exit-code.ts";
 import { runLogs } from "./logs.ts";
+import { configOption, examples, socketOption } from "./options.ts";
 import { runPing } from "./ping.ts";
 import { runStatus } from "./status.ts";
 import type { Terminal } from "./terminal.ts";
@@ -80,6 +91,9 @@ function createProgram(
   if (startEngine !== undefined) addUp(program, { startEngine, terminal, done });
   addBench(program, { terminal, done, words });
   addProfile(program, { terminal, done });
+  addCheck(program, { terminal, done });
+  addUsers(program, { terminal, done });
+  addSetup(program, { terminal, done });
   program
     .command("status")
     .description("show connections, their SAs and counters")
@@ -150,6 +164,18 @@ function createProgram(
     });
 
   program
+    .command("disconnect")
+    .argument("<user>", "somebody who is connected to the gateway")
+    .description("end what somebody has with the gateway; to keep them away: ikebana users disable")
+    .option("--json", "print the outcome as JSON")
+    .addOption(socketOption())
+    .addHelpText("after", examples("ikebana disconnect anna"))
+    .action(async (user: string, { socket, json }: ClientFlags) => {
+      const client = new ControlClient(socket);
+      done(await runDisconnect({ client, user, json: json === true, terminal }));
+    });
+
+  program
     .command("reload")
     .description("read the configuration file again; a bad one changes nothing")
     .option("--json", "print the outcome as JSON")
@@ -178,7 +204,7 @@ function createProgram(
   config
     .command("check")
     .description("read the configuration file and say what is wrong with it")
-    .option("-c, --config <file>", "configuration file", DEFAULT_CONFIG_FILE)
+    .addOption(configOption())
     .option("--json", "print JSON")
     .addHelpText("after", examples("ikebana config check", "ikebana config check -c office.yaml --json"))
     .action(async ({ config: configFile, json }: { config: string; json?: boolean }) => {
@@ -224,7 +250,7 @@ function addUp(
       "a connection that the running ikebana shall bring up; without it, ikebana itself starts",
     )
     .description("run the connections of the configuration, in the foreground")
-    .option("-c, --config <file>", "configuration file", DEFAULT_CONFIG_FILE)
+    .addOption(configOption())
     .addOption(socketOption("with a name: "))
     .option("--json", "with a name: print the outcome as JSON")
     .addHelpText("after", examples("ikebana up", "ikebana up -c office.yaml", "ikebana up office"))
@@ -324,12 +350,6 @@ interface LogsFlags extends ClientFlags {
   readonly lines: number;
 }
 
-function socketOption(when = ""): Option {
-  return new Option("-s, --socket <path>", `${when}control socket of the running ikebana`)
-    .env("IKEBANA_SOCKET")
-    .default(DEFAULT_SOCKET);
-}
-
 function parseInterval(text: string): number {
   try {
     const ms = parseDuration(text);
@@ -360,10 +380,6 @@ function parseMeasures(text: string): readonly Measure[] {
   if (unknown !== undefined)
     throw new InvalidArgumentError(`no measure ${unknown}; there are ${MEASURES.join(", ")}`);
   return names as readonly Measure[];
-}
-
-function examples(...lines: readonly string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join("\n")}`;
 }
 
 const PROGRAM_EXAMPLES = `

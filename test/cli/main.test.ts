@@ -48,13 +48,22 @@ describe("words", () => {
     }
   });
 
-  test.concurrent.each(["status", "down", "ping", "rekey", "reload", "logs"])(
-    "%s --help has an example",
-    async (command) => {
-      const { code, out } = await ikebana(command, "--help");
-      expect([code, out]).toEqual([0, expect.stringContaining(`$ ikebana `)]);
-    },
-  );
+  test.concurrent.each([
+    "status",
+    "down",
+    "ping",
+    "rekey",
+    "reload",
+    "logs",
+    "disconnect",
+    "users",
+    "setup",
+    "check",
+    "profile",
+  ])("%s --help has an example", async (command) => {
+    const { code, out } = await ikebana(command, "--help");
+    expect([code, out]).toEqual([0, expect.stringMatching(/\$ (sudo )?ikebana /)]);
+  });
 
   test.concurrent.each<[readonly string[], string]>([
     [["stauts"], "ikebana: unknown command 'stauts'\n(Did you mean status?)"],
@@ -84,6 +93,7 @@ describe("without a daemon", () => {
     ["down office"],
     ["ping office"],
     ["rekey office --ike"],
+    ["disconnect anna"],
     ["reload"],
     ["logs"],
     ["logs -f"],
@@ -147,7 +157,7 @@ describe("config check", () => {
       {
         ok: false,
         problems: [
-          { line: 1, column: 1, message: 'the key "connections" is missing' },
+          { line: 1, column: 1, message: "there is nothing to run here: neither a gateway nor connections" },
           { line: 1, column: 6 },
         ],
       },
