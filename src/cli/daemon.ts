@@ -73,6 +73,11 @@ export class RunningDaemon {
     this.#watchLogins();
   }
 
+  /** Brings a connection up, as somebody at the socket could. */
+  up(name: string): Promise<Outcome> {
+    return this.#engine.up(name);
+  }
+
   async stop(): Promise<void> {
     try {
       await this.#engine.stop();

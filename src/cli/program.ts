@@ -9,6 +9,7 @@ import { DEMO_MODES, type DemoMode } from "../demo/story.ts";
 import { version } from "../engine/version.ts";
 import { PlatformError, PolicyError } from "../errors/index.ts";
 import { addCheck } from "./add-check.ts";
+import { addConnect } from "./add-connect.ts";
 import { addProfile } from "./add-profile.ts";
 import { addSetup } from "./add-setup.ts";
 import { addUsers } from "./add-users.ts";
@@ -88,7 +89,10 @@ function createProgram(
     .addHelpText("after", PROGRAM_EXAMPLES);
 
   if (runDemo !== undefined) addDemo(program, { runDemo, done });
-  if (startEngine !== undefined) addUp(program, { startEngine, terminal, done });
+  if (startEngine !== undefined) {
+    addUp(program, { startEngine, terminal, done });
+    addConnect(program, { startEngine, terminal, done });
+  }
   addBench(program, { terminal, done, words });
   addProfile(program, { terminal, done });
   addCheck(program, { terminal, done });

@@ -20,16 +20,34 @@ export interface UpOptions {
   readonly startEngine: StartEngine;
 }
 
-/**
- * `ikebana up`: runs the daemon in the foreground until SIGTERM, SIGINT or a stop through the socket; SIGHUP reloads. A second SIGTERM or
- * SIGINT ends the process at once. Throws what keeps it from starting.
- */
+/** `ikebana up`: the daemon with the connections and the gateway of a configuration file. */
 export async function runUp({ configFile, terminal, startEngine }: UpOptions): Promise<ExitCode> {
   let known: Config | undefined;
   const readConfig = async () => {
     known = await resolveHosts(loadConfig(configFile), known);
     return known;
   };
+  return runDaemon({ readConfig, terminal, startEngine });
+}
+
+interface ForegroundOptions {
+  readonly readConfig: () => Promise<Config>;
+  readonly terminal: Terminal;
+  readonly startEngine: StartEngine;
+  /** What is to be done once it runs; whoever returns a reason ends it. */
+  readonly whenReady?: (daemon: RunningDaemon) => Promise<StopReason | undefined>;
+}
+
+/**
+ * Runs the daemon in the foreground until SIGTERM, SIGINT or a stop through the socket; SIGHUP reloads. A second SIGTERM or SIGINT
+ * ends the process at once. Throws what keeps it from starting.
+ */
+export async function runDaemon({
+  readConfig,
+  terminal,
+  startEngine,
+  whenReady,
+}: ForegroundOptions): Promise<ExitCode> {
   const config = await readConfig();
   const logger = startLogger(config, terminal);
   const stop = new StopRequest();
@@ -51,6 +69,9 @@ export async function runUp({ configFile, terminal, startEngine }: UpOptions): P
     const reload = () => void daemon.reload();
     process.on("SIGHUP", reload);
     announceReady(config, logger);
+    void whenReady?.(daemon).then((reason) => {
+      if (reason !== undefined) stop.request(reason);
+    });
     const { reason, code } = await stop.requested;
     logger.announce({
       name: "stopping",

@@ -60,6 +60,7 @@ describe("words", () => {
     "setup",
     "check",
     "profile",
+    "connect",
   ])("%s --help has an example", async (command) => {
     const { code, out } = await ikebana(command, "--help");
     expect([code, out]).toEqual([0, expect.stringMatching(/\$ (sudo )?ikebana /)]);
@@ -74,6 +75,10 @@ describe("words", () => {
     [["status", "--watch", "1ms"], "from 100ms to 1d"],
     [["logs", "extra"], "too many arguments"],
     [["rekey"], "missing required argument 'name'"],
+    [["connect", "vpn.example.org"], "required option '--user <name>' not specified"],
+    [["connect", "vpn example", "--user", "anna"], '"vpn example" is not a domain name'],
+    [["connect", "vpn.example.org", "--user", "anna"], "there is no terminal to ask at"],
+    [["connect", "192.0.2.1", "--user", "anna", "--network", "10.1.0.1/16"], 'did you mean "10.1.0.0/16"?'],
   ])("%j are wrong use: 1", async (words, message) => {
     const { code, error } = await ikebana(...words);
     expect([code, error]).toEqual([1, expect.stringContaining(message)]);
