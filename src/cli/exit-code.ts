@@ -21,6 +21,7 @@ const CODE_OF: Readonly<Record<FailureReason, ExitCode>> = {
   "not-established": ExitCode.WRONG_USE,
   configuration: ExitCode.CONFIGURATION,
   "authentication-failed": ExitCode.AUTHENTICATION_FAILED,
+  certificate: ExitCode.CERTIFICATE,
   "no-proposal-chosen": ExitCode.NO_PROPOSAL_CHOSEN,
   timeout: ExitCode.TIMEOUT,
   permission: ExitCode.PERMISSION,

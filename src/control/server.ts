@@ -213,6 +213,7 @@ const STATUS_OF: Readonly<Record<FailureReason, number>> = {
   "not-established": 409,
   configuration: 422,
   "authentication-failed": 502,
+  certificate: 502,
   "no-proposal-chosen": 502,
   timeout: 504,
   permission: 403,

@@ -184,6 +184,7 @@ function failureOf(event: IkeEvent): Outcome {
 
 const FAILURE_REASONS: Readonly<Record<string, FailureReason>> = {
   AUTHENTICATION_FAILED: "authentication-failed",
+  certificate: "certificate",
   NO_PROPOSAL_CHOSEN: "no-proposal-chosen",
   TS_UNACCEPTABLE: "no-proposal-chosen",
   timeout: "timeout",

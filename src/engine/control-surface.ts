@@ -35,6 +35,7 @@ export type FailureReason =
   | "not-established"
   | "configuration"
   | "authentication-failed"
+  | "certificate"
   | "no-proposal-chosen"
   | "timeout"
   | "permission"

@@ -228,6 +228,7 @@ test.each([
   ["not-established", 1],
   ["configuration", 2],
   ["authentication-failed", 4],
+  ["certificate", 7],
   ["no-proposal-chosen", 5],
   ["timeout", 6],
   ["permission", 8],

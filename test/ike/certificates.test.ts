@@ -172,7 +172,7 @@ describe("a certificate is refused", () => {
       responder: { local: own(credential()) },
     });
     const failure = initiator.event("ike-sa-failed")!;
-    expect(failure.facts.reason).toBe("AUTHENTICATION_FAILED");
+    expect(failure.facts.reason).toBe("certificate");
     expect(failure.message).toContain(words);
     link.run({ until: link.now + 400_000 });
     expectClean(initiator, responder);

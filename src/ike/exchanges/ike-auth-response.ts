@@ -193,8 +193,12 @@ function verify(
     if (result.kind === "verified" && result.note !== undefined)
       machine.report(certificateNoted(ikeSa, result.note));
     if (result.kind === "verified") goOn(ikeSa, { ...facts, now: then }, identity);
-    else
-      breakOff(ikeSa, `${formatIdentity(identity)}: ${result.kind === "failed" ? result.reason : ""}`, then);
+    else {
+      const { notify: error, closing } = refuse(
+        `${formatIdentity(identity)}: ${result.kind === "failed" ? result.reason : ""}`,
+      );
+      ikeSa.breakOff({ ...closing, reason: "certificate", notify: error }, then);
+    }
   });
 }
 
