@@ -121,8 +121,15 @@ async function checkGateway(gateway: GatewayConfig): Promise<readonly Finding[]>
       checkCertificate({ ...files, domain: gateway.domain, nowMs: Date.now() }),
     ),
     checkFirewall(gateway),
+    ...(gateway.takesWindowsDefault ? [WEAK] : []),
   ];
 }
+
+const WEAK = warning(
+  "compat",
+  "compat: windows-default takes MODP-1024 and SHA-1 from whoever offers nothing better",
+  "set Windows up with the script of `ikebana profile USER --for windows` instead, and remove it",
+);
 
 async function isRunning(socket: string): Promise<boolean> {
   try {

@@ -83,7 +83,12 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & { readonly log
       },
     ],
     ikeRekeyMs: Number.POSITIVE_INFINITY,
+    ...(gateway.takesWindowsDefault && { compat: ["windows-default"] as const }),
   };
+  if (gateway.takesWindowsDefault) {
+    const message = "windows-default takes MODP-1024 and SHA-1 from whoever offers nothing better";
+    warnings.push({ path: ["gateway", "compat"], message });
+  }
   return { connections: [policy], ...(logins !== undefined && { logins }), problems, warnings };
 }
 

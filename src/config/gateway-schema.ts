@@ -6,27 +6,28 @@ import { parseDomain, parseIpAddress, parseNetwork, parsePath } from "./values.t
 /** How clients may show who they are. */
 export const GATEWAY_AUTHENTICATIONS = ["eap-mschapv2", "certificate"] as const;
 
+/** What is taken for the sake of old clients. "none" is the default, written out. */
+const COMPATIBILITIES = ["none", "windows-default"] as const;
+
 const certificateFiles = mapping({ certificate: text(parsePath), key: text(parsePath) });
 
 /** `gateway:` as a user writes it. What values mean together is checked in `gateway.ts`. */
-export const gatewaySchema = mapping(
-  {
-    domain: text(parseDomain),
-    certificate: v.optional(text(parsePath)),
-    key: v.optional(text(parsePath)),
-    certificates: v.optional(v.pipe(v.array(certificateFiles), v.minLength(1, "the list is empty"))),
-    auth: v.optional(oneOrMore(oneOf(GATEWAY_AUTHENTICATIONS))),
-    users: v.optional(text(parsePath)),
-    ca: v.optional(oneOrMore(text(parsePath))),
-    pool: oneOrMore(text(parseNetwork)),
-    dns: v.optional(oneOrMore(text(parseIpAddress))),
-    domains: v.optional(oneOrMore(text(parseDomain))),
-    subnets: v.optional(oneOrMore(text(parseNetwork))),
-    devicesPerUser: v.optional(integer({ from: 1, to: 1000 })),
-    clientToClient: v.optional(v.boolean("expected true or false")),
-    nat: v.optional(v.boolean("expected true or false")),
-    ike: v.optional(oneOrMore(text(parseIkeProposal))),
-    esp: v.optional(oneOrMore(text(parseEspProposal))),
-  },
-  ["compat"],
-);
+export const gatewaySchema = mapping({
+  domain: text(parseDomain),
+  certificate: v.optional(text(parsePath)),
+  key: v.optional(text(parsePath)),
+  certificates: v.optional(v.pipe(v.array(certificateFiles), v.minLength(1, "the list is empty"))),
+  auth: v.optional(oneOrMore(oneOf(GATEWAY_AUTHENTICATIONS))),
+  users: v.optional(text(parsePath)),
+  ca: v.optional(oneOrMore(text(parsePath))),
+  pool: oneOrMore(text(parseNetwork)),
+  dns: v.optional(oneOrMore(text(parseIpAddress))),
+  domains: v.optional(oneOrMore(text(parseDomain))),
+  subnets: v.optional(oneOrMore(text(parseNetwork))),
+  devicesPerUser: v.optional(integer({ from: 1, to: 1000 })),
+  clientToClient: v.optional(v.boolean("expected true or false")),
+  nat: v.optional(v.boolean("expected true or false")),
+  compat: v.optional(oneOrMore(oneOf(COMPATIBILITIES))),
+  ike: v.optional(oneOrMore(text(parseIkeProposal))),
+  esp: v.optional(oneOrMore(text(parseEspProposal))),
+});

@@ -25,6 +25,8 @@ export interface GatewayConfig extends InsideNetwork {
   /** What clients reach through us. */
   readonly subnets: readonly string[];
   readonly devicesPerUser: number;
+  /** Takes what Windows offers without a script: MODP-1024, and SHA-1 for integrity. */
+  readonly takesWindowsDefault: boolean;
   /** Undefined for the usual proposals. */
   readonly ike: readonly Proposal[] | undefined;
   readonly esp: readonly Proposal[] | undefined;
@@ -82,6 +84,7 @@ export function completeGateway(
     devicesPerUser: entry.devicesPerUser ?? DEFAULT_DEVICES_PER_USER,
     reachEachOther: entry.clientToClient === true,
     masquerades: entry.nat === true,
+    takesWindowsDefault: entry.compat?.includes("windows-default") === true,
     ike: entry.ike,
     esp: entry.esp,
   };

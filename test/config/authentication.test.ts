@@ -218,6 +218,13 @@ describe("a gateway", () => {
     ]);
   });
 
+  test("takes what is weak only when told to, and warns of it", () => {
+    const { connections, warnings } = parse(`${GATEWAY}  compat: windows-default\n`);
+    expect(connections[0]?.compat).toEqual(["windows-default"]);
+    expect(warnings).toEqual([expect.stringContaining("windows-default takes MODP-1024")]);
+    expect(parse(GATEWAY).connections[0]).not.toHaveProperty("compat");
+  });
+
   test("keeps its logins over a reload, with all that they remember", () => {
     const serverOf = (text: string) => {
       const [way] = parse(text).connections[0]!.remote.authentication;

@@ -50,6 +50,7 @@ describe("a gateway", () => {
       devicesPerUser: 5,
       reachEachOther: false,
       masquerades: false,
+      takesWindowsDefault: false,
     });
   });
 
@@ -67,6 +68,7 @@ describe("a gateway", () => {
       "devicesPerUser: 2",
       "clientToClient: true",
       "nat: true",
+      "compat: [windows-default]",
     ];
     expect(gateway(lines.join("\n"))).toEqual({
       domain: "vpn.example.org",
@@ -84,6 +86,7 @@ describe("a gateway", () => {
       devicesPerUser: 2,
       reachEachOther: true,
       masquerades: true,
+      takesWindowsDefault: true,
     });
   });
 
@@ -171,7 +174,12 @@ describe("a gateway that is wrong", () => {
       `${LEAST}\ndomains: corp.example.org`,
       "7:3: domains are asked about at the resolvers of dns:, which is missing",
     ],
-    ["what is not there yet", `${LEAST}\ncompat: windows-default`, '7:3: "compat" is not in this version'],
+    [
+      "another compatibility",
+      `${LEAST}
+compat: windows-defaults`,
+      '7:11: expected none or windows-default, found "windows-defaults"; did you mean "windows-default"?',
+    ],
     ["no devices", `${LEAST}\ndevicesPerUser: 0`, "7:19: expected a whole number from 1 to 1000, found 0"],
     ["words for yes", `${LEAST}\nnat: sure`, "7:8: expected true or false"],
   ])("%s", (_, lines, problems) => expect(problemsOf(lines)).toBe(problems));
