@@ -61,7 +61,10 @@ export class Outbox {
 
   /** Opens the window with a finished request: the first transmission, and the timer for the next. */
   transmitRequest(
-    request: Pick<OutstandingRequest, "purpose" | "exchangeType" | "messageId" | "datagrams" | "bare">,
+    request: Pick<
+      OutstandingRequest,
+      "purpose" | "exchangeType" | "messageId" | "datagrams" | "bare" | "filled"
+    >,
     now: number,
   ): void {
     this.stopRetransmitting(request.messageId);
@@ -123,15 +126,19 @@ export class Outbox {
   }
 
   /**
-   * Sends a message that was filled up without its filler from now on, under its message ID. The peer has as long to answer that as any
-   * other request: what came before shows nothing but that it was too long. RFC 7296 section 2.1 has repetitions identical; but where
-   * the first was swallowed this is the only one that the peer sees, and where its answer was, it answers to the message ID. RFC 7383
-   * section 2.5.1 would have it in fragments, which strongSwan takes for something else in an INFORMATIONAL exchange.
+   * Sends a message that was filled up without its filler from now on, under its message ID, and the filled one beside it. The peer has
+   * as long to answer as with any other request: what came before shows nothing but that it was too long. RFC 7296 section 2.1 has
+   * repetitions identical. A peer that the filled one never reaches sees the other alone; and one that has it, and whose answer was lost,
+   * gets it again. RFC 7383 section 2.5.1 would have it in fragments, which strongSwan takes for something else in an INFORMATIONAL exchange.
    */
-  #strip({ purpose, exchangeType, messageId, bare }: OutstandingRequest, now: number): void {
+  #strip(
+    { purpose, exchangeType, messageId, bare, datagrams: filled }: OutstandingRequest,
+    now: number,
+  ): void {
     const { state } = this.#ikeSa;
     if (bare === undefined || !isKeyed(state)) return;
-    this.transmitRequest({ purpose, exchangeType, messageId, datagrams: this.#seal(state, bare) }, now);
+    const datagrams = this.#seal(state, bare);
+    this.transmitRequest({ purpose, exchangeType, messageId, datagrams, filled }, now);
   }
 
   /** Something waits: a probe of the path is not worth waiting for. */
@@ -226,8 +233,10 @@ export class Outbox {
     return Math.min(machine.limits.fragmentLength, prober.carriedLength);
   }
 
-  #transmitAgain({ datagrams, bare }: OutstandingRequest): void {
-    this.#transmit(datagrams, this.#ikeSa.path, bare === undefined);
+  #transmitAgain({ datagrams, bare, filled = [] }: OutstandingRequest): void {
+    const { path } = this.#ikeSa;
+    this.#transmit(datagrams, path, bare === undefined);
+    this.#transmit(filled, path, false);
   }
 
   #transmit(datagrams: readonly Uint8Array[], path: Path, mayFragment = true): void {

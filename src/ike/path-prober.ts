@@ -10,7 +10,7 @@ import { MtuSearch } from "./mtu-search.ts";
 // Which packets the path to the peer carries, without a word from its routers (RFC 8899):
 //
 //   --> HDR, SK { N(filler) }      one datagram with DF, as long as the packet that is asked about
-//   --> HDR, SK { }                where that is not answered: the request without its filler, in its place
+//   --> HDR, SK { }                where that is not answered: the request without its filler, in its place, beside the other
 //   <-- HDR, SK { }                to whichever has come
 //
 // RFC 7296 section 3.10.1 has unknown status notifications passed over, so any peer answers; and a probe that is too long is no dead peer.

@@ -45,6 +45,8 @@ export interface OutstandingRequest {
   readonly datagrams: readonly Uint8Array[];
   /** Of a message that was filled up, as long as it goes out so: the same without. */
   readonly bare?: Outgoing | undefined;
+  /** What was filled up, beside what is not any more. */
+  readonly filled?: readonly Uint8Array[] | undefined;
   readonly sentAt: number;
   /** How often it was transmitted. */
   transmissions: number;

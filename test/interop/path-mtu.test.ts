@@ -19,6 +19,16 @@ const HOLE = `table inet hole {
 }
 `;
 
+/** No answer to an INFORMATIONAL request comes in: they are as long as nothing else. */
+const DEAFNESS = `table inet deafness {
+  chain arriving {
+    type filter hook prerouting priority -300
+    iifname "wire0" udp sport 4500 udp length 69 drop
+  }
+}
+`;
+const AGAIN = "received retransmit of request with ID 0";
+
 async function pathOf({ ikebana }: Gateways) {
   const { ikeSa } = await ikebana.connection();
   return { pathMtu: ikeSa!.pathMtu, spi: ikeSa!.initiatorSpi };
@@ -48,6 +58,23 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("probes of the p
       },
       ({ right }) => command(right, "nft", ["-f", "-"], HOLE),
     ));
+
+  test("whose answers are lost are repeated as they were, beside what has no filler, so that strongSwan answers again", () =>
+    withTunnel(loadSteps("path-mtu-responder"), async (gateways) => {
+      const { sites, strongswan } = gateways;
+      const { spi } = await pathOf(gateways);
+      command(sites.left, "nft", ["-f", "-"], DEAFNESS);
+      // From the third time on it is not alone; strongSwan looks at the octets, and knows one of the two.
+      await until("strongSwan has been asked three times", () => strongswan.log.split(AGAIN).length > 2, {
+        describe: () => strongswan.log,
+      });
+      command(sites.left, "nft", ["delete", "table", "inet", "deafness"]);
+      await until("the path is known", async () => (await pathOf(gateways)).pathMtu !== undefined, {
+        describe: () => strongswan.log,
+      });
+      expect(await pathOf(gateways)).toEqual({ pathMtu: 1500, spi });
+      expect(await pingBothWays(sites)).toEqual([]);
+    }));
 
   test("are one where it is as long as the link", () =>
     withTunnel(loadSteps("path-mtu-responder"), async (gateways) => {
