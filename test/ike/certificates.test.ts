@@ -3,6 +3,7 @@ import { HashAlgorithm, NotifyType } from "../../src/iana/ikev2-parameters.ts";
 import { signatureHashesIn } from "../../src/ike/certificates.ts";
 import { notify } from "../../src/ike/payloads.ts";
 import type { Credential } from "../../src/pki/credential.ts";
+import { RevocationChecker } from "../../src/pki/revocation.ts";
 import type { ConnectionPolicy } from "../../src/policy/connection.ts";
 import { TestAuthority } from "../support/simulator/credentials.ts";
 import { expectClean, expectEstablished } from "../support/simulator/expectations.ts";
@@ -157,6 +158,57 @@ describe("IKE_AUTH with certificates", () => {
     expect(link.transmitted).toHaveLength(before);
     link.run({ until: link.now + 200_000 });
     expectClean(initiator, responder);
+  });
+});
+
+describe("a certificate of which nobody says whether it was revoked", () => {
+  function checked(purpose: "server" | "client", mode: "strict" | "relaxed") {
+    const revocation = new RevocationChecker({
+      mode,
+      lists: () => [],
+      isOnline: false,
+      allowsPrivateAddresses: false,
+      timeoutMs: 1_000,
+    });
+    return { kind: "certificate", trust: { ...ca.trust(purpose), revocation } } as const;
+  }
+
+  test("is taken by who is relaxed, and told of", async () => {
+    const { initiator, responder } = await connect(10, {
+      initiator: { local: own(a), remote: [checked("server", "relaxed")] },
+      responder: { local: own(b), remote: [checked("client", "relaxed")] },
+    });
+    expectEstablished(initiator, responder);
+    for (const machine of [initiator, responder])
+      expect(machine.event("certificate-noted")!.message).toContain("there is no CRL of its issuer");
+  });
+
+  test("is refused by who is strict, on either side", async () => {
+    const byInitiator = await connect(11, {
+      initiator: { remote: [checked("server", "strict")] },
+      responder: { local: own(b) },
+    });
+    const byResponder = await connect(12, {
+      initiator: { local: own(a) },
+      responder: { remote: [checked("client", "strict")] },
+    });
+    for (const machine of [byInitiator.initiator, byResponder.responder])
+      expect(machine.event("ike-sa-failed")!.message).toContain("nobody says whether it was revoked");
+    expect([byInitiator.initiator.installed.size, byResponder.responder.installed.size]).toEqual([0, 0]);
+  });
+
+  test("is not asked about before its owner has shown the key", async () => {
+    const asked: number[] = [];
+    const revocation = checked("server", "strict").trust.revocation;
+    revocation.check = (path) => {
+      asked.push(path.length);
+      return Promise.resolve({ kind: "accepted", note: undefined });
+    };
+    const remote = [{ kind: "certificate", trust: { ...ca.trust("server"), revocation } }] as const;
+    await connect(13, { initiator: { remote }, responder: { local: own({ ...b, key: strange.key }) } });
+    expect(asked).toEqual([]);
+    await connect(14, { initiator: { remote }, responder: { local: own(b) } });
+    expect(asked).toEqual([2]);
   });
 });
 

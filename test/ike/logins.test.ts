@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Limits } from "../../src/ike/limits.ts";
 import type { Credential } from "../../src/pki/credential.ts";
-import { login, logins, TestAuthority } from "../support/simulator/credentials.ts";
+import type { LocalAuthentication } from "../../src/policy/connection.ts";
+import { login, logins, TestAuthority, tlsLogin, tlsLogins } from "../support/simulator/credentials.ts";
 import { expectClean, expectEstablished } from "../support/simulator/expectations.ts";
 import {
   authenticating,
@@ -123,4 +124,80 @@ describe("a login by EAP-MSCHAPv2", () => {
       }
     });
   }
+});
+
+describe("EAP only (RFC 5998)", () => {
+  let client: Credential;
+  let stranger: Credential;
+
+  beforeAll(async () => {
+    client = await ca.issue("a.example.org", { purpose: "client" });
+    stranger = await ca.issue("c.example.org");
+  });
+
+  function eapOnlyPair(
+    seed: number,
+    options: {
+      readonly server?: Credential;
+      readonly isMutual?: boolean;
+      readonly local?: LocalAuthentication;
+    } = {},
+  ): Pair {
+    const { server = gateway, isMutual = true, local } = options;
+    const all = pair({ seed });
+    const login = tlsLogin(ca, { credential: client, identity: "a.example.org", gateway: "b.example.org" });
+    all.initiator.endpoint.replaceConnections([
+      authenticating(initiatorPolicy(), {
+        local: { kind: "eap", client: login },
+        remote: [{ kind: "eap-only" }, { kind: "certificate", trust: ca.trust("server") }],
+      }),
+    ]);
+    all.responder.endpoint.replaceConnections([
+      authenticating(responderPolicy(), {
+        ...(local && { local }),
+        remote: [{ kind: "eap", server: tlsLogins(ca, server), isMutual }],
+        isForAnybody: true,
+      }),
+    ]);
+    return all;
+  }
+
+  test("by a method that shows who the gateway is needs no AUTH before it", async () => {
+    const { initiator, responder, link } = eapOnlyPair(40);
+    initiator.connect();
+    await link.settle();
+    expectEstablished(initiator, responder);
+    expect([new Set(initiator.logins), new Set(responder.logins)]).toEqual([
+      new Set(["eap"]),
+      new Set(["eap"]),
+    ]);
+    expect(responder.ikeSas[0]!.user).toBe("a.example.org");
+  });
+
+  test("is not done by a gateway whose method does not show that: its certificate comes first", async () => {
+    const { initiator, responder, link } = eapOnlyPair(41, {
+      isMutual: false,
+      local: { kind: "certificate", credentials: [gateway] },
+    });
+    initiator.connect();
+    await link.settle();
+    expectEstablished(initiator, responder);
+    expect([initiator.logins[0], responder.logins[0]]).toEqual(["verify", "sign"]);
+  });
+
+  test("and without a certificate such a gateway lets nobody in", async () => {
+    const { initiator, responder, link } = eapOnlyPair(42, { isMutual: false });
+    initiator.connect();
+    await link.settle();
+    expect(responder.event("ike-sa-failed")!.message).toContain("no certificate to show");
+    expect(initiator.event("ike-sa-failed")!.facts.reason).toBe("AUTHENTICATION_FAILED");
+  });
+
+  test("ends where the gateway's name within the method is another", async () => {
+    const { initiator, responder, link } = eapOnlyPair(43, { server: stranger });
+    initiator.connect();
+    await link.settle();
+    expect(initiator.event("ike-sa-failed")!.message).toContain("not for b.example.org");
+    expect([initiator.installed.size, responder.installed.size]).toEqual([0, 0]);
+  });
 });

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { judgeByTrust } from "../../../src/auth/eap-tls-judge.ts";
 import { ntHash } from "../../../src/crypto/nt-hash.ts";
 import { createEapClient } from "../../../src/eap/client.ts";
 import { LoginGuard } from "../../../src/eap/login-guard.ts";
@@ -6,6 +7,8 @@ import { mschapv2Client } from "../../../src/eap/mschapv2/client.ts";
 import { mschapv2Server } from "../../../src/eap/mschapv2/server.ts";
 import { createEapServer } from "../../../src/eap/server.ts";
 import type { EapClient, EapServer } from "../../../src/eap/session.ts";
+import { eapTlsClient } from "../../../src/eap/tls/client.ts";
+import { eapTlsServer } from "../../../src/eap/tls/server.ts";
 import {
   type Authority,
   createAuthority,
@@ -18,6 +21,7 @@ import type { Credential } from "../../../src/pki/credential.ts";
 import { keyTypeOf } from "../../../src/pki/public-keys.ts";
 import type { TrustPolicy } from "../../../src/pki/trust.ts";
 import { TrustAnchors } from "../../../src/pki/trust-anchors.ts";
+import { parseIdentity } from "../../../src/policy/identity.ts";
 
 /** A CA of the test's own, and what it issues. */
 export class TestAuthority {
@@ -73,4 +77,21 @@ export function logins(users: Readonly<Record<string, string>>): EapServer {
 export function login(user: string, password: string): EapClient {
   const method = mschapv2Client({ user, ntHash: ntHash(password), random });
   return createEapClient({ identity: user, methods: [method] });
+}
+
+/** A gateway's EAP-TLS, for clients with certificates of the CA. */
+export function tlsLogins(ca: TestAuthority, credential: Credential): EapServer {
+  const judge = judgeByTrust({ trust: ca.trust("client"), wallClock: Date.now });
+  return createEapServer({ methods: [eapTlsServer({ credential, judge })], random });
+}
+
+/** A login by EAP-TLS at the gateway of this name. */
+export function tlsLogin(
+  ca: TestAuthority,
+  facts: { readonly credential: Credential; readonly identity: string; readonly gateway: string },
+): EapClient {
+  const { credential, identity, gateway } = facts;
+  const trust = ca.trust("server");
+  const judge = judgeByTrust({ trust, identity: parseIdentity(gateway), wallClock: Date.now });
+  return createEapClient({ identity, methods: [eapTlsClient({ credential, identity, judge })] });
 }
