@@ -154,6 +154,39 @@ describe("one connection for many", () => {
     expect(usersOf(access)).toEqual(["anna", "bert"]);
   });
 
+  test("two behind one NAT are told apart by their ports, also when they name themselves the same", async () => {
+    const access = accessOf(8, [
+      { user: "anna", id: "192.168.1.7", address: "192.168.1.7" },
+      { user: "bert", id: "192.168.1.7", address: "192.168.1.8" },
+    ]);
+    const { gateway, clients, link } = access;
+    for (const [i, { address }] of clients.entries()) {
+      for (const port of [500, 4500]) {
+        link.translate(
+          { address, port },
+          { address: "198.51.100.1", port: 20_000 + 10 * i + (port === 500 ? 0 : 1) },
+        );
+      }
+    }
+    for (const client of clients) {
+      client.connect();
+      await link.settle();
+    }
+    expect(usersOf(access)).toEqual(["anna", "bert"]);
+    expect(gateway.ikeSas.map(({ path }) => path.remote)).toEqual([
+      { address: "198.51.100.1", port: 20_001 },
+      { address: "198.51.100.1", port: 20_011 },
+    ]);
+    expect([...gateway.installed.values()].map(({ path }) => path.remote.port)).toEqual([20_001, 20_011]);
+    expect(gateway.ikeSas.every(({ isPeerBehindNat }) => isPeerBehindNat)).toBe(true);
+    // Each is heard and answered on its own way.
+    for (const client of clients) {
+      client.handle({ kind: "liveness", connection: "tunnel" });
+      await link.settle();
+      expect(client.event("peer-alive")).toBeDefined();
+    }
+  });
+
   test("one user's devices have an SA each, and two homes where the same address is given are two devices", async () => {
     const access = accessOf(3, [
       { user: "anna", id: "phone.example.org", address: "198.18.0.1" },
