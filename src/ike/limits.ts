@@ -39,8 +39,10 @@ export interface Limits {
   readonly firstRequestLength: number;
   /** Certificates that we look at in one IKE_AUTH. */
   readonly certificateCount: number;
-  /** Authorities that we name in a CERTREQ; an IKE_SA_INIT has to fit into one datagram. */
+  /** Authorities that we name in a CERTREQ in IKE_AUTH; with more we name none, which is to say any. */
   readonly authorityCount: number;
+  /** The same in the answer to an IKE_SA_INIT, which goes to anybody, in one datagram, and should not be much longer than the request. */
+  readonly initAuthorityCount: number;
   /** From so many half-open SAs on, whoever asks must show a cookie. */
   readonly cookieThresholdCount: number;
   /** The same for one address, counting peers that never showed a cookie. */
@@ -169,7 +171,8 @@ export const DEFAULT_LIMITS: Limits = {
   loginCount: 256,
   firstRequestLength: 8_192,
   certificateCount: 16,
-  authorityCount: 16,
+  authorityCount: 64,
+  initAuthorityCount: 4,
   cookieThresholdCount: 32,
   cookieThresholdPerAddressCount: 4,
   cookielessPerSecond: 100,

@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LinuxNetwork } from "../../src/platform/network/linux-network.ts";
 import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
@@ -5,6 +7,7 @@ import { requireFreeradius, startFreeradius } from "../support/freeradius.ts";
 import { requireRoot } from "../support/namespace.ts";
 import { type RemoteAccess, startRemoteAccess } from "../support/remote-access/engine.ts";
 import { type LabCertificates, makeLabCertificates } from "../support/remote-access/lab-certificates.ts";
+import { makeLongChain } from "../support/remote-access/long-chain.ts";
 import type { RemoteAccessArgument } from "../support/remote-access/process.ts";
 import { requireStrongswan, type Strongswan, startStrongswan } from "../support/strongswan.ts";
 import { until } from "../support/waiting.ts";
@@ -43,9 +46,12 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("remote access",
   describe("strongSwan as the client of our gateway", () => {
     let strongswan: Strongswan;
     beforeAll(async () => {
+      const { root, key, chain } = makeLongChain("vpn.example.org", 4);
+      writeFileSync(join(certificates.directory, "long.pem"), chain);
+      writeFileSync(join(certificates.directory, "long.key"), key, { mode: 0o600 });
       strongswan = await startStrongswan(sites.right, {
         configuration: CLIENTS,
-        credentials: credentialsFor("client"),
+        credentials: { ...credentialsFor("client"), "x509ca/root.pem": root },
       });
     });
     afterAll(() => strongswan?.stop());
@@ -127,6 +133,21 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("remote access",
         }
       },
     );
+
+    test("a gateway certificate below four others goes in fragments", async () => {
+      const gateway = await startRemoteAccess(sites.left, gatewayWith("long"));
+      try {
+        expect((await strongswan.initiate("login")).code, `${strongswan.log}\n${gateway.log}`).toBe(0);
+        for (const number of [0, 1, 2, 3])
+          expect(strongswan.log).toMatch(new RegExp(`received issuer cert "O=.*CN=intermediate${number}"`));
+        expect(strongswan.log).toMatch(/parsed IKE_AUTH response 1 \[ EF\([5-9]\/[5-9]\) \]/);
+        const [ipv4] = (await clientsOf(gateway))[0]!.internalAddresses!;
+        expect(await ping(sites.right, { from: ipv4!, to: LEFT_INSIDE[0], count: 10 })).toEqual([]);
+        await strongswan.terminate({ ike: "login" });
+      } finally {
+        await gateway.stop();
+      }
+    });
 
     test("a wrong password, refused with nothing left of it", async () => {
       const gateway = await startRemoteAccess(sites.left, gatewayWith("ecdsa"));

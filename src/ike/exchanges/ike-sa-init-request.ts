@@ -234,7 +234,7 @@ function buildInitResponse(
     ...(facts.hasNatDetection ? natDetection : []),
     ...(ikeSa.supportsFragmentation ? fragmentation : []),
     notify(NotifyType.CHILDLESS_IKEV2_SUPPORTED),
-    ...certificateRequest(candidates, machine.limits.authorityCount),
+    ...certificateRequest(candidates, machine.limits.initAuthorityCount),
     ...signatureHashes(candidates),
   ];
 }
