@@ -138,3 +138,11 @@ function describe(input: unknown): string {
   if (typeof input === "string") return `text`;
   return String(input);
 }
+
+/** Never shows what it found. */
+export const plainSecret = v.string(
+  "expected text or { file: ... }; a key that looks like a number goes in quotes",
+);
+
+/** A secret as text, here or in a file. */
+export const password = v.lazy((input) => (isMapping(input) ? mapping({ file: plainSecret }) : plainSecret));

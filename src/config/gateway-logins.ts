@@ -1,18 +1,20 @@
 import { LoginGuard } from "../eap/login-guard.ts";
+import type { ServerMethod } from "../eap/method.ts";
 import { mschapv2Server } from "../eap/mschapv2/server.ts";
-import { createEapServer } from "../eap/server.ts";
-import type { EapServer, EapSession } from "../eap/session.ts";
 import { systemRandom } from "../platform/random.ts";
 import { LiveUsers } from "../users/live-users.ts";
 
 /** One for each users file, for as long as the process lives: a reload forgets neither who was guessed at nor who is watched. */
 const byFile = new Map<string, GatewayLogins>();
 
-/** Logins with name and password (EAP-MSCHAPv2) by the users file. */
-export class GatewayLogins implements EapServer {
+/** Logins with name and password by the users file, and who has logged in so. */
+export class GatewayLogins {
   readonly #usersFile: string;
   readonly #name: string;
-  #server: EapServer | undefined;
+  /** EAP-MSCHAPv2 by the users file. */
+  readonly method: ServerMethod;
+  /** Who has logged in by it: others may be connected who are no users of ours. */
+  readonly #seen = new Set<string>();
   #users: LiveUsers | undefined;
   #onProblem: (message: string) => void = () => {};
   #onChange: () => void = () => {};
@@ -29,6 +31,7 @@ export class GatewayLogins implements EapServer {
   private constructor(usersFile: string, name: string) {
     this.#usersFile = usersFile;
     this.#name = name;
+    this.method = this.#open();
   }
 
   /** Who runs the gateway hears of a users file that cannot be read any more, and of every change in it. */
@@ -39,23 +42,25 @@ export class GatewayLogins implements EapServer {
 
   /** Why somebody who is connected may not be any more, or undefined. */
   faultOf(name: string): string | undefined {
+    if (!this.#seen.has(name)) return undefined;
     const user = this.#find(name);
     return user === undefined ? "removed" : user.refusal;
   }
 
-  begin(peer: { readonly address: string }): { readonly session: EapSession; readonly first: Uint8Array } {
-    this.#server ??= this.#open();
-    return this.#server.begin(peer);
-  }
-
-  #open(): EapServer {
-    const method = mschapv2Server({
+  #open(): ServerMethod {
+    const guard = new LoginGuard({ now: () => performance.now() });
+    return mschapv2Server({
       users: { find: (name) => this.#find(name) },
-      guard: new LoginGuard({ now: () => performance.now() }),
+      guard: {
+        admits: (attempt) => guard.admits(attempt),
+        succeeded: (attempt) => {
+          this.#seen.add(attempt.user);
+          guard.succeeded(attempt);
+        },
+      },
       name: this.#name,
       random: systemRandom,
     });
-    return createEapServer({ methods: [method], random: systemRandom });
   }
 
   #find(name: string): ReturnType<LiveUsers["find"]> {

@@ -1,6 +1,13 @@
+import { judgeByTrust } from "../auth/eap-tls-judge.ts";
+import type { ServerMethod } from "../eap/method.ts";
+import { createEapServer } from "../eap/server.ts";
+import { eapTlsServer } from "../eap/tls/server.ts";
 import { PolicyError } from "../errors/index.ts";
+import { EapType } from "../iana/eap.ts";
 import { readCertificates } from "../pki/certificate-files.ts";
+import type { TrustPolicy } from "../pki/trust.ts";
 import { TrustAnchors } from "../pki/trust-anchors.ts";
+import { systemRandom } from "../platform/random.ts";
 import type { ConnectionPolicy, RemoteAuthentication } from "../policy/connection.ts";
 import { DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS } from "../policy/default-proposals.ts";
 import { parseIdentity } from "../policy/identity.ts";
@@ -13,6 +20,7 @@ import { DEFAULT_REPLAY_WINDOW_PACKETS, IKE_PORT } from "./defaults.ts";
 import type { GatewayConfig } from "./gateway.ts";
 import { GatewayLogins } from "./gateway-logins.ts";
 import { LiveCertificates } from "./live-certificates.ts";
+import { radiusLogins, readRadiusServers } from "./radius-logins.ts";
 import { textOf } from "./text-file.ts";
 
 /** The gateway's connection, by this name in `status` and in the log. */
@@ -30,27 +38,48 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & { readonly log
   const problems: Remark[] = [];
   const warnings: Remark[] = [];
   let logins: GatewayLogins | undefined;
-  const attempt = <Value>(key: string, read: () => Value): Value | undefined => {
+  const attempt = <Value>(path: Remark["path"], read: () => Value): Value | undefined => {
     try {
       return read();
     } catch (error) {
       if (!(error instanceof PolicyError)) throw error;
-      problems.push({ path: ["gateway", key], message: error.message });
+      problems.push({ path, message: error.message });
       return undefined;
     }
   };
-  const certificates = attempt("certificate", () => new LiveCertificates(gateway.certificates));
-  const authentication = gateway.authentications.map((method): RemoteAuthentication | undefined => {
-    if (method === "certificate") return attempt("ca", () => trustedClients(gateway.clientAuthorities));
-    return attempt("users", () => {
-      const usersFile = gateway.usersFile!;
-      warnings.push(
-        ...loadUsers(usersFile).warnings.map((message) => ({ path: ["gateway", "users"], message })),
-      );
-      logins = GatewayLogins.of({ usersFile, name: gateway.domain });
-      return { kind: "eap", server: logins };
-    });
-  });
+  const certificates = attempt(["gateway", "certificate"], () => new LiveCertificates(gateway.certificates));
+  const trust =
+    gateway.clientAuthorities.length === 0
+      ? undefined
+      : attempt(["gateway", "ca"], () => trustInClients(gateway.clientAuthorities));
+  const methods: ServerMethod[] = [];
+  const authentication: RemoteAuthentication[] = [];
+  for (const way of gateway.authentications) {
+    if (way === "certificate" && trust !== undefined) authentication.push({ kind: "certificate", trust });
+    if (way === "eap-tls" && trust !== undefined && certificates !== undefined) {
+      methods.push(eapTlsMethod(certificates, trust));
+    }
+    if (way === "eap-mschapv2") {
+      attempt(["gateway", "users"], () => {
+        const usersFile = gateway.usersFile!;
+        warnings.push(
+          ...loadUsers(usersFile).warnings.map((message) => ({ path: ["gateway", "users"], message })),
+        );
+        logins = GatewayLogins.of({ usersFile, name: gateway.domain });
+        methods.push(logins.method);
+      });
+    }
+    if (way === "radius") {
+      const servers = attempt(["radius"], () => readRadiusServers(gateway.radiusServers));
+      warnings.push(...(servers?.warnings ?? []).map((message) => ({ path: ["radius"], message })));
+      if (servers !== undefined) {
+        authentication.push({ kind: "eap", server: radiusLogins(servers.servers, gateway.domain) });
+      }
+    }
+  }
+  if (methods.length > 0) {
+    authentication.push({ kind: "eap", server: createEapServer({ methods, random: systemRandom }) });
+  }
   if (certificates === undefined || problems.length > 0) return { connections: [], problems, warnings };
   const policy: ConnectionPolicy = {
     name: GATEWAY_NAME,
@@ -64,7 +93,7 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & { readonly log
       address: undefined,
       port: IKE_PORT,
       identity: undefined,
-      authentication: authentication.filter((each) => each !== undefined),
+      authentication,
     },
     gives: {
       dns: gateway.dns,
@@ -93,7 +122,16 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & { readonly log
   return { connections: [policy], ...(logins !== undefined && { logins }), problems, warnings };
 }
 
-function trustedClients(files: readonly string[]): RemoteAuthentication {
+function trustInClients(files: readonly string[]): TrustPolicy {
   const certificates = files.flatMap((file) => readCertificates(textOf(file), file));
-  return { kind: "certificate", trust: { anchors: new TrustAnchors(certificates), purpose: "client" } };
+  return { anchors: new TrustAnchors(certificates), purpose: "client" };
+}
+
+/** With the certificate as it is by then: it may be renewed while we run. */
+function eapTlsMethod(certificates: LiveCertificates, trust: TrustPolicy): ServerMethod {
+  const judge = judgeByTrust({ trust, wallClock: Date.now });
+  return {
+    type: EapType.EAP_TLS,
+    begin: (peer) => eapTlsServer({ credential: certificates.credentials[0]!, judge }).begin(peer),
+  };
 }

@@ -1,10 +1,10 @@
 import * as v from "valibot";
 import { parseEspProposal, parseIkeProposal } from "../policy/keywords.ts";
-import { integer, mapping, oneOf, oneOrMore, text } from "./fields.ts";
+import { integer, mapping, oneOf, oneOrMore, password, text } from "./fields.ts";
 import { parseDomain, parseIpAddress, parseNetwork, parsePath } from "./values.ts";
 
 /** How clients may show who they are. */
-export const GATEWAY_AUTHENTICATIONS = ["eap-mschapv2", "certificate"] as const;
+export const GATEWAY_AUTHENTICATIONS = ["eap-mschapv2", "eap-tls", "radius", "certificate"] as const;
 
 /** What is taken for the sake of old clients. "none" is the default, written out. */
 const COMPATIBILITIES = ["none", "windows-default"] as const;
@@ -30,4 +30,15 @@ export const gatewaySchema = mapping({
   compat: v.optional(oneOrMore(oneOf(COMPATIBILITIES))),
   ike: v.optional(oneOrMore(text(parseIkeProposal))),
   esp: v.optional(oneOrMore(text(parseEspProposal))),
+});
+
+const radiusServer = mapping({
+  address: text(parseIpAddress),
+  port: v.optional(integer({ from: 1, to: 65_535 })),
+  secret: password,
+});
+
+/** `radius:` as a user writes it: who decides on logins in the gateway's stead. */
+export const radiusSchema = mapping({
+  servers: v.pipe(v.array(radiusServer), v.minLength(1, "the list is empty")),
 });

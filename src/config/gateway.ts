@@ -4,9 +4,10 @@ import { parsePrefix } from "../bytes/ip-address.ts";
 import type { InsideNetwork } from "../engine/gateway-network.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { Remark } from "./connections.ts";
-import type { GATEWAY_AUTHENTICATIONS, gatewaySchema } from "./gateway-schema.ts";
+import type { GATEWAY_AUTHENTICATIONS, gatewaySchema, radiusSchema } from "./gateway-schema.ts";
 
 export type GatewayEntry = v.InferOutput<typeof gatewaySchema>;
+type RadiusEntry = v.InferOutput<typeof radiusSchema>;
 type GatewayAuthentication = (typeof GATEWAY_AUTHENTICATIONS)[number];
 
 /** `gateway:` with nothing left out. Paths are absolute. */
@@ -16,7 +17,9 @@ export interface GatewayConfig extends InsideNetwork {
   /** In order of preference. */
   readonly certificates: readonly CertificateFiles[];
   readonly authentications: readonly GatewayAuthentication[];
-  /** Undefined where nobody logs in with a password. */
+  /** In order of preference; empty where we decide on logins ourselves. */
+  readonly radiusServers: readonly RadiusServerConfig[];
+  /** Undefined where nobody logs in with a password of ours. */
   readonly usersFile: string | undefined;
   /** PEM files of CAs whose certificates clients may show. */
   readonly clientAuthorities: readonly string[];
@@ -37,6 +40,15 @@ interface CertificateFiles {
   readonly key: string;
 }
 
+export interface RadiusServerConfig {
+  readonly address: string;
+  readonly port: number;
+  /** The secret itself, or the absolute path of the file that has it. */
+  readonly secret: string | { readonly file: string };
+}
+
+/** RFC 2865 section 3. */
+const RADIUS_PORT = 1812;
 const DEFAULT_DEVICES_PER_USER = 5;
 const EVERYTHING = ["0.0.0.0/0", "::/0"];
 /** An address for us, and one for a client. */
@@ -45,7 +57,7 @@ const SMALLEST_POOL_HOST_BITS = 2;
 /** Completes what the file leaves out and checks what values mean together. Everything wrong is collected. */
 export function completeGateway(
   entry: GatewayEntry,
-  folder: string,
+  { radius, folder }: { readonly radius: RadiusEntry | undefined; readonly folder: string },
 ): { readonly gateway: GatewayConfig; readonly problems: readonly Remark[] } {
   const problems: Remark[] = [];
   const complain = (below: readonly (string | number)[], message: string) =>
@@ -55,6 +67,10 @@ export function completeGateway(
   if (authentications.includes("eap-mschapv2") && entry.users === undefined) {
     complain(["auth"], "eap-mschapv2 needs the key users: a file that `ikebana users add` writes");
   }
+  if (authentications.includes("eap-tls") && entry.ca === undefined) {
+    complain(["auth"], "eap-tls needs the key ca: who has issued the clients' certificates");
+  }
+  checkRadius(authentications, radius, complain);
   if (authentications.includes("certificate") && entry.ca === undefined) {
     complain(
       entry.auth === undefined ? [] : ["auth"],
@@ -75,6 +91,7 @@ export function completeGateway(
       key: resolve(folder, key),
     })),
     authentications,
+    radiusServers: authentications.includes("radius") ? radiusServersOf(radius, folder) : [],
     usersFile: entry.users === undefined ? undefined : resolve(folder, entry.users),
     clientAuthorities: (entry.ca ?? []).map((path) => resolve(folder, path)),
     pools: entry.pool,
@@ -89,6 +106,27 @@ export function completeGateway(
     esp: entry.esp,
   };
   return { gateway, problems };
+}
+
+function radiusServersOf(radius: RadiusEntry | undefined, folder: string): readonly RadiusServerConfig[] {
+  return (radius?.servers ?? []).map(({ address, port, secret }) => ({
+    address,
+    port: port ?? RADIUS_PORT,
+    secret: typeof secret === "string" ? secret : { file: resolve(folder, secret.file) },
+  }));
+}
+
+function checkRadius(
+  authentications: readonly GatewayAuthentication[],
+  radius: RadiusEntry | undefined,
+  complain: Complain,
+): void {
+  if (!authentications.includes("radius")) return;
+  if (radius === undefined) complain(["auth"], "radius needs the key radius: which servers decide on logins");
+  const others = authentications.filter((each) => each.startsWith("eap-"));
+  if (others.length > 0) {
+    complain(["auth"], `the RADIUS server has methods of its own; leave out ${others.join(" and ")}`);
+  }
 }
 
 type Complain = (below: readonly (string | number)[], message: string) => void;

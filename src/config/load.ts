@@ -45,7 +45,8 @@ export interface ConfigText {
 export function parseConfig({ text, file, isReadableByOthers = false }: ConfigText): Config {
   const { source, entries } = readEntries(text, file);
   const folder = dirname(file);
-  const completed = entries.gateway && completeGateway(entries.gateway, folder);
+  const { radius } = entries;
+  const completed = entries.gateway && completeGateway(entries.gateway, { radius, folder });
   const gateway = completed?.gateway;
   const callers = completeConnections(entries, folder);
   // What is named wrongly cannot be read.
@@ -88,7 +89,10 @@ export function loadGateway(path: string): GatewayConfig | undefined {
   const file = resolve(path);
   const { source, entries } = readEntries(readText(file).text, file);
   if (entries.gateway === undefined) return undefined;
-  const { gateway, problems } = completeGateway(entries.gateway, dirname(file));
+  const { gateway, problems } = completeGateway(entries.gateway, {
+    radius: entries.radius,
+    folder: dirname(file),
+  });
   if (problems.length === 0) return gateway;
   throw new ConfigError(file, inOrder(problems.map((remark) => located(source, remark))));
 }
@@ -159,10 +163,21 @@ function inOrder(problems: readonly Problem[]): readonly Problem[] {
 }
 
 /** Keys that stand in the file itself, when everybody can read it. */
-function inlineKeys({ connections }: ConfigFile): readonly Remark[] {
+function inlineKeys({ connections, radius }: ConfigFile): readonly Remark[] {
   const isInline = (secret: PresharedKeyEntry | undefined) =>
     typeof secret === "string" || (secret !== undefined && secret.file === undefined);
-  return Object.entries(connections ?? {}).flatMap(([name, { local, password }]) => {
+  const shared = (radius?.servers ?? []).flatMap(({ secret }, index) =>
+    isInline(secret)
+      ? [
+          {
+            path: ["radius", "servers", index, "secret"],
+            message:
+              "this file holds a secret and can be read by everybody; try chmod 600, or secret: { file: ... }",
+          },
+        ]
+      : [],
+  );
+  const own = Object.entries(connections ?? {}).flatMap(([name, { local, password }]) => {
     const path = ["connections", name];
     return [
       ...(isInline(local.psk)
@@ -185,6 +200,7 @@ function inlineKeys({ connections }: ConfigFile): readonly Remark[] {
         : []),
     ];
   });
+  return [...own, ...shared];
 }
 
 function readText(file: string): { readonly text: string; readonly isReadableByOthers: boolean } {

@@ -2,8 +2,19 @@ import * as v from "valibot";
 import { WORKER_LIMIT } from "../esp/lanes.ts";
 import { parseIdentity } from "../policy/identity.ts";
 import { parseEspProposal, parseIkeProposal } from "../policy/keywords.ts";
-import { integer, isMapping, mapping, named, oneOf, oneOrMore, text, textOrNumber } from "./fields.ts";
-import { gatewaySchema } from "./gateway-schema.ts";
+import {
+  integer,
+  isMapping,
+  mapping,
+  named,
+  oneOf,
+  oneOrMore,
+  password,
+  plainSecret,
+  text,
+  textOrNumber,
+} from "./fields.ts";
+import { gatewaySchema, radiusSchema } from "./gateway-schema.ts";
 import { parseSelector } from "./selector.ts";
 import {
   parseHost,
@@ -24,9 +35,6 @@ import {
 
 /** Exactly one way to give the key. Texts stay texts here: they are turned into octets where the file's folder is known. */
 const presharedKey = v.lazy((input) => (isMapping(input) ? presharedKeySource : plainSecret));
-
-/** Never shows what it found. */
-const plainSecret = v.string("expected text or { file: ... }; a key that looks like a number goes in quotes");
 
 const presharedKeySource = v.pipe(
   mapping({ file: v.optional(plainSecret), hex: v.optional(plainSecret), base64: v.optional(plainSecret) }),
@@ -55,9 +63,6 @@ const remoteAddress = v.pipe(
   v.transform((address): v.InferOutput<typeof remoteMapping> => ({ address })),
 );
 const remote = v.lazy((input) => (typeof input === "string" ? remoteAddress : remoteMapping));
-
-/** As a key, but in no other notation than text. */
-const password = v.lazy((input) => (isMapping(input) ? mapping({ file: plainSecret }) : plainSecret));
 
 /** "never", or a duration. A lifetime below a second would leave no time to rekey. */
 const lifetime = textOrNumber(parseLifetime);
@@ -120,6 +125,7 @@ const listenAddresses = v.pipe(
 const fileMapping = mapping(
   {
     gateway: v.optional(gatewaySchema),
+    radius: v.optional(radiusSchema),
     connections: v.optional(named("connection", connection)),
     listen: v.optional(v.lazy((input) => (isMapping(input) ? listenMapping : listenAddresses))),
     mtu: v.optional(textOrNumber(parseMtu)),
@@ -135,7 +141,7 @@ const fileMapping = mapping(
     socket: v.optional(text(parsePath)),
     state: v.optional(text(parsePath)),
   },
-  ["radius", "killSwitch"],
+  ["killSwitch"],
 );
 
 export const fileSchema = v.pipe(

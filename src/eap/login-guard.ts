@@ -30,7 +30,7 @@ export interface Attempt {
 /**
  * Limits the guessing of passwords without shutting the legitimate user out. An attempt takes a token from the allowance of its
  * network and of its user from there; and, unless the user has logged in from that network before, one from an allowance that all
- * strange networks share for this user. A login gives the tokens back. So whoever guesses at a name, from however many addresses,
+ * strange networks share for this user. A login gives the tokens of its network back. So whoever guesses at a name, from however many addresses,
  * never holds up that user where he logged in before, and elsewhere only until the next token. Nothing locks for good.
  */
 export class LoginGuard {

@@ -2,12 +2,18 @@ import { chmodSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Config } from "../../src/config/config.ts";
 import { GatewayLogins } from "../../src/config/gateway-logins.ts";
 import { LiveCertificates } from "../../src/config/live-certificates.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { ConfigError } from "../../src/config/problem.ts";
 import { ntHash } from "../../src/crypto/nt-hash.ts";
+import { createEapClient } from "../../src/eap/client.ts";
+import type { EapServer, EapSession } from "../../src/eap/session.ts";
+import { eapTlsClient } from "../../src/eap/tls/client.ts";
+import { EapCode, EapType } from "../../src/iana/eap.ts";
 import { IdType } from "../../src/iana/ikev2-parameters.ts";
+import { RadiusAttribute, RadiusCode } from "../../src/iana/radius.ts";
 import { createAuthority, generateKeys, issue, type KeyPair } from "../../src/pki/authority.ts";
 import { writePem } from "../../src/pki/pem.ts";
 import { systemTrustAnchors } from "../../src/pki/trust-anchors.ts";
@@ -15,6 +21,8 @@ import type { ConnectionPolicy } from "../../src/policy/connection.ts";
 import { formatIdentity } from "../../src/policy/identity.ts";
 import { formatTrafficSelectors } from "../../src/policy/traffic-selectors.ts";
 import { changeUsers } from "../../src/users/users-file.ts";
+import { converse, passwordClient, response, result } from "../eap/conversation.ts";
+import { startFakeServer } from "../radius/fake-server.ts";
 
 let folder: string;
 let keys: { readonly authority: KeyPair; readonly own: KeyPair; readonly next: KeyPair };
@@ -226,12 +234,54 @@ describe("a gateway", () => {
   });
 
   test("keeps its logins over a reload, with all that they remember", () => {
-    const serverOf = (text: string) => {
-      const [way] = parse(text).connections[0]!.remote.authentication;
-      return way?.kind === "eap" ? way.server : undefined;
-    };
-    expect(serverOf(GATEWAY)).toBeInstanceOf(GatewayLogins);
-    expect(serverOf(GATEWAY.replace("dns: 10.77.0.1", "dns: 192.0.2.1"))).toBe(serverOf(GATEWAY));
+    const config = parse(GATEWAY);
+    expect(config.logins).toBeInstanceOf(GatewayLogins);
+    expect(parse(GATEWAY.replace("dns: 10.77.0.1", "dns: 192.0.2.1")).logins).toBe(config.logins);
+  });
+
+  test("takes names and passwords and certificates by EAP, whichever a client has", async () => {
+    const both = parse(`${GATEWAY}  auth: [eap-tls, eap-mschapv2]\n  ca: ca.pem\n`);
+    const server = serverOf(both);
+    const byPassword = await converse(server, passwordClient("anna", "x"));
+    expect(byPassword.server).toMatchObject({ kind: "success", identity: "anna" });
+    const byCertificate = await converse(server, certificateClient());
+    expect(byCertificate.server).toMatchObject({ kind: "success", identity: "berta@example.org" });
+    // A change of the users file concerns those who are in it.
+    expect(both.logins?.faultOf("berta@example.org")).toBeUndefined();
+    expect(both.logins?.faultOf("anna")).toBeUndefined();
+    changeUsers(join(folder, "users.yaml"), (draft) =>
+      draft.put({ ...draft.find("anna")!, isDisabled: true }),
+    );
+    expect(both.logins?.faultOf("anna")).toBe("disabled");
+    changeUsers(join(folder, "users.yaml"), (draft) =>
+      draft.put({ ...draft.find("anna")!, isDisabled: false }),
+    );
+  });
+
+  test("asks RADIUS servers where these decide, with the secret of each", async () => {
+    const secret = "sixteen octets and more";
+    put("radius.secret", `${secret}\n`);
+    const fake = await startFakeServer(Buffer.from(secret), ({ attributes }) => ({
+      code: RadiusCode.ACCESS_ACCEPT,
+      attributes: [
+        { type: RadiusAttribute.EAP_MESSAGE, value: result(EapCode.SUCCESS) },
+        ...attributes.filter(({ type }) => type === RadiusAttribute.USER_NAME),
+      ],
+    }));
+    const radius = `radius:\n  servers: [{ address: 127.0.0.1, port: ${fake.server.port}, secret: { file: radius.secret } }]\n`;
+    const text = `${radius}${GATEWAY.replace(/ {2}users.*\n/, "")}  auth: radius\n`;
+    const config = parse(text);
+    expect(config.warnings).toEqual([]);
+    expect(config.logins).toBeUndefined();
+    const { session, first } = serverOf(config).begin({ address: "192.0.2.7" });
+    const answer = response(first[1]!, EapType.IDENTITY, new TextEncoder().encode("carla"));
+    expect(await session.receive(answer)).toMatchObject({ kind: "success", identity: "carla" });
+    expect(serverOf(parse(text))).toBe(serverOf(config));
+    put("radius.secret", "short\n");
+    expect(parse(text).warnings[0]).toContain("the secret of 127.0.0.1 has 5 octets and can be guessed");
+    put("radius.secret", "\n");
+    expect(() => parse(text)).toThrow("the secret of 127.0.0.1 is empty");
+    fake.close();
   });
 
   test.each([
@@ -252,3 +302,20 @@ describe("a gateway", () => {
     expect(message).toContain(`ikebana.yaml:${problem}`);
   });
 });
+
+function serverOf(config: Config): EapServer {
+  const way = config.connections[0]!.remote.authentication.find(({ kind }) => kind === "eap");
+  if (way?.kind !== "eap") throw new Error("nobody can log in");
+  return way.server;
+}
+
+function certificateClient(): EapSession {
+  const nowMs = Date.now();
+  const authority = createAuthority({ name: "CN=Test CA", keys: keys.authority, nowMs });
+  const identity = "berta@example.org";
+  const names = { name: "CN=berta", altNames: [identity] };
+  const issued = issue(authority, { purpose: "client", ...names, keys: keys.next, nowMs });
+  const credential = { chain: [issued.certificate], key: issued.privateKey };
+  const judge = () => ({ kind: "trusted", identity: "gateway" }) as const;
+  return createEapClient({ identity, methods: [eapTlsClient({ credential, identity, judge })] }).begin();
+}

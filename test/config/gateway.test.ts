@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -41,6 +41,7 @@ describe("a gateway", () => {
       domain: "vpn.example.org",
       certificates: [{ certificate: join(folder, "full.pem"), key: join(folder, "priv.pem") }],
       authentications: ["eap-mschapv2"],
+      radiusServers: [],
       usersFile: join(folder, "users.yaml"),
       clientAuthorities: [],
       pools: ["10.77.0.0/24"],
@@ -77,6 +78,7 @@ describe("a gateway", () => {
         { certificate: "/ec.pem", key: "/ec.key" },
       ],
       authentications: ["eap-mschapv2", "certificate"],
+      radiusServers: [],
       usersFile: join(folder, "users.yaml"),
       clientAuthorities: [join(folder, "clients.pem")],
       pools: ["10.77.0.0/24", "fd77::/64"],
@@ -96,6 +98,26 @@ describe("a gateway", () => {
       "::/0",
     ]);
     expect(gateway(LEAST.replace("10.77.0.0/24", '"fd77::/64"')).subnets).toEqual(["::/0"]);
+  });
+});
+
+describe("RADIUS servers", () => {
+  const SERVERS = "radius:\n  servers:\n    - { address: 192.0.2.10, secret: { file: radius.secret } }\n";
+
+  test("decide on logins, at port 1812 where nothing else is said", () => {
+    writeFileSync(join(folder, "radius.yaml"), `${readFileSync(file(`${LEAST}\nauth: radius`))}${SERVERS}`);
+    expect(loadGateway(join(folder, "radius.yaml"))).toMatchObject({
+      authentications: ["radius"],
+      radiusServers: [{ address: "192.0.2.10", port: 1812, secret: { file: join(folder, "radius.secret") } }],
+    });
+  });
+
+  test("have methods of their own", () => {
+    const text = readFileSync(file(`${LEAST}\nauth: [eap-mschapv2, radius, eap-tls]\nca: ca.pem`));
+    writeFileSync(join(folder, "radius.yaml"), `${text}${SERVERS}`);
+    expect(() => loadGateway(join(folder, "radius.yaml"))).toThrow(
+      "the RADIUS server has methods of its own; leave out eap-mschapv2 and eap-tls",
+    );
   });
 });
 
@@ -165,9 +187,19 @@ describe("a gateway that is wrong", () => {
       "7:3: certificate needs the key ca: who has issued the clients' certificates",
     ],
     [
+      "certificates by EAP of nobody",
+      `${LEAST}\nauth: [eap-mschapv2, eap-tls]`,
+      "7:3: eap-tls needs the key ca: who has issued the clients' certificates",
+    ],
+    [
+      "RADIUS without a server",
+      `${LEAST}\nauth: radius`,
+      "7:3: radius needs the key radius: which servers decide on logins",
+    ],
+    [
       "a method that there is not",
       `${LEAST}\nauth: [eap-md5]`,
-      '7:10: expected eap-mschapv2 or certificate, found "eap-md5"',
+      '7:10: expected eap-mschapv2, eap-tls, radius or certificate, found "eap-md5"',
     ],
     [
       "domains that nobody can be asked about",
