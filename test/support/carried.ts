@@ -32,11 +32,14 @@ export async function carryStream(
   return { sent: out, arrived: sink.out };
 }
 
-/** How many of ten pings are answered, each of `length` octets of payload. */
+/** How many of ten pings are answered, each of `length` octets of payload. With a deadline ping sends more as long as answers are late. */
 export async function answeredPings({ from, source, destination }: Way, length = 56): Promise<number> {
   const words = ["-c", "10", "-i", "0.02", "-w", "5", "-s", String(length), "-I", source, destination];
   const { out } = await runOn(from, ["ping", ...words]);
-  return Number(/(\d+) received/.exec(out)?.[1] ?? Number.NaN);
+  const answered = new Set(
+    [...out.matchAll(/bytes from .*icmp_seq=(\d+)/g)].map(([, number]) => Number(number)),
+  );
+  return [...answered].filter((number) => number <= 10).length;
 }
 
 /** Echo requests that a host has received so far, of both families, whether or not it could answer. */
