@@ -6,7 +6,7 @@ import type { ChildPolicy, ConnectionPolicy } from "../policy/connection.ts";
 import { isSubset, MAXIMUM_SELECTORS, narrowBoth } from "../policy/narrow.ts";
 import { checkChosen, selectProposal } from "../policy/select-proposal.ts";
 import { formatTrafficSelectors } from "../policy/traffic-selectors.ts";
-import { findTransform, numberProposals, withoutKeyExchange } from "../policy/transforms.ts";
+import { findTransform, numberProposals, offeredGroups, withoutKeyExchange } from "../policy/transforms.ts";
 import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
@@ -380,7 +380,8 @@ export function chooseChild(
     isTransport: request.mode.isTransport && mayBeTransport(match.policy, { ...match, path: ikeSa.path }),
   });
   for (const match of ordered) {
-    const verdict = selectProposal({ ...selection, allowed: match.policy.espProposals });
+    const allowed = proposalsFor(match.policy, connection, { hasKeyExchange: preferredGroup !== undefined });
+    const verdict = selectProposal({ ...selection, allowed });
     if (verdict.kind === "chosen") return { ...match, proposal: verdict.proposal, mode: modeFor(match) };
   }
   const allProposals = ordered.flatMap(({ policy }) => policy.espProposals);
@@ -393,6 +394,20 @@ export function chooseChild(
     offered: formatProposals(sa.proposals),
     allowed: formatProposals(allowed),
   };
+}
+
+/**
+ * What a peer may choose from. A policy that says nothing about groups leaves it to the peer whether there is a key exchange: Apple's and
+ * Windows' profiles ask for one, and clients that were set up by hand for none. Then a group that is good enough for the IKE SA will do.
+ */
+function proposalsFor(
+  { espProposals }: ChildPolicy,
+  { ikeProposals }: ConnectionPolicy,
+  { hasKeyExchange }: { readonly hasKeyExchange: boolean },
+): readonly Proposal[] {
+  if (!hasKeyExchange || offeredGroups(espProposals).length > 0) return espProposals;
+  const groups = offeredGroups(ikeProposals).map((id) => ({ type: TransformType.KE, id }));
+  return espProposals.flatMap((each) => [{ ...each, transforms: [...each.transforms, ...groups] }, each]);
 }
 
 /** Whether the IKE SA carries as many child SAs as it may. */
