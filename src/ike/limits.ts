@@ -107,8 +107,8 @@ export interface Limits {
   readonly ikeRekeyMs: number;
   readonly rekeyJitter: number;
   /**
-   * Of clients under a connection that many share: they rekey their child SAs within an hour or two, and this is when one that does not
-   * loses them. The IKE SA is rekeyed by the gateway only behind all of them: Windows takes eight hours.
+   * Of clients under a connection that many share: most rekey within an hour or eight, Apple's profiles within a day. This is when one that
+   * does not loses its child SAs, and when the gateway rekeys the IKE SA, behind all of them also with `rekeyJitter` taken off.
    */
   readonly clientChildMs: number;
   readonly clientIkeRekeyMs: number;
@@ -208,8 +208,8 @@ export const DEFAULT_LIMITS: Limits = {
   childRekeyMs: 3_600_000,
   ikeRekeyMs: 14_400_000,
   rekeyJitter: 0.1,
-  clientChildMs: 14_400_000,
-  clientIkeRekeyMs: 86_400_000,
+  clientChildMs: 100_800_000,
+  clientIkeRekeyMs: 100_800_000,
   expiryMarginMs: 100_000,
   rekeyRetryMs: 1_000,
   rekeyRetryMaxMs: 30_000,
