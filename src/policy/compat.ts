@@ -6,10 +6,13 @@ import { findTransform, numberProposals } from "./transforms.ts";
 
 // `compat: windows-default`: what Windows 10 and 11 offer unless somebody has told them better. No configuration can name the group.
 
-/** AES-CBC with HMAC, each with the group of 1024 bits alone: RFC 8247 section 2.4 says SHOULD NOT. */
-const WINDOWS_IKE: readonly Proposal[] = [
-  withGroup2(parseIkeProposal("aes256-aes128-sha384-sha256-sha1-modp2048")),
-];
+/**
+ * AES-CBC with HMAC, each with the group of 1024 bits alone: RFC 8247 section 2.4 says SHOULD NOT. Windows has a proposal for each hash, SHA-1 first;
+ * so have we, in the other order, which is the one that counts.
+ */
+const WINDOWS_IKE: readonly Proposal[] = ["sha384", "sha256", "sha1"].map((hash) =>
+  withGroup2(parseIkeProposal(`aes256-aes128-${hash}-modp2048`)),
+);
 
 /** HMAC-SHA1-96 is all that Windows has beside AES-CBC. */
 const WINDOWS_ESP: readonly Proposal[] = [parseEspProposal("aes256-aes128-sha1")];

@@ -15,10 +15,12 @@ test("what Windows offers by default stands behind everything else", () => {
   const { ikeProposals, children } = withCompat(COMPAT);
   expect(ikeProposals.map(formatProposal)).toEqual([
     "aes256gcm16-prfsha256-x25519",
-    "aes256-aes128-sha384-sha256-sha1-modp1024",
+    "aes256-aes128-sha384-modp1024",
+    "aes256-aes128-sha256-modp1024",
+    "aes256-aes128-sha1-modp1024",
   ]);
   expect(children[0]!.espProposals.map(formatProposal)).toEqual(["aes256gcm16", "aes256-aes128-sha1"]);
-  expect(ikeProposals.map(({ number }) => number)).toEqual([1, 2]);
+  expect(ikeProposals.map(({ number }) => number)).toEqual([1, 2, 3, 4]);
 });
 
 test("a peer that offers MODP-1024 alone is told from one that has better", () => {
