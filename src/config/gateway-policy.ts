@@ -13,7 +13,6 @@ import { DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS } from "../policy/default-
 import { parseIdentity } from "../policy/identity.ts";
 import { selectorsFromPrefixes } from "../policy/traffic-selectors.ts";
 import { numberProposals } from "../policy/transforms.ts";
-import { insidePrefixes } from "../pool/inside-prefixes.ts";
 import { loadUsers } from "../users/users-file.ts";
 import type { Findings, Remark } from "./connections.ts";
 import { DEFAULT_REPLAY_WINDOW_PACKETS, IKE_PORT } from "./defaults.ts";
@@ -105,7 +104,7 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & { readonly log
     children: [
       {
         name: "clients",
-        local: selectorsFromPrefixes(insidePrefixes(gateway)),
+        local: selectorsFromPrefixes(gateway.subnets),
         remote: selectorsFromPrefixes(gateway.pools),
         espProposals: numberProposals(gateway.esp ?? DEFAULT_ESP_PROPOSALS),
         replayWindowPackets: DEFAULT_REPLAY_WINDOW_PACKETS,

@@ -211,13 +211,12 @@ export class ClientNetwork {
 }
 
 /**
- * What is led into the tunnel: subnets, where the gateway names some (RFC 7296 section 3.15.2), and its resolvers, as far as it takes
- * packets for them; otherwise all that it takes.
+ * What is led into the tunnel: subnets, where the gateway names some (RFC 7296 section 3.15.2), as far as it takes packets for them;
+ * otherwise all that it takes.
  */
 function behind({ configuration, remote }: Grant): readonly TrafficSelector[] {
   if (configuration.subnets.length === 0) return remote;
-  const wanted = [...configuration.subnets, ...configuration.dns.map(hostPrefix)];
-  const named = narrow({ offered: selectorsFromPrefixes(wanted), allowed: remote });
+  const named = narrow({ offered: selectorsFromPrefixes(configuration.subnets), allowed: remote });
   return named.length === 0 ? remote : named;
 }
 

@@ -28,7 +28,7 @@ import { createSharedMemory, type Kernel, loadKernel } from "../../src/esp/kerne
 import { immediateQuiescence, type Quiescence } from "../../src/esp/quiescence.ts";
 import { type ReferencePolicy, ReferenceSa } from "../../src/esp/reference.ts";
 import type { TrafficCover } from "../../src/esp/sa-slot.ts";
-import { Sad } from "../../src/esp/sad.ts";
+import { type ChildSaRecord, Sad } from "../../src/esp/sad.ts";
 import type { SelectorSet } from "../../src/esp/selector-table.ts";
 import { SelectorTable } from "../../src/esp/selector-table.ts";
 import { type DataPolicy, Spd } from "../../src/esp/spd.ts";
@@ -277,6 +277,12 @@ export class EspBed {
     });
     this.#inbound.set(inboundSpi, inbound);
     return { inboundSpi, outboundSpi, inbound, outbound };
+  }
+
+  /** Installs a child SA that was made elsewhere. `inbound` is the same for the reference. */
+  adopt(record: ChildSaRecord, inbound: ReferenceSa): void {
+    this.#inbound.set(record.inboundSpi, inbound);
+    this.sad.install(record);
   }
 
   protect(...children: readonly Child[]): void {

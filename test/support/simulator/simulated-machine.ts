@@ -52,6 +52,7 @@ export class SimulatedMachine {
   readonly #waiting = new Set<number>();
   /** Inbound SPIs in the order in which outbound traffic prefers them, the last first. */
   readonly #preferred: number[] = [];
+  readonly #giveSpi: () => number | undefined;
   #nextSpi: number;
 
   constructor(facts: {
@@ -66,6 +67,8 @@ export class SimulatedMachine {
     readonly wallClock?: () => number;
     /** For peers of connections that give addresses. */
     readonly addresses?: AddressSource;
+    /** Of a data plane that gives out SPIs of its own. */
+    readonly allocateSpi?: () => number | undefined;
     readonly transmit: (octets: Uint8Array, path: Path) => void;
   }) {
     this.name = facts.name;
@@ -75,6 +78,7 @@ export class SimulatedMachine {
     this.#authenticator = new Authenticator(facts.wallClock ?? Date.now);
     this.#transmit = facts.transmit;
     this.#provider = new SeededCryptoProvider(facts.seed);
+    this.#giveSpi = facts.allocateSpi ?? (() => this.#nextSpi++);
     this.#nextSpi = 0x1000_0000 + (facts.seed % 1000) * 0x1_0000;
     this.endpoint = new IkeEndpoint({
       connections: facts.connections,
@@ -266,8 +270,8 @@ export class SimulatedMachine {
 
   #allocateSpi(): number | undefined {
     if (!this.hasSpis) return undefined;
-    const spi = this.#nextSpi++;
-    this.reserved.add(spi);
+    const spi = this.#giveSpi();
+    if (spi !== undefined) this.reserved.add(spi);
     return spi;
   }
 }
