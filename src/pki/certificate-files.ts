@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { PolicyError, WireError } from "../errors/index.ts";
 import { type Certificate, readCertificate } from "./certificate.ts";
 import { type PemBlock, readPem } from "./pem.ts";
@@ -16,21 +15,6 @@ export function readCertificates(pem: string, file: string): Certificate[] {
       throw refusal(`${file}: certificate ${i + 1} of ${blocks.length} cannot be read: ${error.message}`);
     }
   });
-}
-
-export async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const fact =
-      code === "ENOENT"
-        ? "does not exist"
-        : code === "EACCES"
-          ? "may not be read by this user"
-          : `cannot be read (${code})`;
-    throw refusal(`${file} ${fact}`);
-  }
 }
 
 /** Blocks of a PEM text. Throws PolicyError (code "CREDENTIAL") that names the file. */

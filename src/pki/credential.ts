@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import { fromHex, toHex } from "../bytes/hex.ts";
 import { type Certificate, describeCertificate } from "./certificate.ts";
 import { faultOfSigning } from "./certificate-checks.ts";
-import { readBlocks, readCertificates, readText, refusal } from "./certificate-files.ts";
+import { readBlocks, readCertificates, refusal } from "./certificate-files.ts";
 import { authorityHash } from "./certificate-request.ts";
 import { faultOfKey, type KeyType, keyTypeOf } from "./public-keys.ts";
 import type { TrustAnchors } from "./trust-anchors.ts";
@@ -25,16 +25,6 @@ export interface CredentialFiles {
   readonly key: string;
   /** Its first line is the passphrase. */
   readonly passphrase?: string;
-}
-
-/** Reads a credential from files. Rejects with PolicyError (code "CREDENTIAL") that says which file is wrong and why. */
-export async function loadCredential(files: CredentialFiles, roots: TrustAnchors): Promise<Credential> {
-  const [certificates, key, passphrase] = await Promise.all([
-    readText(files.certificate),
-    readText(files.key),
-    files.passphrase === undefined ? undefined : readText(files.passphrase),
-  ]);
-  return readCredential({ certificates, key, passphrase: passphrase?.split(/\r?\n/, 1)[0], files, roots });
 }
 
 /** A credential from PEM texts. `files` is how messages name them. Throws PolicyError (code "CREDENTIAL"). */

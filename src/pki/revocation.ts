@@ -16,8 +16,8 @@ import type { RevocationStatus } from "./revocation-status.ts";
 export interface RevocationPolicy {
   /** What becomes of a certificate of which nobody can say whether it was revoked: "strict" refuses it, "relaxed" takes it. */
   readonly mode: "strict" | "relaxed";
-  /** Lists from files, read anew for each question. */
-  readonly lists: () => readonly RevocationList[];
+  /** Lists from files, as they are by now. */
+  readonly lists: { readonly current: readonly RevocationList[] };
   /** Whether the responders and lists that certificates name are asked, over http. */
   readonly isOnline: boolean;
   /** Whether they may stand at addresses that are not public. */
@@ -45,13 +45,13 @@ const NONCE_LENGTH = 16;
 
 /** Finds out whether certificates have been revoked, and remembers it for a while. What it remembers is bounded. */
 export class RevocationChecker {
-  readonly #policy: RevocationPolicy;
+  readonly policy: RevocationPolicy;
   readonly #statuses = new BoundedCache<RevocationStatus>(MAXIMUM_STATUSES);
   readonly #lists = new BoundedCache<RevocationList>(MAXIMUM_LISTS_LENGTH);
   readonly #underway = new Map<string, Promise<RevocationStatus>>();
 
   constructor(policy: RevocationPolicy) {
-    this.#policy = policy;
+    this.policy = policy;
   }
 
   /**
@@ -67,7 +67,7 @@ export class RevocationChecker {
       if (status.kind === "revoked") return { kind: "refused", reason: `${name} was revoked` };
       if (status.kind === "good") continue;
       const reason = `${name}: nobody says whether it was revoked: ${status.reason}`;
-      if (this.#policy.mode === "strict") return { kind: "refused", reason };
+      if (this.policy.mode === "strict") return { kind: "refused", reason };
       note ??= reason;
     }
     return { kind: "accepted", note };
@@ -75,7 +75,7 @@ export class RevocationChecker {
 
   async #status(certificate: Certificate, issuer: Certificate, nowMs: number): Promise<RevocationStatus> {
     const fromFiles = this.#statusInFiles(certificate, issuer, nowMs);
-    if (fromFiles.kind !== "unknown" || !this.#policy.isOnline) return fromFiles;
+    if (fromFiles.kind !== "unknown" || !this.policy.isOnline) return fromFiles;
     const key = digest(certificate.der, issuer.publicKeyInfo);
     const known = this.#statuses.get(key, nowMs) ?? this.#underway.get(key);
     if (known !== undefined) return known;
@@ -90,7 +90,7 @@ export class RevocationChecker {
 
   #statusInFiles(certificate: Certificate, issuer: Certificate, nowMs: number): RevocationStatus {
     let reason = "there is no CRL of its issuer";
-    for (const list of this.#policy.lists()) {
+    for (const list of this.policy.lists.current) {
       if (list.issuer.canonical !== issuer.subject.canonical) continue;
       const fault = faultOfList(list, issuer);
       const status = fault === undefined ? statusInList(list, certificate, nowMs) : unknown(fault);
@@ -103,7 +103,7 @@ export class RevocationChecker {
   /** The first that knows settles it: responders, then lists. */
   async #ask(certificate: Certificate, issuer: Certificate, nowMs: number): Promise<RevocationStatus> {
     const { ocspUris = [], crlUris = [] } = certificate.extensions;
-    const deadline = performance.now() + this.#policy.timeoutMs;
+    const deadline = performance.now() + this.policy.timeoutMs;
     const questions = [
       ...ocspUris
         .slice(0, MAXIMUM_URIS)
@@ -159,7 +159,7 @@ export class RevocationChecker {
     deadline: number,
     body?: { readonly type: string; readonly octets: Uint8Array },
   ): Promise<Uint8Array> {
-    const { allowsPrivateAddresses } = this.#policy;
+    const { allowsPrivateAddresses } = this.policy;
     const timeoutMs = Math.max(1, Math.round(deadline - performance.now()));
     return fetchHttp({ uri, maximumLength, timeoutMs, allowsPrivateAddresses, ...(body && { body }) });
   }

@@ -3,7 +3,6 @@ import { rootCertificates } from "node:tls";
 import { toHex } from "../bytes/hex.ts";
 import { WireError } from "../errors/index.ts";
 import { type Certificate, readCertificate } from "./certificate.ts";
-import { readCertificates, readText } from "./certificate-files.ts";
 import { authorityHash } from "./certificate-request.ts";
 
 /** Certificates that are trusted because the configuration says so. */
@@ -35,14 +34,6 @@ export class TrustAnchors {
   get hashes(): readonly Uint8Array[] {
     return this.all.map(authorityHash);
   }
-}
-
-/** The certificates in files of PEM. Rejects with PolicyError (code "CREDENTIAL") that says which file is wrong and why. */
-export async function loadTrustAnchors(files: readonly string[]): Promise<TrustAnchors> {
-  const certificates = await Promise.all(
-    files.map(async (file) => readCertificates(await readText(file), file)),
-  );
-  return new TrustAnchors(certificates.flat());
 }
 
 let system: TrustAnchors | undefined;

@@ -165,7 +165,7 @@ describe("a certificate of which nobody says whether it was revoked", () => {
   function checked(purpose: "server" | "client", mode: "strict" | "relaxed") {
     const revocation = new RevocationChecker({
       mode,
-      lists: () => [],
+      lists: { current: [] },
       isOnline: false,
       allowsPrivateAddresses: false,
       timeoutMs: 1_000,
@@ -240,6 +240,26 @@ describe("a certificate is refused", () => {
     expect(initiator.event("ike-sa-failed")!.facts.reason).toBe("AUTHENTICATION_FAILED");
     link.run({ until: link.now + 100_000 });
     expectClean(initiator, responder);
+  });
+
+  test("when it was revoked, by either side", async () => {
+    const trust = (purpose: "server" | "client") =>
+      ({
+        kind: "certificate",
+        trust: ca.trustWithList(purpose, [a]),
+      }) as const;
+    const good = await connect(24, {
+      initiator: { remote: [trust("server")] },
+      responder: { local: own(b) },
+    });
+    expectEstablished(good.initiator, good.responder);
+    expect(good.initiator.event("certificate-noted")).toBeUndefined();
+    const { initiator, responder } = await connect(25, {
+      initiator: { local: own(a) },
+      responder: { remote: [trust("client")] },
+    });
+    expect(responder.event("ike-sa-failed")!.message).toContain('certificate "CN=a.example.org" was revoked');
+    expect(initiator.event("ike-sa-failed")!.facts.reason).toBe("AUTHENTICATION_FAILED");
   });
 
   test("and a pre-shared key is no way in where certificates are wanted", async () => {

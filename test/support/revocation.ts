@@ -44,7 +44,7 @@ const uriName = (uri: string): Uint8Array => implicit(6, Buffer.from(uri));
 
 export interface ListRecipe {
   readonly by: TestCertificate;
-  readonly revoked?: readonly TestCertificate[];
+  readonly revoked?: readonly Pick<TestCertificate, "certificate">[];
   readonly thisUpdate?: number;
   readonly nextUpdate?: number | undefined;
   readonly extensions?: readonly Uint8Array[];

@@ -15,7 +15,7 @@ import type { JudgePeer } from "../../../src/eap/tls/verdict.ts";
 import { Engine } from "../../../src/engine/engine.ts";
 import { createLinuxHost } from "../../../src/engine/linux-host.ts";
 import { readCertificates } from "../../../src/pki/certificate-files.ts";
-import { type Credential, loadCredential } from "../../../src/pki/credential.ts";
+import { type Credential, readCredential } from "../../../src/pki/credential.ts";
 import { TrustAnchors } from "../../../src/pki/trust-anchors.ts";
 import type {
   ConnectionPolicy,
@@ -72,7 +72,7 @@ const file = (name: string): string => join(directory, name);
 
 const anchors = new TrustAnchors(readCertificates(readFileSync(file("ca.pem"), "utf8"), "ca.pem"));
 
-async function localWay(): Promise<LocalAuthentication> {
+function localWay(): LocalAuthentication {
   const { way } = argument.local;
   if (way.kind === "eap") {
     const { user, password } = way;
@@ -81,15 +81,22 @@ async function localWay(): Promise<LocalAuthentication> {
   }
   if (way.kind === "eap-tls") {
     const identity = argument.local.id;
-    const credential = await credentialOf(way.name);
+    const credential = credentialOf(way.name);
     const methods = [eapTlsClient({ credential, identity, judge: judgeOf("server") })];
     return { kind: "eap", client: createEapClient({ identity, methods }) };
   }
-  return { kind: "certificate", credentials: await Promise.all(way.names.map(credentialOf)) };
+  return { kind: "certificate", credentials: way.names.map(credentialOf) };
 }
 
-function credentialOf(name: string): Promise<Credential> {
-  return loadCredential({ certificate: file(`${name}.pem`), key: file(`${name}.key`) }, anchors);
+function credentialOf(name: string): Credential {
+  const files = { certificate: file(`${name}.pem`), key: file(`${name}.key`) };
+  return readCredential({
+    certificates: readFileSync(files.certificate, "utf8"),
+    key: readFileSync(files.key, "utf8"),
+    passphrase: undefined,
+    files,
+    roots: anchors,
+  });
 }
 
 function judgeOf(purpose: "client" | "server"): JudgePeer {
@@ -112,7 +119,7 @@ async function remoteWay(
   if (kind === "eap-tls") {
     const { way } = argument.local;
     if (way.kind !== "certificate") throw new TypeError("a gateway without a certificate");
-    const credential = await credentialOf(way.names[0]!);
+    const credential = credentialOf(way.names[0]!);
     const methods = [eapTlsServer({ credential, judge: judgeOf("client") })];
     return { kind: "eap", server: createEapServer({ methods, random }) };
   }
@@ -135,7 +142,7 @@ const connection: ConnectionPolicy = {
   local: {
     address: undefined,
     identity: parseIdentity(argument.local.id),
-    authentication: await localWay(),
+    authentication: localWay(),
   },
   remote: {
     address: argument.remote.address,

@@ -18,10 +18,13 @@ import {
 } from "../../../src/pki/authority.ts";
 import { readCertificate } from "../../../src/pki/certificate.ts";
 import type { Credential } from "../../../src/pki/credential.ts";
+import { readRevocationList } from "../../../src/pki/crl.ts";
 import { keyTypeOf } from "../../../src/pki/public-keys.ts";
+import { RevocationChecker } from "../../../src/pki/revocation.ts";
 import type { TrustPolicy } from "../../../src/pki/trust.ts";
 import { TrustAnchors } from "../../../src/pki/trust-anchors.ts";
 import { parseIdentity } from "../../../src/policy/identity.ts";
+import { makeList } from "../revocation.ts";
 
 /** A CA of the test's own, and what it issues. */
 export class TestAuthority {
@@ -56,6 +59,23 @@ export class TestAuthority {
 
   trust(purpose: TrustPolicy["purpose"]): TrustPolicy {
     return { anchors: this.anchors, purpose };
+  }
+
+  /** As `trust`, with a CRL that has these in it. */
+  trustWithList(purpose: TrustPolicy["purpose"], revoked: readonly Credential[]): TrustPolicy {
+    const { certificate: der, privateKey } = this.#authority;
+    const by = { der, certificate: readCertificate(der), privateKey };
+    const nowMs = Date.now();
+    const dates = { thisUpdate: nowMs - 1000, nextUpdate: nowMs + 3_600_000 };
+    const current = [readRevocationList(makeList({ by, revoked, ...dates }))];
+    const revocation = new RevocationChecker({
+      mode: "relaxed",
+      lists: { current },
+      isOnline: false,
+      allowsPrivateAddresses: false,
+      timeoutMs: 1000,
+    });
+    return { ...this.trust(purpose), revocation };
   }
 }
 
