@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
 import type { GatewayLogins } from "../config/gateway-logins.ts";
+import { observeFiles } from "../config/observe-files.ts";
 import type { Daemon } from "../control/daemon.ts";
 import { ControlServer } from "../control/server.ts";
 import type { EngineControl, Outcome } from "../engine/control-surface.ts";
@@ -70,7 +71,7 @@ export class RunningDaemon {
     this.#readConfig = options.readConfig;
     this.#config = options.config;
     this.#server.serve(this.#surface(options.onStopRequest));
-    this.#watchLogins();
+    this.#watchFiles();
   }
 
   /** Brings a connection up, as somebody at the socket could. */
@@ -119,7 +120,7 @@ export class RunningDaemon {
       const outcome = await this.#engine.reload(config);
       if (outcome.kind === "done") {
         this.#config = config;
-        this.#watchLogins();
+        this.#watchFiles();
         this.#logger.setLevel(config.log.level);
       }
       return outcome;
@@ -129,10 +130,15 @@ export class RunningDaemon {
     }
   }
 
-  #watchLogins(): void {
-    const { logins } = this.#config;
+  #watchFiles(): void {
+    const { logins, connections } = this.#config;
     const announce = (name: string, level: LogEvent["level"], message: string) =>
       this.#logger.announce({ name, level, connection: undefined, message, facts: {} });
+    observeFiles(connections, {
+      onProblem: (message) =>
+        announce("certificates-refused", "error", `the old certificates stay: ${message}`),
+      onChange: () => announce("certificates-changed", "info", "certificates or CRLs have changed"),
+    });
     logins?.observe({
       onProblem: (message) => announce("users-refused", "error", `the users stay as they were: ${message}`),
       onChange: () => {

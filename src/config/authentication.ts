@@ -2,15 +2,15 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { ntHash } from "../crypto/nt-hash.ts";
 import { PolicyError } from "../errors/index.ts";
-import { readCertificates } from "../pki/certificate-files.ts";
 import type { Purpose } from "../pki/trust.ts";
-import { systemTrustAnchors, TrustAnchors } from "../pki/trust-anchors.ts";
+import { systemTrustAnchors } from "../pki/trust-anchors.ts";
 import type { LocalAuthentication, RemoteAuthentication } from "../policy/connection.ts";
 import { faultOfPassword } from "../users/user.ts";
 import { LiveCertificates } from "./live-certificates.ts";
 import { readPassword, readPresharedKey } from "./preshared-key.ts";
+import { revocationIn } from "./revocation.ts";
 import type { ConnectionEntry } from "./schema.ts";
-import { textOf } from "./text-file.ts";
+import { filesOf, trustAnchorsIn, trustPolicy } from "./trust.ts";
 import { UserLogin } from "./user-login.ts";
 import type { ConfigPath } from "./yaml-source.ts";
 
@@ -36,9 +36,17 @@ export function authenticationOf(
 ): Authentication | undefined {
   const local = localAuthentication(entry, folder, reporter);
   if (local === undefined) return undefined;
-  if (local.kind === "psk" && entry.remote.ca === undefined) return { local, remote: [local] };
+  const { ca, revocation } = entry.remote;
+  if (local.kind === "psk" && ca === undefined) {
+    if (revocation === undefined) return { local, remote: [local] };
+    reporter.complain(
+      ["remote", "revocation"],
+      "a peer with a pre-shared key has no certificate to ask about",
+    );
+    return undefined;
+  }
   const purpose: Purpose = local.kind === "eap" ? "server" : "peer";
-  const remote = attempt(reporter, ["remote", "ca"], () => certificateOf(entry.remote.ca, purpose, folder));
+  const remote = attempt(reporter, ["remote", "ca"], () => certificateOf(entry, purpose, folder));
   return remote && { local, remote: [remote] };
 }
 
@@ -47,7 +55,7 @@ function localAuthentication(
   folder: string,
   reporter: Reporter,
 ): LocalAuthentication | undefined {
-  const { psk, certificate, key } = local;
+  const { psk, certificate, key, passphrase } = local;
   const ways = [
     ...(psk === undefined ? [] : ["psk"]),
     ...(certificate === undefined && key === undefined ? [] : ["certificate"]),
@@ -73,7 +81,7 @@ function localAuthentication(
       reporter.complain(["local"], "certificate and key go together, and one of them is missing");
       return undefined;
     }
-    const files = [{ certificate: resolve(folder, certificate), key: resolve(folder, key) }];
+    const files = [filesOf({ certificate, key, passphrase }, folder)];
     return attempt(reporter, ["local", "certificate"], () => new LiveCertificates(files));
   }
   if (user === undefined || password === undefined) {
@@ -91,16 +99,16 @@ function localAuthentication(
 
 /** By the CAs that were named, or by those that the web trusts. */
 function certificateOf(
-  files: readonly string[] | undefined,
+  { remote: { ca, revocation } }: ConnectionEntry,
   purpose: Purpose,
   folder: string,
 ): RemoteAuthentication {
-  if (files === undefined) return { kind: "certificate", trust: { anchors: systemTrustAnchors(), purpose } };
-  const certificates = files.flatMap((name) => {
-    const path = resolve(folder, name);
-    return readCertificates(textOf(path), path);
-  });
-  return { kind: "certificate", trust: { anchors: new TrustAnchors(certificates), purpose } };
+  const anchors =
+    ca === undefined ? systemTrustAnchors() : trustAnchorsIn(ca.map((path) => resolve(folder, path)));
+  return {
+    kind: "certificate",
+    trust: trustPolicy({ anchors, purpose, revocation: revocation && revocationIn(folder, revocation) }),
+  };
 }
 
 function attempt<Value>({ complain }: Reporter, below: ConfigPath, read: () => Value): Value | undefined {

@@ -4,9 +4,7 @@ import { createEapServer } from "../eap/server.ts";
 import { eapTlsServer } from "../eap/tls/server.ts";
 import { PolicyError } from "../errors/index.ts";
 import { EapType } from "../iana/eap.ts";
-import { readCertificates } from "../pki/certificate-files.ts";
 import type { TrustPolicy } from "../pki/trust.ts";
-import { TrustAnchors } from "../pki/trust-anchors.ts";
 import { systemRandom } from "../platform/random.ts";
 import type { ConnectionPolicy, RemoteAuthentication } from "../policy/connection.ts";
 import { DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS } from "../policy/default-proposals.ts";
@@ -20,7 +18,7 @@ import type { GatewayConfig } from "./gateway.ts";
 import { GatewayLogins } from "./gateway-logins.ts";
 import { LiveCertificates } from "./live-certificates.ts";
 import { radiusLogins, readRadiusServers } from "./radius-logins.ts";
-import { textOf } from "./text-file.ts";
+import { trustAnchorsIn, trustPolicy } from "./trust.ts";
 
 /** The gateway's connection, by this name in `status` and in the log. */
 const GATEWAY_NAME = "gateway";
@@ -50,7 +48,7 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & { readonly log
   const trust =
     gateway.clientAuthorities.length === 0
       ? undefined
-      : attempt(["gateway", "ca"], () => trustInClients(gateway.clientAuthorities));
+      : attempt(["gateway", "ca"], () => trustInClients(gateway));
   const methods: ServerMethod[] = [];
   const authentication: RemoteAuthentication[] = [];
   for (const way of gateway.authentications) {
@@ -121,9 +119,9 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & { readonly log
   return { connections: [policy], ...(logins !== undefined && { logins }), problems, warnings };
 }
 
-function trustInClients(files: readonly string[]): TrustPolicy {
-  const certificates = files.flatMap((file) => readCertificates(textOf(file), file));
-  return { anchors: new TrustAnchors(certificates), purpose: "client" };
+function trustInClients({ clientAuthorities, revocation }: GatewayConfig): TrustPolicy {
+  const anchors = trustAnchorsIn(clientAuthorities);
+  return trustPolicy({ anchors, purpose: "client", revocation });
 }
 
 /** With the certificate as it is by then: it may be renewed while we run. */

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { parseEspProposal, parseIkeProposal } from "../policy/keywords.ts";
 import { integer, mapping, oneOf, oneOrMore, password, text } from "./fields.ts";
+import { revocationSchema } from "./revocation.ts";
 import { parseDomain, parseIpAddress, parseNetwork, parsePath } from "./values.ts";
 
 /** How clients may show who they are. */
@@ -9,17 +10,23 @@ export const GATEWAY_AUTHENTICATIONS = ["eap-mschapv2", "eap-tls", "radius", "ce
 /** What is taken for the sake of old clients. "none" is the default, written out. */
 const COMPATIBILITIES = ["none", "windows-default"] as const;
 
-const certificateFiles = mapping({ certificate: text(parsePath), key: text(parsePath) });
+const certificateFiles = mapping({
+  certificate: text(parsePath),
+  key: text(parsePath),
+  passphrase: v.optional(text(parsePath)),
+});
 
 /** `gateway:` as a user writes it. What values mean together is checked in `gateway.ts`. */
 export const gatewaySchema = mapping({
   domain: text(parseDomain),
   certificate: v.optional(text(parsePath)),
   key: v.optional(text(parsePath)),
+  passphrase: v.optional(text(parsePath)),
   certificates: v.optional(v.pipe(v.array(certificateFiles), v.minLength(1, "the list is empty"))),
   auth: v.optional(oneOrMore(oneOf(GATEWAY_AUTHENTICATIONS))),
   users: v.optional(text(parsePath)),
   ca: v.optional(oneOrMore(text(parsePath))),
+  revocation: v.optional(revocationSchema),
   pool: oneOrMore(text(parseNetwork)),
   dns: v.optional(oneOrMore(text(parseIpAddress))),
   domains: v.optional(oneOrMore(text(parseDomain))),

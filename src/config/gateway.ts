@@ -2,9 +2,12 @@ import { resolve } from "node:path";
 import type * as v from "valibot";
 import { parsePrefix } from "../bytes/ip-address.ts";
 import type { InsideNetwork } from "../engine/gateway-network.ts";
+import type { CredentialFiles } from "../pki/credential.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { Remark } from "./connections.ts";
 import type { GATEWAY_AUTHENTICATIONS, gatewaySchema, radiusSchema } from "./gateway-schema.ts";
+import { type RevocationEntry, revocationIn } from "./revocation.ts";
+import { filesOf } from "./trust.ts";
 
 export type GatewayEntry = v.InferOutput<typeof gatewaySchema>;
 type RadiusEntry = v.InferOutput<typeof radiusSchema>;
@@ -15,7 +18,7 @@ export interface GatewayConfig extends InsideNetwork {
   /** What users type, and what the certificates have to say. */
   readonly domain: string;
   /** In order of preference. */
-  readonly certificates: readonly CertificateFiles[];
+  readonly certificates: readonly CredentialFiles[];
   readonly authentications: readonly GatewayAuthentication[];
   /** In order of preference; empty where we decide on logins ourselves. */
   readonly radiusServers: readonly RadiusServerConfig[];
@@ -23,6 +26,8 @@ export interface GatewayConfig extends InsideNetwork {
   readonly usersFile: string | undefined;
   /** PEM files of CAs whose certificates clients may show. */
   readonly clientAuthorities: readonly string[];
+  /** Who is asked whether clients' certificates were revoked. */
+  readonly revocation?: RevocationEntry;
   readonly dns: readonly string[];
   readonly domains: readonly string[];
   /** What clients reach through us. */
@@ -33,11 +38,6 @@ export interface GatewayConfig extends InsideNetwork {
   /** Undefined for the usual proposals. */
   readonly ike: readonly Proposal[] | undefined;
   readonly esp: readonly Proposal[] | undefined;
-}
-
-interface CertificateFiles {
-  readonly certificate: string;
-  readonly key: string;
 }
 
 export interface RadiusServerConfig {
@@ -79,6 +79,12 @@ export function completeGateway(
         : "certificate needs the key ca: who has issued the clients' certificates",
     );
   }
+  if (entry.revocation !== undefined && !authentications.includes("certificate")) {
+    complain(
+      ["revocation"],
+      "it is about clients' certificates, and clients here show none (auth: certificate or eap-tls)",
+    );
+  }
   checkPools(entry.pool, complain);
   const families = new Set(entry.pool.map(isIpv6));
   if (entry.domains !== undefined && entry.dns === undefined) {
@@ -86,14 +92,12 @@ export function completeGateway(
   }
   const gateway: GatewayConfig = {
     domain: entry.domain,
-    certificates: certificates.map(({ certificate, key }) => ({
-      certificate: resolve(folder, certificate),
-      key: resolve(folder, key),
-    })),
+    certificates: certificates.map((files) => filesOf(files, folder)),
     authentications,
     radiusServers: authentications.includes("radius") ? radiusServersOf(radius, folder) : [],
     usersFile: entry.users === undefined ? undefined : resolve(folder, entry.users),
     clientAuthorities: (entry.ca ?? []).map((path) => resolve(folder, path)),
+    ...(entry.revocation && { revocation: revocationIn(folder, entry.revocation) }),
     pools: entry.pool,
     dns: entry.dns ?? [],
     domains: entry.domains ?? [],
@@ -131,15 +135,15 @@ function checkRadius(
 
 type Complain = (below: readonly (string | number)[], message: string) => void;
 
-function certificatesOf(entry: GatewayEntry, complain: Complain): readonly CertificateFiles[] {
-  const { certificate, key, certificates } = entry;
+function certificatesOf(entry: GatewayEntry, complain: Complain): readonly Parameters<typeof filesOf>[0][] {
+  const { certificate, key, passphrase, certificates } = entry;
   if (certificates !== undefined) {
     if (certificate !== undefined || key !== undefined) {
       complain(["certificates"], "give either certificate and key, or certificates, not both");
     }
     return certificates;
   }
-  if (certificate !== undefined && key !== undefined) return [{ certificate, key }];
+  if (certificate !== undefined && key !== undefined) return [{ certificate, key, passphrase }];
   if (certificate === undefined && key === undefined) {
     complain([], "the keys certificate and key are missing: what the gateway shows to its clients");
   } else if (key === undefined)

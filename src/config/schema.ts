@@ -15,6 +15,7 @@ import {
   textOrNumber,
 } from "./fields.ts";
 import { gatewaySchema, radiusSchema } from "./gateway-schema.ts";
+import { revocationSchema } from "./revocation.ts";
 import { parseSelector } from "./selector.ts";
 import {
   parseHost,
@@ -50,6 +51,7 @@ const local = mapping({
   psk: v.optional(presharedKey),
   certificate: v.optional(text(parsePath)),
   key: v.optional(text(parsePath)),
+  passphrase: v.optional(text(parsePath)),
 });
 
 const remoteMapping = mapping({
@@ -57,6 +59,7 @@ const remoteMapping = mapping({
   port: v.optional(integer({ from: 1, to: 65_535 })),
   id: v.optional(text(parseIdentity)),
   ca: v.optional(oneOrMore(text(parsePath))),
+  revocation: v.optional(revocationSchema),
 });
 const remoteAddress = v.pipe(
   text(parseHost),

@@ -23,6 +23,8 @@ import { formatTrafficSelectors } from "../../src/policy/traffic-selectors.ts";
 import { changeUsers } from "../../src/users/users-file.ts";
 import { converse, passwordClient, response, result } from "../eap/conversation.ts";
 import { startFakeServer } from "../radius/fake-server.ts";
+import { makeAuthority } from "../support/certificates.ts";
+import { makeList } from "../support/revocation.ts";
 
 let folder: string;
 let keys: { readonly authority: KeyPair; readonly own: KeyPair; readonly next: KeyPair };
@@ -37,6 +39,8 @@ beforeAll(async () => {
   keys = { authority, own, next };
   writeCertificates(own);
   put("anna.secret", "correct horse\n");
+  const cipher = { cipher: "aes-128-cbc", passphrase: "unknown" } as const;
+  put("locked.pem", String(own.privateKey.export({ type: "pkcs8", format: "pem", ...cipher })));
   changeUsers(join(folder, "users.yaml"), (draft) =>
     draft.put({
       name: "anna",
@@ -148,7 +152,59 @@ describe("certificates on both sides", () => {
   });
 });
 
+describe("what is known of a peer's certificate", () => {
+  const checker = (revocation: string) => {
+    const { remote } = connection(
+      `local: { id: a.example.org, certificate: cert.pem, key: key.pem }\nremote: { address: 192.0.2.2, id: b.example.org, ca: ca.pem, revocation: ${revocation} }\nchildren: { lan: { local: 10.1.0.0/16, remote: 10.2.0.0/16 } }`,
+    );
+    const [way] = remote.authentication;
+    return way?.kind === "certificate" ? way.trust.revocation?.policy : undefined;
+  };
+
+  test("is asked for as the file says, and not at all without a word", () => {
+    expect(checker("off")).toBeUndefined();
+    expect(checker("strict")).toMatchObject({
+      mode: "strict",
+      isOnline: true,
+      allowsPrivateAddresses: false,
+      lists: { current: [] },
+    });
+    put("list.crl", writePem("X509 CRL", makeList({ by: makeAuthority({ name: "CN=CA" }) })));
+    const offline = checker("{ mode: relaxed, crl: list.crl, online: false, private: true }");
+    expect(offline).toMatchObject({ mode: "relaxed", isOnline: false, allowsPrivateAddresses: true });
+    expect(offline?.lists.current).toHaveLength(1);
+  });
+});
+
+test("an encrypted key is opened with the passphrase in a file", () => {
+  const cipher = { cipher: "aes-256-cbc", passphrase: "open sesame" } as const;
+  put("sealed.pem", String(keys.own.privateKey.export({ type: "pkcs8", format: "pem", ...cipher })));
+  put("passphrase", "open sesame\n");
+  const { local } = connection(
+    "local: { id: a, certificate: cert.pem, key: sealed.pem, passphrase: passphrase }\nremote: { address: 192.0.2.2, ca: ca.pem }\nchildren: { lan: { local: 10.1.0.0/16, remote: 10.2.0.0/16 } }",
+  );
+  const { authentication } = local;
+  expect(
+    authentication.kind === "certificate" && authentication.credentials[0]?.key.equals(keys.own.privateKey),
+  ).toBe(true);
+});
+
 test.each([
+  [
+    "a CRL that is none",
+    "local: { id: a, certificate: cert.pem, key: key.pem }\nremote: { address: 192.0.2.2, ca: ca.pem, revocation: { mode: strict, crl: ca.pem } }\nchildren: { lan: { local: 10.1.0.0/16, remote: 10.2.0.0/16 } }",
+    'ca.pem holds no CRL (in PEM, "-----BEGIN X509 CRL-----")',
+  ],
+  [
+    "revocation without certificates",
+    "local: { psk: 0123456789abcdef }\nremote: { address: 192.0.2.2, revocation: strict }\nchildren: { lan: { local: 10.1.0.0/16, remote: 10.2.0.0/16 } }",
+    "a peer with a pre-shared key has no certificate to ask about",
+  ],
+  [
+    "an encrypted key without a passphrase",
+    "local: { id: a, certificate: cert.pem, key: locked.pem }\nremote: { address: 192.0.2.2, ca: ca.pem }\nchildren: { lan: { local: 10.1.0.0/16, remote: 10.2.0.0/16 } }",
+    "locked.pem is encrypted, and no file with its passphrase is given",
+  ],
   [
     "no way to show who we are",
     "local: { id: a }\nremote: 192.0.2.2",

@@ -58,10 +58,11 @@ describe("a gateway", () => {
   test("may say everything", () => {
     const lines = [
       "domain: VPN.Example.Org.",
-      "certificates: [{ certificate: /rsa.pem, key: /rsa.key }, { certificate: /ec.pem, key: /ec.key }]",
+      "certificates: [{ certificate: /rsa.pem, key: /rsa.key }, { certificate: /ec.pem, key: /ec.key, passphrase: /ec.pass }]",
       "auth: [eap-mschapv2, certificate]",
       "users: users.yaml",
       "ca: clients.pem",
+      "revocation: { mode: strict, crl: clients.crl, private: true }",
       'pool: [10.77.0.0/24, "fd77::/64"]',
       'dns: [10.77.0.1, "fd77::1"]',
       "domains: corp.example.org",
@@ -75,12 +76,13 @@ describe("a gateway", () => {
       domain: "vpn.example.org",
       certificates: [
         { certificate: "/rsa.pem", key: "/rsa.key" },
-        { certificate: "/ec.pem", key: "/ec.key" },
+        { certificate: "/ec.pem", key: "/ec.key", passphrase: "/ec.pass" },
       ],
       authentications: ["eap-mschapv2", "certificate"],
       radiusServers: [],
       usersFile: join(folder, "users.yaml"),
       clientAuthorities: [join(folder, "clients.pem")],
+      revocation: { mode: "strict", crl: [join(folder, "clients.crl")], private: true },
       pools: ["10.77.0.0/24", "fd77::/64"],
       dns: ["10.77.0.1", "fd77::1"],
       domains: ["corp.example.org"],
@@ -195,6 +197,16 @@ describe("a gateway that is wrong", () => {
       "RADIUS without a server",
       `${LEAST}\nauth: radius`,
       "7:3: radius needs the key radius: which servers decide on logins",
+    ],
+    [
+      "revocation where nobody shows a certificate",
+      `${LEAST}\nrevocation: strict`,
+      "7:3: it is about clients' certificates, and clients here show none (auth: certificate or eap-tls)",
+    ],
+    [
+      "a way to ask that there is not",
+      `${LEAST}\nauth: certificate\nca: ca.pem\nrevocation: sometimes`,
+      '9:15: expected off, relaxed or strict, found "sometimes"',
     ],
     [
       "a method that there is not",
