@@ -11,6 +11,7 @@ import { DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS } from "../policy/default-
 import { parseIdentity } from "../policy/identity.ts";
 import { selectorsFromPrefixes } from "../policy/traffic-selectors.ts";
 import { numberProposals } from "../policy/transforms.ts";
+import { ownAddressIn } from "../pool/prefix.ts";
 import { loadUsers } from "../users/users-file.ts";
 import type { Findings, Remark } from "./connections.ts";
 import { DEFAULT_REPLAY_WINDOW_PACKETS, IKE_PORT } from "./defaults.ts";
@@ -98,6 +99,7 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & { readonly log
       subnets: gateway.subnets.filter((subnet) => !subnet.endsWith("/0")),
       domains: gateway.domains.map((name) => ({ name, trustAnchors: [] })),
     },
+    asksRoutesAt: selectorsFromPrefixes(informPrefixes(gateway)),
     ikeProposals: numberProposals(gateway.ike ?? DEFAULT_IKE_PROPOSALS),
     children: [
       {
@@ -131,4 +133,11 @@ function eapTlsMethod(certificates: LiveCertificates, trust: TrustPolicy): Serve
     type: EapType.EAP_TLS,
     begin: (peer) => eapTlsServer({ credential: certificates.credentials[0]!, judge }).begin(peer),
   };
+}
+
+/** Where a DHCPINFORM goes to, and where our answer comes from (engine/inform-answers.ts). */
+function informPrefixes({ pools, subnets }: GatewayConfig): readonly string[] {
+  const ipv4 = pools.filter((pool) => !pool.includes(":"));
+  if (ipv4.length === 0 || subnets.includes("0.0.0.0/0")) return [];
+  return ["255.255.255.255/32", ...ipv4.map((pool) => `${ownAddressIn(pool)}/32`)];
 }

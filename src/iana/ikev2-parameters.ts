@@ -354,6 +354,7 @@ export const ConfigurationAttribute = {
   ENCDNS_IP4: 27, // RFC 9464
   ENCDNS_IP6: 28, // RFC 9464
   ENCDNS_DIGEST_INFO: 29, // RFC 9464
+  INTERNAL_IP4_SERVER: 23456, // private use: Windows asks for it
 } as const;
 
 /** IKEv2 Hash Algorithms, RFC 7427 section 4. */

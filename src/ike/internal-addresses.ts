@@ -1,5 +1,5 @@
 import { parseAddress } from "../bytes/ip-address.ts";
-import { ConfigurationType, NotifyType } from "../iana/ikev2-parameters.ts";
+import { ConfigurationAttribute, ConfigurationType, NotifyType } from "../iana/ikev2-parameters.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import { buildInternalReply, readInternalReply } from "../policy/internal-configuration/reply.ts";
 import { buildInternalRequest, readInternalRequest } from "../policy/internal-configuration/request.ts";
@@ -55,11 +55,20 @@ export function giveAddresses(
   ikeSa.lease = lease;
   const { addresses } = lease;
   const reply = buildInternalReply({ request: read.request, configuration: { ...gives, addresses } });
+  const isWindows = asked.attributes.some(({ type }) => type === ConfigurationAttribute.INTERNAL_IP4_SERVER);
+  const own = limitedTo(connection, "remote", addresses);
   return {
     kind: "given",
-    connection: limitedTo(connection, "remote", addresses),
+    connection: isWindows ? reachingRoutes(own) : own,
     payloads: [{ kind: "configuration", critical: false, ...reply }],
   };
+}
+
+/** Windows asks for no INTERNAL_IP4_SUBNET; what it asks instead goes through the tunnel, to the broadcast address. */
+function reachingRoutes(connection: ConnectionPolicy): ConnectionPolicy {
+  const { asksRoutesAt = [], children } = connection;
+  const widened = children.map((child) => ({ ...child, local: [...child.local, ...asksRoutesAt] }));
+  return { ...connection, children: widened };
 }
 
 function refuse(

@@ -42,6 +42,11 @@ export interface ConnectionPolicy {
   readonly isChildless?: boolean;
   /** Gateway: whoever comes gets addresses within, and these with them (RFC 7296 section 2.19). */
   readonly gives?: Omit<InternalConfiguration, "addresses">;
+  /**
+   * Gateway: what Windows has to reach beside the children's `local`, so that it can ask by DHCPINFORM which networks lie behind us, and hear
+   * the answer. Undefined where they are everything.
+   */
+  readonly asksRoutesAt?: readonly TrafficSelector[];
   /** Client: the families of the addresses that we want to have behind the peer. They take the place of the children's `local`. */
   readonly asks?: { readonly ipv4: boolean; readonly ipv6: boolean };
   /**

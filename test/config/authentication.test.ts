@@ -282,6 +282,13 @@ describe("a gateway", () => {
     ]);
   });
 
+  test("can be asked by Windows which networks lie behind it, where these are not everything", () => {
+    const places = (more: string): string =>
+      formatTrafficSelectors(parse(GATEWAY + more).connections[0]!.asksRoutesAt ?? []);
+    expect(places("  subnets: 192.168.4.0/22\n")).toBe("255.255.255.255/32, 10.77.0.1/32");
+    expect(places("")).toBe("nothing");
+  });
+
   test("takes what is weak only when told to, and warns of it", () => {
     const { connections, warnings } = parse(`${GATEWAY}  compat: windows-default\n`);
     expect(connections[0]?.compat).toEqual(["windows-default"]);

@@ -6,6 +6,7 @@ import { keyTypeOf } from "../../src/pki/public-keys.ts";
 import type { ChildPolicy, ConnectionPolicy } from "../../src/policy/connection.ts";
 import { DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS } from "../../src/policy/default-proposals.ts";
 import { parseIkeProposal } from "../../src/policy/keywords.ts";
+import { selectorsFromPrefixes } from "../../src/policy/traffic-selectors.ts";
 import { numberProposals } from "../../src/policy/transforms.ts";
 import { AddressPools } from "../../src/pool/address-pools.ts";
 import { EspBed } from "../esp/esp-bed.ts";
@@ -59,16 +60,19 @@ export interface AccessOptions {
   readonly seed: number;
   readonly credentials?: readonly Credential[];
   readonly compat?: ConnectionPolicy["compat"];
+  /** What lies behind the gateway; everything by default. */
+  readonly subnets?: readonly string[];
   /** IKE proposals in the place of the default ones. */
   readonly ike?: readonly string[];
 }
 
-export function accessTo({ seed, credentials = [credential("rsa")], compat, ike }: AccessOptions): Access {
+export function accessTo(options: AccessOptions): Access {
+  const { seed, credentials = [credential("rsa")], compat, subnets = ["0.0.0.0/0", "::/0"], ike } = options;
   const link = new Link();
   const bed = new EspBed({ seed });
   const pools = new AddressPools({ prefixes: POOLS });
   const child: ChildPolicy = {
-    ...childPolicy({ local: ["0.0.0.0/0", "::/0"], remote: POOLS }),
+    ...childPolicy({ local: subnets, remote: POOLS }),
     espProposals: numberProposals(DEFAULT_ESP_PROPOSALS),
   };
   const policy = responderPolicy({ localId: GATEWAY_NAME, remoteAddress: undefined, children: [child] });
@@ -84,6 +88,7 @@ export function accessTo({ seed, credentials = [credential("rsa")], compat, ike 
       subnets: ["10.2.0.0/16"],
       domains: [{ name: "corp.example.org", trustAnchors: [] }],
     },
+    asksRoutesAt: selectorsFromPrefixes(["255.255.255.255/32", "10.77.0.1/32"]),
     // Rare enough for days to pass quickly.
     liveness: { intervalMs: 1_800_000 },
     ...(compat && { compat }),

@@ -110,16 +110,17 @@ describe.each(CLIENTS)("$persona.name", (expectation) => {
     expect(pools.leaseCount).toBe(0);
   });
 
-  test.each(persona.childRekeys.map((rekey) => ({ rekey, with: rekey.group === undefined ? "out" : "" })))(
-    "rekeys its child SA with$with a key exchange, and goes on",
-    async ({ rekey }) => {
-      const { client } = await connected(expectation);
-      expect(await client.rekeyChild(rekey)).toBeUndefined();
-      expect(client.child!.hasKeyExchange).toBe(rekey.group !== undefined);
-      expectTraffic(client);
-      expect(client.access.gateway.installed.size).toBe(1);
-    },
-  );
+  const rekeys = persona.childRekeys.map((rekey) => ({
+    rekey,
+    key: rekey.group === undefined ? "no key exchange" : "a key exchange",
+  }));
+  test.each(rekeys)("rekeys its child SA with $key, and goes on", async ({ rekey }) => {
+    const { client } = await connected(expectation);
+    expect(await client.rekeyChild(rekey)).toBeUndefined();
+    expect(client.child!.hasKeyExchange).toBe(rekey.group !== undefined);
+    expectTraffic(client);
+    expect(client.access.gateway.installed.size).toBe(1);
+  });
 
   test("stays by rekeying at its own pace, and the gateway begins none", async () => {
     const { client } = await connected(expectation);

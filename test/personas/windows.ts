@@ -8,10 +8,15 @@ import { esp, HOUR_MS, ike, type Persona } from "./persona.ts";
 
 // Windows 10 and 11: no IDr, its private address as IDi, all the CAs that it knows, and no hash algorithms.
 
-const { INTERNAL_IP4_ADDRESS, INTERNAL_IP4_DNS, INTERNAL_IP4_NBNS, INTERNAL_IP6_ADDRESS, INTERNAL_IP6_DNS } =
-  ConfigurationAttribute;
-/** Of Windows' own kind, from the private range. */
-const INTERNAL_IP4_SERVER = 23_456;
+const {
+  INTERNAL_IP4_ADDRESS,
+  INTERNAL_IP4_DNS,
+  INTERNAL_IP4_NBNS,
+  INTERNAL_IP4_SERVER,
+  INTERNAL_IP6_ADDRESS,
+  INTERNAL_IP6_DNS,
+} = ConfigurationAttribute;
+/** From the private range, as the registry's name for IPv4 is. */
 const INTERNAL_IP6_SERVER = 23_457;
 
 const VENDOR_IDS = [
