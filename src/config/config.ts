@@ -1,4 +1,5 @@
 import type { EngineConfig } from "../engine/engine-config.ts";
+import type { PoolPolicy } from "../engine/gateway-addresses.ts";
 import type { LogLevel } from "../log/record.ts";
 import type { NamedHost } from "./connections.ts";
 import type { GatewayConfig } from "./gateway.ts";
@@ -6,7 +7,7 @@ import type { GatewayLogins } from "./gateway-logins.ts";
 
 /** A configuration file that has been read, checked and understood: nothing in it is missing, in another unit, or relative. */
 export interface Config extends EngineConfig {
-  readonly gateway?: GatewayConfig;
+  readonly gateway?: GatewayConfig & PoolPolicy;
   /** Who may log in with name and password; undefined where nobody may. */
   readonly logins?: GatewayLogins;
   /** Connections whose peer is known by name: their `remote.address` is undefined until `resolveHosts` has looked it up. */

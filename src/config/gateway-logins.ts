@@ -40,6 +40,9 @@ export class GatewayLogins {
     this.#onChange = observer.onChange;
   }
 
+  /** How many devices the file lets this user have, where it says so. */
+  readonly devicesOf = (name: string): number | undefined => this.#find(name)?.devices;
+
   /** Why somebody who is connected may not be any more, or undefined. */
   faultOf(name: string): string | undefined {
     if (!this.#seen.has(name)) return undefined;

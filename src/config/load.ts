@@ -54,14 +54,17 @@ export function parseConfig({ text, file, isReadableByOthers = false }: ConfigTe
   const problems = [callers, completed, clients].flatMap((findings) => findings?.problems ?? []);
   if (problems.length > 0)
     throw new ConfigError(file, inOrder(problems.map((remark) => located(source, remark))));
+  const logins = clients?.logins;
   const remarks = [
     ...[callers, clients].flatMap((findings) => findings?.warnings ?? []),
     ...(isReadableByOthers ? inlineKeys(entries) : []),
   ];
   return {
     file,
-    ...(gateway !== undefined && { gateway }),
-    ...(clients?.logins !== undefined && { logins: clients.logins }),
+    ...(gateway !== undefined && {
+      gateway: { ...gateway, ...(logins !== undefined && { devicesOf: logins.devicesOf }) },
+    }),
+    ...(logins !== undefined && { logins }),
     connections: [...callers.connections, ...(clients?.connections ?? [])],
     hosts: callers.hosts,
     listen: {

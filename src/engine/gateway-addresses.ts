@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { AddressSource } from "../ike/machine.ts";
+import { userOfAccount } from "../ike/uniqueness.ts";
 import { type AddressLease, AddressPools, type AddressRefusal } from "../pool/address-pools.ts";
 import type { LeaseFile } from "../pool/lease-file.ts";
 
@@ -7,6 +8,8 @@ import type { LeaseFile } from "../pool/lease-file.ts";
 export interface PoolPolicy {
   readonly pools: readonly string[];
   readonly devicesPerUser?: number;
+  /** For users who may have another number of devices, by the name that they have logged in with. Asked at each login. */
+  readonly devicesOf?: (user: string) => number | undefined;
 }
 
 /** The addresses of a gateway's clients, with a memory that outlives us. */
@@ -26,10 +29,23 @@ export class GatewayAddresses implements AddressSource {
    * Gives out of these pools from now on; devices keep their addresses as far as they are in them. Leases of other pools may be
    * released still. Throws PolicyError for pools that cannot be, and goes on as before.
    */
-  configure({ pools: prefixes, devicesPerUser }: PoolPolicy): void {
-    const policy: PoolPolicy = { pools: prefixes, ...(devicesPerUser !== undefined && { devicesPerUser }) };
+  configure({ pools: prefixes, devicesPerUser, devicesOf }: PoolPolicy): void {
+    const policy: PoolPolicy = {
+      pools: prefixes,
+      ...(devicesPerUser !== undefined && { devicesPerUser }),
+      ...(devicesOf !== undefined && { devicesOf }),
+    };
     if (isDeepStrictEqual(policy, this.#policy)) return;
-    const pools = new AddressPools({ prefixes, ...(devicesPerUser !== undefined && { devicesPerUser }) });
+    const pools = new AddressPools({
+      prefixes,
+      ...(devicesPerUser !== undefined && { devicesPerUser }),
+      ...(devicesOf !== undefined && {
+        devicesOf: (account) => {
+          const user = userOfAccount(account);
+          return user === undefined ? undefined : devicesOf(user);
+        },
+      }),
+    });
     pools.recall(this.#isLoaded ? this.#pools.remembered() : this.#load(prefixes));
     this.#isLoaded = this.#isLoaded || prefixes.length > 0;
     this.#pools = pools;

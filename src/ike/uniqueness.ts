@@ -47,10 +47,17 @@ export function isShared({ connection, isCaller }: IkeSa): boolean {
   return connection !== undefined && connection.remote.identity === undefined && !isCaller;
 }
 
+const EAP_ACCOUNT = "eap ";
+
 /** Who the peer is: its EAP identity, or where there is none its identity. */
 export function accountOf({ user, remoteIdentity }: Pick<IkeSa, "user" | "remoteIdentity">): string {
-  if (user !== undefined) return `eap ${user}`;
+  if (user !== undefined) return `${EAP_ACCOUNT}${user}`;
   return remoteIdentity === undefined ? "" : `id ${identityKey(remoteIdentity)}`;
+}
+
+/** Who has logged in by EAP to have this account, if that is how. */
+export function userOfAccount(account: string): string | undefined {
+  return account.startsWith(EAP_ACCOUNT) ? account.slice(EAP_ACCOUNT.length) : undefined;
 }
 
 /**

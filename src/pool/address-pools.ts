@@ -66,6 +66,7 @@ interface Binding extends Holder {
 export class AddressPools {
   readonly #pools: readonly HostNumbers[];
   readonly #devicesPerUser: number;
+  readonly #devicesOf: (user: string) => number | undefined;
   readonly #maximumRemembered: number;
   readonly #users = new Map<string, Map<string, Binding>>();
   readonly #places = new Map<string, Binding>();
@@ -81,6 +82,8 @@ export class AddressPools {
     /** "10.77.0.0/24", "fd77::/64"; those of one family are used up one after the other. */
     readonly prefixes: readonly string[];
     readonly devicesPerUser?: number;
+    /** How many a user may have who differs from the others; asked anew for each lease. */
+    readonly devicesOf?: (user: string) => number | undefined;
     readonly maximumRemembered?: number;
   }) {
     const prefixes = options.prefixes.map(parsePoolPrefix);
@@ -91,6 +94,7 @@ export class AddressPools {
     }
     this.#pools = prefixes.map((prefix) => new HostNumbers(prefix));
     this.#devicesPerUser = options.devicesPerUser ?? DEFAULT_DEVICES;
+    this.#devicesOf = options.devicesOf ?? (() => undefined);
     this.#maximumRemembered = options.maximumRemembered ?? MAXIMUM_REMEMBERED;
   }
 
@@ -117,8 +121,8 @@ export class AddressPools {
     const known = this.#users.get(holder.user)?.get(holder.device);
     const fixed = this.#fixedPlaces(wanted.fixed ?? [], known);
     if (typeof fixed === "string") return fixed;
+    if (!this.#hasRoomFor(holder, known)) return "too-many-devices";
     const binding = known ?? this.#admit(holder);
-    if (binding === undefined) return "too-many-devices";
     // It is nobody that has to make room for itself.
     this.#idle.delete(binding);
 
@@ -167,7 +171,7 @@ export class AddressPools {
       const isFree = places.every((place) => !this.#places.has(addressOf(place)));
       const devices = this.#users.get(user);
       if (places.length === 0 || !isFree || devices?.has(device) === true) continue;
-      if ((devices?.size ?? 0) >= this.#devicesPerUser) continue;
+      if ((devices?.size ?? 0) >= this.#limitOf(user)) continue;
       const binding = this.#bind({ user, device });
       for (const place of places) this.#settle(binding, place);
       this.#idleFrom(binding);
@@ -193,14 +197,24 @@ export class AddressPools {
     return places;
   }
 
-  /** A binding for a device that we do not know; the user's device that was idle for longest makes room. */
-  #admit(holder: Holder): Binding | undefined {
-    const devices = this.#users.get(holder.user);
-    if (devices !== undefined && devices.size >= this.#devicesPerUser) {
-      const idle = [...devices.values()].filter(({ leases }) => leases.size === 0);
-      if (idle.length === 0) return undefined;
-      this.#forget(idle.reduce((oldest, each) => (each.idleSince < oldest.idleSince ? each : oldest)));
-    }
+  #limitOf(user: string): number {
+    return this.#devicesOf(user) ?? this.#devicesPerUser;
+  }
+
+  /** Whether the user has fewer other devices connected than it may have. One that is connected may come anew. */
+  #hasRoomFor({ user }: Holder, known: Binding | undefined): boolean {
+    if (known !== undefined && known.leases.size > 0) return true;
+    const devices = [...(this.#users.get(user)?.values() ?? [])];
+    return devices.filter(({ leases }) => leases.size > 0).length < this.#limitOf(user);
+  }
+
+  /** A binding for a device that we do not know; those of the user's devices that were idle for longest make room. */
+  #admit(holder: Holder): Binding {
+    const devices = [...(this.#users.get(holder.user)?.values() ?? [])];
+    const idle = devices.filter(({ leases }) => leases.size === 0);
+    const excess = devices.length + 1 - this.#limitOf(holder.user);
+    idle.sort((a, b) => a.idleSince - b.idleSince);
+    for (const binding of idle.slice(0, Math.max(0, excess))) this.#forget(binding);
     return this.#bind(holder);
   }
 

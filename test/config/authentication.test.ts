@@ -302,6 +302,18 @@ describe("a gateway", () => {
     expect(parse(GATEWAY.replace("dns: 10.77.0.1", "dns: 192.0.2.1")).logins).toBe(config.logins);
   });
 
+  test("lets a user have as many devices as the users file says by then", () => {
+    const { gateway } = parse(GATEWAY);
+    const change = (devices: number | undefined) =>
+      changeUsers(join(folder, "users.yaml"), (draft) => draft.put({ ...draft.find("anna")!, devices }));
+    expect(gateway?.devicesOf?.("anna")).toBeUndefined();
+    change(7);
+    expect(gateway?.devicesOf?.("anna")).toBe(7);
+    expect(gateway?.devicesOf?.("nobody")).toBeUndefined();
+    change(undefined);
+    expect(gateway?.devicesOf?.("anna")).toBeUndefined();
+  });
+
   test("takes names and passwords and certificates by EAP, whichever a client has", async () => {
     const both = parse(`${GATEWAY}  auth: [eap-tls, eap-mschapv2]\n  ca: ca.pem\n`);
     const server = serverOf(both);

@@ -63,6 +63,17 @@ test("a client keeps its address when the pools change around it, and an old lea
   await addresses.close();
 });
 
+test("a user who has logged in may have a number of devices of its own", async () => {
+  const addresses = life();
+  addresses.configure({ ...POOLS, devicesOf: (user) => (user === "anna" ? 1 : undefined) });
+  const assign = (user: string, device: string) =>
+    addresses.assign({ connection: "gateway", user, device, wanted });
+  for (const user of ["eap anna", "id anna"]) assign(user, "phone");
+  expect(assign("eap anna", "laptop")).toBe("too-many-devices");
+  expect(assign("id anna", "laptop")).toHaveProperty("addresses");
+  await addresses.close();
+});
+
 test("where the file cannot be read or written, clients get addresses nevertheless", async () => {
   writeFileSync(path, "nonsense");
   expect(give(life(), "anna").addresses).toEqual(["10.77.0.2", "fd77::2"]);

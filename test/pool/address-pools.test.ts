@@ -183,6 +183,33 @@ describe("another life", () => {
     expect(lease(after.assign({ user: "anna", device: "phone" }, BOTH)).addresses).toEqual(gone.addresses);
   });
 
+  test("lets a user have another number of devices than others, whatever it is by then", () => {
+    const limits = new Map([["anna", 1]]);
+    const pools = new AddressPools({
+      prefixes: ["10.77.0.0/24"],
+      devicesPerUser: 2,
+      devicesOf: (user) => limits.get(user),
+    });
+    const assign = (user: string, device: string) => pools.assign({ user, device }, IPV4);
+    const phone = lease(assign("anna", "phone"));
+    expect(assign("anna", "laptop")).toBe("too-many-devices");
+    for (const device of ["phone", "laptop"]) lease(assign("bert", device));
+    expect(assign("bert", "tablet")).toBe("too-many-devices");
+    limits.set("anna", 3);
+    const [laptop, tablet] = [lease(assign("anna", "laptop")), lease(assign("anna", "tablet"))];
+    expect(assign("anna", "fourth")).toBe("too-many-devices");
+    limits.set("anna", 1);
+    // What is connected stays, and may come anew.
+    pools.release(lease(assign("anna", "phone")));
+    pools.release(tablet);
+    pools.release(laptop);
+    expect(assign("anna", "tablet")).toBe("too-many-devices");
+    pools.release(phone);
+    lease(assign("anna", "fourth"));
+    expect(assign("anna", "tablet")).toBe("too-many-devices");
+    expect(pools.remembered().filter(({ user }) => user === "anna")).toMatchObject([{ device: "fourth" }]);
+  });
+
   test("leaves out what does not fit any more", () => {
     const pools = new AddressPools({ prefixes: ["10.77.0.0/24"], devicesPerUser: 2 });
     const remembered = (user: string, device: string, ...addresses: string[]) => ({
