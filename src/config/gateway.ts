@@ -79,7 +79,8 @@ export function completeGateway(
         : "certificate needs the key ca: who has issued the clients' certificates",
     );
   }
-  if (entry.revocation !== undefined && !authentications.includes("certificate")) {
+  const showCertificates = authentications.some((each) => each === "certificate" || each === "eap-tls");
+  if (entry.revocation !== undefined && !showCertificates) {
     complain(
       ["revocation"],
       "it is about clients' certificates, and clients here show none (auth: certificate or eap-tls)",

@@ -36,9 +36,12 @@ export function revocationIn(folder: string, entry: RevocationEntry): Revocation
   return { ...entry, ...(entry.crl && { crl: entry.crl.map((path) => resolve(folder, path)) }) };
 }
 
+/** Where the configuration says nothing: whoever a certificate names is asked, and nothing is lost where that is nobody. */
+const DEFAULT_REVOCATION: RevocationEntry = { mode: "relaxed" };
+
 /** Who is asked whether certificates were revoked; undefined when nobody is. Throws PolicyError that says which file is wrong and why. */
-export function revocationOf(entry: RevocationEntry | undefined): RevocationChecker | undefined {
-  if (entry === undefined || entry.mode === "off") return undefined;
+export function revocationOf(entry: RevocationEntry = DEFAULT_REVOCATION): RevocationChecker | undefined {
+  if (entry.mode === "off") return undefined;
   const files = entry.crl ?? [];
   return new RevocationChecker({
     mode: entry.mode,

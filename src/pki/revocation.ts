@@ -14,7 +14,10 @@ import { buildOcspRequest, statusInResponse } from "./ocsp.ts";
 import type { RevocationStatus } from "./revocation-status.ts";
 
 export interface RevocationPolicy {
-  /** What becomes of a certificate of which nobody can say whether it was revoked: "strict" refuses it, "relaxed" takes it. */
+  /**
+   * What becomes of a certificate of which nobody can say whether it was revoked: "strict" refuses it, "relaxed" takes it, and says so
+   * where there was somebody to ask.
+   */
   readonly mode: "strict" | "relaxed";
   /** Lists from files, as they are by now. */
   readonly lists: { readonly current: readonly RevocationList[] };
@@ -68,9 +71,15 @@ export class RevocationChecker {
       if (status.kind === "good") continue;
       const reason = `${name}: nobody says whether it was revoked: ${status.reason}`;
       if (this.policy.mode === "strict") return { kind: "refused", reason };
-      note ??= reason;
+      if (this.#hasSomebodyToAsk(certificate)) note ??= reason;
     }
     return { kind: "accepted", note };
+  }
+
+  #hasSomebodyToAsk({ issuer, extensions }: Certificate): boolean {
+    const { ocspUris = [], crlUris = [] } = extensions;
+    if (this.policy.isOnline && ocspUris.length + crlUris.length > 0) return true;
+    return this.policy.lists.current.some((list) => list.issuer.canonical === issuer.canonical);
   }
 
   async #status(certificate: Certificate, issuer: Certificate, nowMs: number): Promise<RevocationStatus> {

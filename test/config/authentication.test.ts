@@ -16,6 +16,7 @@ import { IdType } from "../../src/iana/ikev2-parameters.ts";
 import { RadiusAttribute, RadiusCode } from "../../src/iana/radius.ts";
 import { createAuthority, generateKeys, issue, type KeyPair } from "../../src/pki/authority.ts";
 import { writePem } from "../../src/pki/pem.ts";
+import { RevocationChecker } from "../../src/pki/revocation.ts";
 import { systemTrustAnchors } from "../../src/pki/trust-anchors.ts";
 import type { ConnectionPolicy } from "../../src/policy/connection.ts";
 import { formatIdentity } from "../../src/policy/identity.ts";
@@ -110,7 +111,14 @@ describe("a login with name and password", () => {
       client: { user: "anna", ntHash: ntHash("correct horse") },
     });
     expect(remote.authentication).toEqual([
-      { kind: "certificate", trust: { anchors: systemTrustAnchors(), purpose: "server" } },
+      {
+        kind: "certificate",
+        trust: {
+          anchors: systemTrustAnchors(),
+          purpose: "server",
+          revocation: expect.any(RevocationChecker),
+        },
+      },
     ]);
   });
 
@@ -161,7 +169,7 @@ describe("what is known of a peer's certificate", () => {
     return way?.kind === "certificate" ? way.trust.revocation?.policy : undefined;
   };
 
-  test("is asked for as the file says, and not at all without a word", () => {
+  test("is asked for as the file says", () => {
     expect(checker("off")).toBeUndefined();
     expect(checker("strict")).toMatchObject({
       mode: "strict",
