@@ -10,9 +10,9 @@ type Column = readonly string[];
  * Everybody who is connected to a gateway, those that came last at the end:
  *
  *   gateway  2 clients
- *     user   inside               outside            since   in      out
- *     anna   10.77.0.2, fd77::2   203.0.113.9:51234  12m 4s  1.2 MB  3.4 MB  aes256gcm16-prfsha256-ecp256, aes256gcm16
- *     berta  10.77.0.3            198.51.100.7:4500  3s      999 B   0 B     aes256-sha1-prfsha1-modp1024 (weak: sha1, ...
+ *     user   inside               outside            client   since   in      out
+ *     anna   10.77.0.2, fd77::2   203.0.113.9:51234  Apple    12m 4s  1.2 MB  3.4 MB  aes256gcm16-prfsha256-ecp256, aes256gcm16
+ *     berta  10.77.0.3            198.51.100.7:4500  Windows  3s      999 B   0 B     aes256-sha1-prfsha1-modp1024 (weak: sha1, ...
  *
  * While the status is watched, rates take the place of octets.
  */
@@ -26,6 +26,7 @@ export function clientsBlock(name: string, clients: readonly IkeSaStatus[], look
     ["user", ...inOrder.map(({ user, remote }) => printable(user ?? remote.identity))],
     ["inside", ...inOrder.map(({ internalAddresses = [] }) => internalAddresses.join(", "))],
     ["outside", ...inOrder.map(({ remote }) => outside(remote))],
+    ["client", ...inOrder.map(({ client = "unknown" }) => CLIENT_NAMES[client])],
     ["since", ...inOrder.map(({ establishedMs }) => formatDuration(establishedMs))],
     ["in", ...inOrder.map((client) => carried(client, "inbound", look))],
     ["out", ...inOrder.map((client) => carried(client, "outbound", look))],
@@ -38,6 +39,16 @@ export function clientsBlock(name: string, clients: readonly IkeSaStatus[], look
   });
   return [title, ...lines].join("\n");
 }
+
+/** By what they send; "?" for those that look like nobody whom we know. */
+const CLIENT_NAMES: Readonly<Record<NonNullable<IkeSaStatus["client"]>, string>> = {
+  windows: "Windows",
+  apple: "Apple",
+  android: "Android",
+  strongswan: "strongSwan",
+  ikebana: "Ikebana",
+  unknown: "?",
+};
 
 function outside({ address, port }: IkeSaStatus["remote"]): string {
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;

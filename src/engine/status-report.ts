@@ -105,6 +105,7 @@ function describeIkeSa(ikeSa: IkeSaView, establishedAt: number, facts: EngineFac
     remote: { identity: ikeSa.remoteIdentity ?? "", ...ikeSa.path.remote },
     pathMtu: ikeSa.pathMtu,
     ...(ikeSa.user !== undefined && { user: ikeSa.user }),
+    ...(ikeSa.client !== undefined && { client: ikeSa.client }),
     ...(ikeSa.internalAddresses.length > 0 && { internalAddresses: ikeSa.internalAddresses }),
     establishedMs: Math.round(facts.now - establishedAt),
     negotiationMs: ikeSa.negotiationMs ?? 0,

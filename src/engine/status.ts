@@ -1,3 +1,5 @@
+import type { ClientGuess } from "../ike/client-guess.ts";
+
 /** What `ikebana status --json` prints. Fields are added over time, never renamed. Times are milliseconds. */
 export interface EngineStatus {
   readonly version: string;
@@ -38,6 +40,11 @@ export interface IkeSaStatus {
   readonly pathMtu: number | undefined;
   /** Who has logged in by EAP. */
   readonly user?: string;
+  /**
+   * Of whoever is connected with a gateway: which client it seems to be, by what it sends ("windows", "apple", "android", "strongswan",
+   * "ikebana", or "unknown"). Nobody proves it.
+   */
+  readonly client?: ClientGuess;
   /** Addresses inside, which the peer has from us or we from it; only where there are any. */
   readonly internalAddresses?: readonly string[];
   readonly establishedMs: number;

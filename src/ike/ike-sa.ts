@@ -10,6 +10,7 @@ import type { Header, Message } from "../wire/message.ts";
 import type { Answer, Closing, Fault } from "./answer.ts";
 import type { ChildAttempt, ChildSa } from "./child-sa.ts";
 import { removeChildSa } from "./child-sa-deletion.ts";
+import type { ClientGuess, FirstImpression } from "./client-guess.ts";
 import type { DropCounter } from "./counters.ts";
 import { processRequest, processResponse } from "./dispatch.ts";
 import { endLogin } from "./eap-conversation.ts";
@@ -92,6 +93,10 @@ export class IkeSa {
   credential: Credential | undefined;
   /** Responder: who has logged in, by its EAP identity. */
   user: string | undefined;
+  /** Responder: how the peer looked at first, until it has shown who it is. */
+  impression: FirstImpression | undefined;
+  /** Responder: which client the peer seems to be, where many share a connection. */
+  client: ClientGuess | undefined;
   /** What RADIUS says that the peer's address is to be. */
   fixedAddress: string | undefined;
   /** Addresses that the peer has from us. */

@@ -1,6 +1,7 @@
 import type { Path } from "../platform/address.ts";
 import { formatIdentity } from "../policy/identity.ts";
 import { formatProposal } from "../policy/keywords.ts";
+import type { ClientGuess } from "./client-guess.ts";
 import { formatIkeSpi, formatSelectors } from "./events.ts";
 import type { IkeSa, Role } from "./ike-sa.ts";
 import type { IkeSaState } from "./ike-sa-state.ts";
@@ -20,6 +21,8 @@ export interface IkeSaView {
   readonly remoteIdentity: string | undefined;
   /** Who has logged in by EAP. */
   readonly user: string | undefined;
+  /** Which client it seems to be, where many share a connection. */
+  readonly client: ClientGuess | undefined;
   /** Whether our AUTH was signed with SHA-1. */
   readonly signsWithSha1: boolean;
   /** Within the network: those that the peer has from us, or we from it. */
@@ -59,6 +62,7 @@ export function viewOf(ikeSa: IkeSa): IkeSaView {
     localIdentity: connection && formatIdentity(connection.local.identity),
     remoteIdentity: remoteIdentity && formatIdentity(remoteIdentity),
     user: ikeSa.user,
+    client: ikeSa.client,
     signsWithSha1: ikeSa.signsWithSha1,
     internalAddresses: (ikeSa.lease ?? ikeSa.configuration)?.addresses ?? [],
     path: ikeSa.path,

@@ -150,6 +150,7 @@ dropped IKE datagrams: 3 malformed, 1 unknownSpi
     const berta: IkeSaStatus = {
       ...anna,
       user: "berta",
+      client: "windows" as const,
       internalAddresses: ["10.77.0.3"],
       remote: { identity: "192.168.1.5", address: "2001:db8::7", port: 4500 },
       proposal: "aes256-sha1-prfsha1-modp1024",
@@ -161,9 +162,9 @@ dropped IKE datagrams: 3 malformed, 1 unknownSpi
     const text = formatStatus({ ...STATUS, connections: [gateway] }, { colour: false });
     expect(text.split("\n\n")[1]).toBe(
       `gateway  2 clients
-  user   inside              outside             since   in      out
-  anna   10.77.0.2, fd77::2  203.0.113.9:51234   12m 4s  1.2 MB  999 B  aes256gcm16-prfsha384-x25519, aes256gcm16  drops: 3 replayed
-  berta  10.77.0.3           [2001:db8::7]:4500  3s      0 B     0 B    aes256-sha1-prfsha1-modp1024 (weak: sha1, prfsha1, modp1024)`,
+  user   inside              outside             client   since   in      out
+  anna   10.77.0.2, fd77::2  203.0.113.9:51234   ?        12m 4s  1.2 MB  999 B  aes256gcm16-prfsha384-x25519, aes256gcm16  drops: 3 replayed
+  berta  10.77.0.3           [2001:db8::7]:4500  Windows  3s      0 B     0 B    aes256-sha1-prfsha1-modp1024 (weak: sha1, prfsha1, modp1024)`,
     );
     const nobody = { ...gateway, clients: [] };
     expect(formatStatus({ ...STATUS, connections: [nobody] }, { colour: false })).toContain(

@@ -24,6 +24,7 @@ interface Expectation {
   readonly access?: Partial<AccessOptions>;
   readonly ike: string;
   readonly esp: string;
+  readonly client: string;
   /** 1 is RSA with SHA-1, for a client that announces no hash; 14 is RSASSA-PKCS1-v1_5 with SHA-256. */
   readonly method: 1 | 14;
 }
@@ -31,18 +32,49 @@ interface Expectation {
 const CLIENTS: readonly Expectation[] = [
   {
     persona: WINDOWS_DEFAULT,
+    client: "windows",
     access: { compat: ["windows-default"] },
     ike: "aes256-sha384-modp1024",
     esp: "aes256-sha1",
     method: 1,
   },
-  { persona: WINDOWS_PROFILE, ike: "aes256gcm16-prfsha256-ecp256", esp: "aes256gcm16", method: 1 },
-  { persona: APPLE_PROFILE, ike: "aes256gcm16-prfsha256-ecp256", esp: "aes256gcm16", method: 1 },
-  { persona: IOS, ike: "aes256-sha256-modp2048", esp: "aes256-sha256", method: 1 },
-  { persona: MACOS, ike: "aes256-sha256-modp2048", esp: "aes256-sha256", method: 1 },
-  { persona: ANDROID, ike: "aes256gcm16-prfsha256-modp4096", esp: "chacha20poly1305", method: 14 },
-  { persona: STRONGSWAN_APP, ike: "aes256gcm16-prfsha256-ecp256", esp: "chacha20poly1305", method: 14 },
-  { persona: NETWORK_MANAGER, ike: "aes256gcm16-prfsha256-ecp256", esp: "chacha20poly1305", method: 14 },
+  {
+    persona: WINDOWS_PROFILE,
+    client: "windows",
+    ike: "aes256gcm16-prfsha256-ecp256",
+    esp: "aes256gcm16",
+    method: 1,
+  },
+  {
+    persona: APPLE_PROFILE,
+    client: "apple",
+    ike: "aes256gcm16-prfsha256-ecp256",
+    esp: "aes256gcm16",
+    method: 1,
+  },
+  { persona: IOS, client: "apple", ike: "aes256-sha256-modp2048", esp: "aes256-sha256", method: 1 },
+  { persona: MACOS, client: "apple", ike: "aes256-sha256-modp2048", esp: "aes256-sha256", method: 1 },
+  {
+    persona: ANDROID,
+    client: "android",
+    ike: "aes256gcm16-prfsha256-modp4096",
+    esp: "chacha20poly1305",
+    method: 14,
+  },
+  {
+    persona: STRONGSWAN_APP,
+    client: "strongswan",
+    ike: "aes256gcm16-prfsha256-ecp256",
+    esp: "chacha20poly1305",
+    method: 14,
+  },
+  {
+    persona: NETWORK_MANAGER,
+    client: "strongswan",
+    ike: "aes256gcm16-prfsha256-ecp256",
+    esp: "chacha20poly1305",
+    method: 14,
+  },
 ];
 
 async function connected({ persona, access }: Expectation, seed = 1) {
@@ -89,6 +121,7 @@ describe.each(CLIENTS)("$persona.name", (expectation) => {
     expect(ikeSa).toMatchObject({
       state: "established",
       user: "anna",
+      client: expectation.client,
       proposal: expectation.ike,
       signsWithSha1: expectation.method === 1,
       isPeerBehindNat: true,

@@ -9,12 +9,14 @@ import { faultOfKeyedAuth, peerOctets } from "../auth-payload.ts";
 import { certificatesIn, credentialFor } from "../certificates.ts";
 import { modeOf } from "../child-mode.ts";
 import { acceptChild, type ChildKeying } from "../child-sa.ts";
+import { guessClient } from "../client-guess.ts";
 import { certificateNoted, formatEnd, ikeSaEstablished } from "../events.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import type { Authenticating } from "../ike-sa-state.ts";
 import { giveAddresses } from "../internal-addresses.ts";
 import { find, findNotify, notify } from "../payloads.ts";
 import { addressesOf } from "../ports.ts";
+import { isShared } from "../uniqueness.ts";
 import { identification, identityOf, isAwaiting, ownProof, refuse } from "./ike-auth.ts";
 import { beginLogin, processLoginRequest } from "./login-request.ts";
 
@@ -197,6 +199,10 @@ export function conclude(
   ikeSa.connection = connection;
   ikeSa.remoteIdentity = identity;
   ikeSa.user = user;
+  if (ikeSa.impression !== undefined && isShared(ikeSa)) {
+    ikeSa.client = guessClient(ikeSa.impression, payloads);
+  }
+  ikeSa.impression = undefined;
   ikeSa.receivedInitialContact = findNotify(payloads, NotifyType.INITIAL_CONTACT) !== undefined;
   ikeSa.establish(now);
   ikeSa.machine.report(ikeSaEstablished(ikeSa, state.proposal));

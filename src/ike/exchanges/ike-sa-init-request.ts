@@ -11,6 +11,7 @@ import { decodeMessage, encodeMessage, type Header, type Message } from "../../w
 import type { Payload } from "../../wire/payloads/payload.ts";
 import type { Proposal } from "../../wire/payloads/proposal.ts";
 import { certificateRequest, signatureHashes, signatureHashesIn } from "../certificates.ts";
+import { firstImpression } from "../client-guess.ts";
 import { encodeCookieDemand } from "../cookie-demand.ts";
 import { formatProposals, ikeSaNegotiated, refused } from "../events.ts";
 import type { IkeSa } from "../ike-sa.ts";
@@ -152,6 +153,7 @@ function consider(
   ikeSa.isPeerBehindNat = nat?.isPeerBehindNat ?? false;
   ikeSa.supportsFragmentation = findNotify(payloads, NotifyType.IKEV2_FRAGMENTATION_SUPPORTED) !== undefined;
   ikeSa.signatureHashes = signatureHashesIn(payloads);
+  ikeSa.impression = firstImpression(payloads);
   ikeSa.limitHalfOpen(now);
   respond(ikeSa, {
     received,

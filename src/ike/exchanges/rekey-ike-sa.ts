@@ -412,6 +412,7 @@ function derive(
   fresh.peerSpi = peerSpi;
   fresh.remoteIdentity = old.remoteIdentity;
   fresh.user = old.user;
+  fresh.client = old.client;
   fresh.signsWithSha1 = old.signsWithSha1;
   fresh.supportsFragmentation = old.supportsFragmentation;
   fresh.isBehindNat = old.isBehindNat;
