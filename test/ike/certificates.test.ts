@@ -173,14 +173,23 @@ describe("a certificate of which nobody says whether it was revoked", () => {
     return { kind: "certificate", trust: { ...ca.trust(purpose), revocation } } as const;
   }
 
-  test("is taken by who is relaxed, and told of", async () => {
-    const { initiator, responder } = await connect(10, {
-      initiator: { local: own(a), remote: [checked("server", "relaxed")] },
-      responder: { local: own(b), remote: [checked("client", "relaxed")] },
-    });
-    expectEstablished(initiator, responder);
-    for (const machine of [initiator, responder])
-      expect(machine.event("certificate-noted")!.message).toContain("there is no CRL of its issuer");
+  test("is taken by who is relaxed, and told of where there was somebody to ask", async () => {
+    const overdue = (purpose: "server" | "client") =>
+      ({ kind: "certificate", trust: ca.trustWithList(purpose, [], -3_600_000) }) as const;
+    for (const [seed, judge, isTold] of [
+      [10, (purpose: "server" | "client") => checked(purpose, "relaxed"), false],
+      [15, overdue, true],
+    ] as const) {
+      const { initiator, responder } = await connect(seed, {
+        initiator: { local: own(a), remote: [judge("server")] },
+        responder: { local: own(b), remote: [judge("client")] },
+      });
+      expectEstablished(initiator, responder);
+      for (const machine of [initiator, responder]) {
+        const note = machine.event("certificate-noted")?.message;
+        expect(note?.includes("nobody says whether it was revoked") ?? false).toBe(isTold);
+      }
+    }
   });
 
   test("is refused by who is strict, on either side", async () => {

@@ -61,12 +61,16 @@ export class TestAuthority {
     return { anchors: this.anchors, purpose };
   }
 
-  /** As `trust`, with a CRL that has these in it. */
-  trustWithList(purpose: TrustPolicy["purpose"], revoked: readonly Credential[]): TrustPolicy {
+  /** As `trust`, with a CRL that has these in it, and that lasts for so long from now. */
+  trustWithList(
+    purpose: TrustPolicy["purpose"],
+    revoked: readonly Credential[],
+    lastsMs = 3_600_000,
+  ): TrustPolicy {
     const { certificate: der, privateKey } = this.#authority;
     const by = { der, certificate: readCertificate(der), privateKey };
     const nowMs = Date.now();
-    const dates = { thisUpdate: nowMs - 1000, nextUpdate: nowMs + 3_600_000 };
+    const dates = { thisUpdate: nowMs - 7_200_000, nextUpdate: nowMs + lastsMs };
     const current = [readRevocationList(makeList({ by, revoked, ...dates }))];
     const revocation = new RevocationChecker({
       mode: "relaxed",
