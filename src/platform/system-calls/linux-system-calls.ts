@@ -1,6 +1,6 @@
-import { createRequire } from "node:module";
 import { PlatformError } from "../../errors/index.ts";
 import { MAP_SHARED, PROT_READ_WRITE, SYSTEM_CALL_NUMBERS } from "./constants.ts";
+import { requireKoffi } from "./require-koffi.ts";
 import type { SharedMemory, SystemCalls } from "./system-calls.ts";
 
 /**
@@ -134,17 +134,5 @@ function loadLibc(): Libc {
     return loaded;
   } catch (cause) {
     throw new PlatformError(`the C library cannot be called: ${(cause as Error).message}`, { cause });
-  }
-}
-
-/** Loaded on first use: the package is native code, and much of the program runs without it. */
-function requireKoffi(): typeof import("koffi") {
-  try {
-    return createRequire(import.meta.url)("koffi") as typeof import("koffi");
-  } catch (cause) {
-    throw new PlatformError(
-      `the package "koffi" does not load here, and without it no packet gets in or out: ${(cause as Error).message}`,
-      { cause },
-    );
   }
 }
