@@ -4,6 +4,8 @@
 const ROUNDS_OFFSET: u32 = 0;
 /** u32: which word of a worker's key tables is this key's (key-tables.ts). */
 const NUMBER_OFFSET: u32 = 4;
+/** The key itself, up to 32 octets, for who expands it in another way (processor-aes.ts). */
+const RAW_KEY_OFFSET: u32 = 16;
 /** Round keys 0 to 14 as planes. */
 const ROUND_KEYS_OFFSET: u32 = 64;
 /** What a mode keeps beside that begins here. */
@@ -17,6 +19,15 @@ export function rounds(context: usize): u32 {
 
 export function setRounds(context: usize, rounds: u32): void {
   store<u32>(context, rounds, ROUNDS_OFFSET);
+}
+
+export function rawKey(context: usize): usize {
+  return context + RAW_KEY_OFFSET;
+}
+
+/** 16, 24 or 32. */
+export function rawKeyLength(context: usize): u32 {
+  return 4 * (rounds(context) - 6);
 }
 
 export function number(context: usize): u32 {

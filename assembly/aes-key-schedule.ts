@@ -2,7 +2,7 @@
 // runs the rounds, and nothing else looks at a key octet.
 
 import { PLANES_SIZE, runRounds } from "./aes";
-import { roundKey, setRounds } from "./aes-context";
+import { rawKey, roundKey, setRounds } from "./aes-context";
 import { repeat, swapRowsAndColumns, transpose } from "./aes-planes";
 import { keyWords, planes, zeros } from "./aes-scratch";
 
@@ -28,6 +28,7 @@ export function expandRoundKeys(context: usize, key: usize, keyLength: u32): voi
   }
 
   setRounds(context, rounds);
+  memory.copy(rawKey(context), key, keyLength);
   for (let round: u32 = 0; round <= rounds; ++round) {
     let octets = v128.load(words + 16 * round);
     if (round != 0) octets = v128.xor(octets, i8x16.splat(0x63)); // what SubBytes of the round leaves out

@@ -17,8 +17,11 @@ const ZEROS_OFFSET: u32 = CHUNK_OFFSET + 256;
 const KEY_WORDS_OFFSET: u32 = ZEROS_OFFSET + 128;
 const ORDER_OFFSET: u32 = KEY_WORDS_OFFSET + 256;
 const ORDER_WORK_OFFSET: u32 = ORDER_OFFSET + 4 * ORDER_COUNT;
-/** What a mode works with beside that begins here. */
-export const AES_SCRATCH_END: u32 = ORDER_WORK_OFFSET + ORDER_WORK_SIZE;
+/** Blocks that are encrypted in one call where the host lends AES: with the packets they belong to they stay in the processor's first cache. */
+export const LENT_BLOCK_COUNT: u32 = 1024;
+const LENT_OFFSET: u32 = (ORDER_WORK_OFFSET + ORDER_WORK_SIZE + 63) & ~63;
+/** What a mode works with beside that begins here. XOR reads a block further. */
+export const AES_SCRATCH_END: u32 = LENT_OFFSET + 16 * LENT_BLOCK_COUNT + 16;
 
 if (AES_SCRATCH_END > <u32>WORKER_SCRATCH_SIZE / 2) ERROR("AES wants more scratch than its half");
 
@@ -28,6 +31,16 @@ export function packedBlocks(): usize {
 
 export function keyStream(): usize {
   return scratch() + KEY_STREAM_OFFSET;
+}
+
+/** LENT_BLOCK_COUNT blocks. */
+export function lentBlocks(): usize {
+  return scratch() + LENT_OFFSET;
+}
+
+/** Overwrites them. */
+export function wipeLent(): void {
+  memory.fill(lentBlocks(), 0, 16 * LENT_BLOCK_COUNT);
 }
 
 /** Eight blocks in planes. */

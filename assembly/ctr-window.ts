@@ -19,14 +19,13 @@ import { xorText } from "./xor-text";
 /** Packets below this many whole groups of counters are packed with others altogether. */
 const FEWEST_GROUPS: u32 = 2;
 
-/** Packs and encrypts the single blocks of as many jobs in order from `first` on as share a key and fit; gives the end of them. */
+/** Packs and encrypts the single blocks of as many jobs in order from `first` on, which share a key, as fit; gives the end of them. */
 export function packWindow(first: u32, end: u32, textCounter: u32): u32 {
   const context = load<u32>(jobAt(first), JOB_CONTEXT_OFFSET);
   let packed: u32 = 0;
   let i = first;
   for (; i != end; ++i) {
     const job = jobAt(i);
-    if (load<u32>(job, JOB_CONTEXT_OFFSET) != context) break;
     const length = load<u32>(job, JOB_LENGTH_OFFSET);
     const count = packedCount(length, textCounter);
     if (packed + count > PACKED_BLOCK_COUNT) break;
@@ -79,6 +78,14 @@ export function xorKeyStream(job: usize, packed: usize, textCounter: u32, counte
     encryptRun(context, counterRounds, keyStream(), block, run, min(groups, GROUPS_PER_RUN));
   }
   xorText(destination, source, packed, left);
+}
+
+/** The end of the jobs in order from `first` on that share a key. */
+export function endOfKey(first: u32, end: u32): u32 {
+  const context = load<u32>(jobAt(first), JOB_CONTEXT_OFFSET);
+  let i = first + 1;
+  while (i != end && load<u32>(jobAt(i), JOB_CONTEXT_OFFSET) == context) ++i;
+  return i;
 }
 
 /** The job at a place of the order. */

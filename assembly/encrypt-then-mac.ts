@@ -9,17 +9,26 @@
 
 import { roundKey, rounds, setNumber } from "./aes-context";
 import { expandRoundKeys } from "./aes-key-schedule";
-import { jobOrder, jobOrderWork, packedBlocks, wipe } from "./aes-scratch";
+import { jobOrder, jobOrderWork, lentBlocks, packedBlocks, wipe, wipeLent } from "./aes-scratch";
 import { writeIvs } from "./cbc-iv";
 import { flushCbc, pushCbc } from "./cbc-open";
 import { sealCbc } from "./cbc-seal";
-import { beginKeyStream, jobAt, packedCount, packWindow, xorKeyStream } from "./ctr-window";
+import { sealCbcLent } from "./cbc-seal-lent";
+import { beginKeyStream, endOfKey, jobAt, packedCount, packWindow, xorKeyStream } from "./ctr-window";
 import { cipher, hash, ivContext, setSuite } from "./etm-context";
 import { CHUNK, list, part, wipeEtm } from "./etm-scratch";
 import { digestLength } from "./hashes";
 import { expandHmacKey, openHmac, sealHmac } from "./hmac";
 import { orderByContext } from "./job-order";
-import { counterRounds as counterRoundsOf, forgetKey, tablesFor } from "./key-tables";
+import {
+  counterRounds as counterRoundsOf,
+  FOR_CBC_OPENING,
+  FOR_CBC_SEALING,
+  FOR_CTR,
+  forgetKey,
+  placeOf,
+  tablesFor,
+} from "./key-tables";
 import {
   CIPHER_AES_CBC,
   CIPHER_AES_CTR,
@@ -34,10 +43,14 @@ import {
   JOB_SOURCE_OFFSET,
   JOB_VERDICT_OFFSET,
 } from "./layout";
+import { lentCount, makeLentKeyStream, xorLent } from "./lent-key-stream";
+import { isAesLent } from "./processor-aes";
 import { sortJobs } from "./sort-jobs";
 
 /** RFC 3686 section 4: counters begin with 1. */
 const TEXT_COUNTER: u32 = 1;
+/** What sealing puts into the verdict of a job in CBC whose text is encrypted. */
+const SEALED: u32 = 1;
 /** Octets of the key that makes IVs. */
 const IV_KEY_LENGTH: u32 = 16;
 
@@ -92,11 +105,11 @@ export function etmSealBatch(jobs: usize, count: u32): void {
   while (count != 0) {
     const n = min(count, CHUNK);
     sortJobs(list(), jobs, n);
+    takeTexts(jobs, n, false);
     for (let rounds: u32 = 10; rounds <= 14; rounds += 2) {
       const partCount = collectCbc(rounds, n);
       if (partCount != 0) sealCbc(rounds, part(), partCount);
     }
-    takeTexts(jobs, n, false);
     for (let hash: u32 = HASH_SHA1; hash <= <u32>HASH_SHA2_512; hash++) {
       const partCount = collectHash(hash, n);
       if (partCount != 0) sealHmac(hash, part(), partCount);
@@ -104,8 +117,7 @@ export function etmSealBatch(jobs: usize, count: u32): void {
     jobs += JOB_SIZE * n;
     count -= n;
   }
-  wipe();
-  wipeEtm();
+  wipeAll();
 }
 
 /** Opens the jobs, in any order, and leaves a verdict in each. A job in CBC has a length that is a multiple of 16. */
@@ -121,17 +133,22 @@ export function etmOpenBatch(jobs: usize, count: u32): void {
     jobs += JOB_SIZE * n;
     count -= n;
   }
-  wipe();
-  wipeEtm();
+  wipeAll();
 }
 
-/** Lists the jobs in CBC that have a text and whose keys have so many rounds, longest packet first. */
+function wipeAll(): void {
+  wipe();
+  wipeEtm();
+  if (isAesLent()) wipeLent();
+}
+
+/** Lists the jobs in CBC that are not sealed yet, have a text, and whose keys have so many rounds, longest packet first. */
 function collectCbc(roundCount: u32, count: u32): u32 {
   let collected: u32 = 0;
   for (let i = count; i-- > 0; ) {
     const job: usize = load<u32>(list() + 4 * i);
     const context = contextOf(job);
-    if (load<u32>(job, JOB_LENGTH_OFFSET) == 0) continue;
+    if (load<u32>(job, JOB_LENGTH_OFFSET) == 0 || load<u32>(job, JOB_VERDICT_OFFSET) == SEALED) continue;
     if (cipher(context) == CIPHER_AES_CBC && rounds(context) == roundCount) {
       store<u32>(part() + 4 * collected++, <u32>job);
     }
@@ -149,15 +166,15 @@ function collectHash(kind: u32, count: u32): u32 {
   return collected;
 }
 
-/** Does what is done key by key: CTR and NULL both ways, and the opening of CBC. */
+/** Does what is done key by key: CTR and NULL both ways, the opening of CBC, and its sealing where AES is lent to the key. */
 function takeTexts(jobs: usize, count: u32, isOpening: bool): void {
   orderByContext(jobOrder(), jobOrderWork(), jobs, count);
   for (let i: u32 = 0; i < count; ) {
     const kind = cipher(contextOf(jobAt(i)));
     if (kind == CIPHER_AES_CTR) {
-      i = takeCtrWindow(i, count, isOpening);
-    } else if (kind == CIPHER_AES_CBC && isOpening) {
-      i = openCbcRun(i, count);
+      i = takeCtrRun(i, count, isOpening);
+    } else if (kind == CIPHER_AES_CBC) {
+      i = isOpening ? openCbcRun(i, count) : sealCbcRun(i, count);
     } else {
       if (kind == CIPHER_NULL) copyText(jobAt(i), isOpening);
       i++;
@@ -167,21 +184,39 @@ function takeTexts(jobs: usize, count: u32, isOpening: bool): void {
 
 /** Decrypts the authentic jobs from `first` on that share its key; gives the end of all that do. */
 function openCbcRun(first: u32, end: u32): u32 {
-  const context = contextOf(jobAt(first));
-  let i = first;
-  for (; i < end; i++) {
-    const job = jobAt(i);
-    if (contextOf(job) != context) break;
-    if (isAuthentic(job)) pushCbc(job);
+  const keyEnd = endOfKey(first, end);
+  const tables = isAesLent() ? tablesFor(first, keyEnd, FOR_CBC_OPENING) : 0;
+  for (let i = first; i < keyEnd; i++) {
+    if (isAuthentic(jobAt(i))) pushCbc(jobAt(i), tables);
   }
-  flushCbc(context);
-  return i;
+  flushCbc(contextOf(jobAt(first)), tables);
+  return keyEnd;
 }
 
-/** Takes as many jobs from `first` on as share its key and fit; gives the end of them. */
-function takeCtrWindow(first: u32, end: u32, isOpening: bool): u32 {
+/** Encrypts the jobs from `first` on that share its key, if AES is lent to that, and says so in each; gives the end of them. */
+function sealCbcRun(first: u32, end: u32): u32 {
+  const keyEnd = endOfKey(first, end);
+  const tables = isAesLent() ? tablesFor(first, keyEnd, FOR_CBC_SEALING) : 0;
+  if (tables != 0) sealCbcLent(placeOf(tables), first, keyEnd);
+  const verdict = tables != 0 ? SEALED : 0;
+  for (let i = first; i < keyEnd; i++) store<u32>(jobAt(i), verdict, JOB_VERDICT_OFFSET);
+  return keyEnd;
+}
+
+/** Takes the jobs from `first` on that share its key, which is in CTR; gives the end of them. */
+function takeCtrRun(first: u32, end: u32, isOpening: bool): u32 {
+  const keyEnd = endOfKey(first, end);
+  const tables = tablesFor(first, keyEnd, FOR_CTR);
+  for (let i = first; i != keyEnd; ) {
+    const lentEnd = tables != 0 && isAesLent() ? takeLentCtr(i, keyEnd, placeOf(tables), isOpening) : i;
+    i = lentEnd != i ? lentEnd : takeCtrWindow(i, keyEnd, counterRoundsOf(tables), isOpening);
+  }
+  return keyEnd;
+}
+
+/** Takes as many jobs from `first` on, which share a key, as fit; gives the end of them. */
+function takeCtrWindow(first: u32, end: u32, counterRounds: usize, isOpening: bool): u32 {
   const windowEnd = packWindow(first, end, TEXT_COUNTER);
-  const counterRounds = counterRoundsOf(tablesFor(first, windowEnd, false));
   let packed = packedBlocks();
   for (let i = first; i != windowEnd; i++) {
     const job = jobAt(i);
@@ -192,6 +227,18 @@ function takeCtrWindow(first: u32, end: u32, isOpening: bool): u32 {
     packed += 16 * packedCount(load<u32>(job, JOB_LENGTH_OFFSET), TEXT_COUNTER);
   }
   return windowEnd;
+}
+
+/** The same with AES that is lent; gives `first` where that does not do it. */
+function takeLentCtr(first: u32, end: u32, place: u32, isOpening: bool): u32 {
+  const lentEnd = makeLentKeyStream(place, first, end, TEXT_COUNTER);
+  let lent = lentBlocks();
+  for (let i = first; i != lentEnd; i++) {
+    const job = jobAt(i);
+    if (!isOpening || isAuthentic(job)) xorLent(job, lent, TEXT_COUNTER);
+    lent += 16 * lentCount(load<u32>(job, JOB_LENGTH_OFFSET), TEXT_COUNTER);
+  }
+  return lentEnd;
 }
 
 function copyText(job: usize, isOpening: bool): void {

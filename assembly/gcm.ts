@@ -3,6 +3,7 @@
 // A batch is put in order by key and goes through windows of jobs under one key:
 //   1 lay the counter blocks of short packets and of packet ends side by side   2 encrypt them in one go
 //   3 for each packet: the rest of its key stream, XOR, GHASH; to open, GHASH and the tag come first
+// Keys with tables whose AES the host lends (processor-aes.ts) go through 1 and 2 with all of their blocks.
 //
 // Constant time in keys and plaintext: see aes.ts, ghash.ts and ghash-product.ts. Lengths, addresses, nonces, AAD,
 // ciphertext and the verdict are public.
@@ -11,12 +12,22 @@ import { PLANES_SIZE, runRounds } from "./aes";
 import { roundKey, rounds, setNumber } from "./aes-context";
 import { expandRoundKeys } from "./aes-key-schedule";
 import { transpose } from "./aes-planes";
-import { jobOrder, jobOrderWork, keyStream, packedBlocks, planes, wipe, zeros } from "./aes-scratch";
-import { beginKeyStream, jobAt, packedCount, packWindow, xorKeyStream } from "./ctr-window";
+import {
+  jobOrder,
+  jobOrderWork,
+  keyStream,
+  lentBlocks,
+  packedBlocks,
+  planes,
+  wipe,
+  wipeLent,
+  zeros,
+} from "./aes-scratch";
+import { beginKeyStream, endOfKey, jobAt, packedCount, packWindow, xorKeyStream } from "./ctr-window";
 import { ghash } from "./ghash";
 import { writeRowsOfH } from "./ghash-table";
 import { ORDER_COUNT, orderByContext } from "./job-order";
-import { counterRounds, forgetKey, tablesFor } from "./key-tables";
+import { counterRounds, FOR_GCM, forgetKey, placeOf, tablesFor } from "./key-tables";
 import {
   JOB_AAD_LENGTH_OFFSET,
   JOB_AAD_OFFSET,
@@ -30,6 +41,8 @@ import {
   JOB_TAG_OFFSET,
   JOB_VERDICT_OFFSET,
 } from "./layout";
+import { lentCount, makeLentKeyStream, xorLent } from "./lent-key-stream";
+import { isAesLent } from "./processor-aes";
 
 /** The counter of a text's first block; counter 1 masks the tag. */
 const TEXT_COUNTER: u32 = 2;
@@ -77,20 +90,51 @@ function takeBatch(jobs: usize, count: u32, isOpening: bool): void {
     const keyCount = orderByContext(jobOrder(), jobOrderWork(), jobs, ordered);
     const powers: u32 = keyCount > FEW_KEYS ? 8 : 16;
     for (let i: u32 = 0; i < ordered; ) {
-      const windowEnd = packWindow(i, ordered, TEXT_COUNTER);
-      const tables = tablesFor(i, windowEnd, true);
-      let packed = packedBlocks();
-      for (; i != windowEnd; ++i) {
-        const job = jobAt(i);
-        if (isOpening) open(job, packed, tables, powers);
-        else seal(job, packed, tables, powers);
-        packed += 16 * packedCount(load<u32>(job, JOB_LENGTH_OFFSET), TEXT_COUNTER);
+      const keyEnd = endOfKey(i, ordered);
+      const tables = tablesFor(i, keyEnd, FOR_GCM);
+      while (i != keyEnd) {
+        const lentEnd = tables != 0 && isAesLent() ? takeLent(i, keyEnd, tables, powers, isOpening) : i;
+        i = lentEnd != i ? lentEnd : takeWindow(i, keyEnd, tables, powers, isOpening);
       }
     }
     jobs += JOB_SIZE * ordered;
     count -= ordered;
   }
   wipe();
+  if (isAesLent()) wipeLent();
+}
+
+/** Takes as many jobs from `first` on as fit a window; gives the end of them. */
+function takeWindow(first: u32, end: u32, tables: usize, powers: u32, isOpening: bool): u32 {
+  const windowEnd = packWindow(first, end, TEXT_COUNTER);
+  let packed = packedBlocks();
+  for (let i = first; i != windowEnd; ++i) {
+    const job = jobAt(i);
+    if (isOpening) open(job, packed, tables, powers);
+    else seal(job, packed, tables, powers);
+    packed += 16 * packedCount(load<u32>(job, JOB_LENGTH_OFFSET), TEXT_COUNTER);
+  }
+  return windowEnd;
+}
+
+/** The same with AES that is lent; gives `first` where that does not do it. */
+function takeLent(first: u32, end: u32, tables: usize, powers: u32, isOpening: bool): u32 {
+  const lentEnd = makeLentKeyStream(placeOf(tables), first, end, TEXT_COUNTER);
+  let lent = lentBlocks();
+  for (let i = first; i != lentEnd; ++i) {
+    const job = jobAt(i);
+    const mask = v128.load(lent);
+    if (isOpening) {
+      if (judge(job, v128.xor(mask, hash(job, tables, powers, JOB_SOURCE_OFFSET))))
+        xorLent(job, lent, TEXT_COUNTER);
+    } else {
+      xorLent(job, lent, TEXT_COUNTER);
+      const sum = hash(job, tables, powers, JOB_DESTINATION_OFFSET);
+      v128.store(load<u32>(job, JOB_TAG_OFFSET), v128.xor(mask, sum));
+    }
+    lent += 16 * lentCount(load<u32>(job, JOB_LENGTH_OFFSET), TEXT_COUNTER);
+  }
+  return lentEnd;
 }
 
 function seal(job: usize, packed: usize, tables: usize, powers: u32): void {
@@ -103,13 +147,15 @@ function seal(job: usize, packed: usize, tables: usize, powers: u32): void {
 function open(job: usize, packed: usize, tables: usize, powers: u32): void {
   const sum = hash(job, tables, powers, JOB_SOURCE_OFFSET);
   const tag = v128.xor(sum, beginKeyStream(job, packed, TEXT_COUNTER, counterRounds(tables)));
-  if (v128.any_true(v128.xor(tag, v128.load(load<u32>(job, JOB_TAG_OFFSET))))) {
-    memory.fill(load<u32>(job, JOB_DESTINATION_OFFSET), 0, load<u32>(job, JOB_LENGTH_OFFSET));
-    store<u32>(job, JOB_FORGED, JOB_VERDICT_OFFSET);
-  } else {
-    xorKeyStream(job, packed, TEXT_COUNTER, counterRounds(tables));
-    store<u32>(job, JOB_AUTHENTIC, JOB_VERDICT_OFFSET);
-  }
+  if (judge(job, tag)) xorKeyStream(job, packed, TEXT_COUNTER, counterRounds(tables));
+}
+
+/** Leaves the verdict on a job whose tag should be `tag`; a forged one's destination is zeroed. */
+function judge(job: usize, tag: v128): bool {
+  const isForged = v128.any_true(v128.xor(tag, v128.load(load<u32>(job, JOB_TAG_OFFSET))));
+  if (isForged) memory.fill(load<u32>(job, JOB_DESTINATION_OFFSET), 0, load<u32>(job, JOB_LENGTH_OFFSET));
+  store<u32>(job, isForged ? JOB_FORGED : JOB_AUTHENTIC, JOB_VERDICT_OFFSET);
+  return !isForged;
 }
 
 /** GHASH over the AAD and the ciphertext, which is the source or the destination. */

@@ -10,7 +10,7 @@ import { counterBlock, encryptPacked, packBlocks } from "./ctr";
 import { jobAt } from "./ctr-window";
 import { ghashAad } from "./ghash";
 import { ORDER_COUNT, orderByContext } from "./job-order";
-import { tablesFor } from "./key-tables";
+import { FOR_GCM, tablesFor } from "./key-tables";
 import {
   JOB_AAD_LENGTH_OFFSET,
   JOB_AAD_OFFSET,
@@ -49,7 +49,7 @@ function takeBatch(jobs: usize, count: u32, isOpening: bool): void {
     const powers: u32 = keyCount > FEW_KEYS ? 8 : 16;
     for (let i: u32 = 0; i < ordered; ) {
       const windowEnd = makeMasks(i, ordered);
-      const tables = tablesFor(i, windowEnd, true);
+      const tables = tablesFor(i, windowEnd, FOR_GCM);
       for (let mask = packedBlocks(); i != windowEnd; ++i) {
         if (isOpening) open(jobAt(i), v128.load(mask), tables, powers);
         else seal(jobAt(i), v128.load(mask), tables, powers);

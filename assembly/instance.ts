@@ -1,11 +1,13 @@
 import { writeCounters } from "./ctr";
 import { releaseTables } from "./key-tables";
+import { borrowAes } from "./processor-aes";
 import { bind, wipeScratch } from "./scratch";
 
 /** Ties this instance to the region of `worker` (0 is the host). */
 export function configure(worker: u32): void {
   bind(worker);
   writeCounters();
+  borrowAes();
 }
 
 /** Zeroes what kernels leave behind: nonces with their salts in the jobs, key material in the scratch, tables of SAs that are gone. */

@@ -26,11 +26,13 @@ import {
   WORKER_TABLE_WORDS_OFFSET,
   WORKER_TABLES_OFFSET,
 } from "./layout";
+import { lendKey, takeKeyBack } from "./processor-aes";
 import { region } from "./scratch";
 
 const BUSY_OCTETS: u32 = 65536;
 const COUNTER_ROUNDS_OFFSET: u32 = GHASH_TABLES_END;
 const LAST_USED_OFFSET: usize = 4;
+const USE_OFFSET: usize = 8;
 
 if (COUNTER_ROUNDS_OFFSET + COUNTER_ROUNDS_SIZE > <u32>TABLES_SIZE)
   ERROR("The tables of a key do not fit their place in layout.ts");
@@ -38,23 +40,43 @@ if (COUNTER_ROUNDS_OFFSET + COUNTER_ROUNDS_SIZE > <u32>TABLES_SIZE)
 /** Raised with each use. When it passes 2^32, the order of the old ones is lost for once. */
 let turn: u32 = 0;
 
+/** What a key's tables are for. */
+export const FOR_GCM: u32 = 0;
+export const FOR_CTR: u32 = 1;
+/** CBC has no tables: a key has a place for the AES that is lent to it alone. */
+export const FOR_CBC_SEALING: u32 = 2;
+export const FOR_CBC_OPENING: u32 = 3;
+
 /** The tables of the key of the jobs in order from `first` to `end` - 1, or 0. They hold until tables are asked for again. */
-export function tablesFor(first: u32, end: u32, hasGhash: bool): usize {
+export function tablesFor(first: u32, end: u32, use: u32): usize {
   const context: usize = load<u32>(jobAt(first), JOB_CONTEXT_OFFSET);
   const word = wordOf(number(context));
   const state = load<u32>(word);
-  if ((state & <u32>TABLES_BUILT) != 0) return use(state ^ <u32>TABLES_BUILT);
   let carried = state;
+  if ((state & <u32>TABLES_BUILT) != 0) {
+    const place = state ^ <u32>TABLES_BUILT;
+    if (load<u32>(ownerAt(place), USE_OFFSET) == use) return turnTo(place);
+    // No SA uses its key for two things; this keeps the kernel right if one does.
+    release(place);
+    carried = 0;
+  }
   for (let i = first; i < end; ++i) carried += load<u32>(jobAt(i), JOB_LENGTH_OFFSET);
   store<u32>(word, carried);
   if (carried < BUSY_OCTETS) return 0;
   const place = takePlace();
   const tables = tablesAt(place);
-  if (hasGhash) writeGhashTables(tables, context);
-  writeCounterRounds(tables + COUNTER_ROUNDS_OFFSET, context);
+  if (use == FOR_GCM) writeGhashTables(tables, context);
+  if (use <= FOR_CTR) writeCounterRounds(tables + COUNTER_ROUNDS_OFFSET, context);
+  lendKey(place, context, use == FOR_CBC_OPENING);
   store<u32>(ownerAt(place), number(context) + 1);
+  store<u32>(ownerAt(place), use, USE_OFFSET);
   store<u32>(word, place | <u32>TABLES_BUILT);
-  return use(place);
+  return turnTo(place);
+}
+
+/** The place of tables that `tablesFor` gave: the number of their key with who lends AES. */
+export function placeOf(tables: usize): u32 {
+  return <u32>(tables - tablesAt(0)) / TABLES_SIZE;
 }
 
 /** Round 1 of the counters in a key's tables; 0 when there are none. */
@@ -80,7 +102,7 @@ export function releaseTables(): void {
   }
 }
 
-function use(place: u32): usize {
+function turnTo(place: u32): usize {
   store<u32>(ownerAt(place), ++turn, LAST_USED_OFFSET);
   return tablesAt(place);
 }
@@ -102,6 +124,7 @@ function takePlace(): u32 {
 }
 
 function release(place: u32): void {
+  takeKeyBack(place);
   store<u32>(wordOf(load<u32>(ownerAt(place)) - 1), 0);
   memory.fill(tablesAt(place), 0, TABLES_SIZE);
   store<u32>(ownerAt(place), 0);

@@ -10,7 +10,7 @@
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 18;
+export const LAYOUT_VERSION = 19;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -240,7 +240,7 @@ export const JOB_DESTINATION_OFFSET = 16;
 export const JOB_LENGTH_OFFSET = 20;
 /** u32: address of the tag, written by seal, compared by open: 16 octets, or as many as the hash of the SA sends. */
 export const JOB_TAG_OFFSET = 24;
-/** u32, open: JOB_AUTHENTIC or JOB_FORGED. A forged packet's destination is zeroed. */
+/** u32, open: JOB_AUTHENTIC or JOB_FORGED. A forged packet's destination is zeroed. Sealing with encrypt-then-MAC may use it. */
 export const JOB_VERDICT_OFFSET = 28;
 /** 12 octets. */
 export const JOB_NONCE_OFFSET = 32;
@@ -272,6 +272,8 @@ export const WORKER_CLOCK_OFFSET = 256;
 export const WORKER_COMMAND_OFFSET = 320;
 export const COMMAND_RUN = 0;
 export const COMMAND_STOP = 1;
+/** u32, the worker: 1 as long as its kernel is lent AES. */
+export const WORKER_AES_LENT_OFFSET = 384;
 /** Tallies of the system calls that move packets, TALLY_*, written by the worker: f64 calls, packets and octets, then f64 for each
  * class of packets in a call: 1, 2 to 3, 4 to 7 and so on, the last is 128 and more. */
 export const WORKER_TALLIES_OFFSET = 512;
@@ -346,9 +348,9 @@ export const WORKER_IO_SIZE = 393216;
 /** u32 for each SA slot: TABLES_BUILT and the number of its key's tables, or octets that the key has carried without any. */
 export const WORKER_TABLE_WORDS_OFFSET = 9568256;
 export const TABLES_BUILT = 2147483648;
-/** u32 each: the SA slot whose key has the tables, plus one, or 0; and the turn in which they were used last. */
+/** u32 each: the SA slot whose key has the tables, plus one, or 0; the turn in which they were used last; and what for (key-tables.ts). */
 export const WORKER_TABLE_OWNERS_OFFSET = 9699328;
-export const TABLE_OWNER_SIZE = 8;
+export const TABLE_OWNER_SIZE = 16;
 /** Planes of counters that are the same for every key (ctr.ts), written once. */
 export const WORKER_COUNTER_PLANES_OFFSET = 9703424;
 /** Tables of keys that carry much: powers of GHASH's H, and round 1 of the counters. The worker builds them when a key deserves them,

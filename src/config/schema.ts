@@ -134,6 +134,7 @@ const fileMapping = mapping(
     mtu: v.optional(textOrNumber(parseMtu)),
     tun: v.optional(text(parseTunName)),
     offloads: v.optional(oneOf(["auto", "off"])),
+    processorAes: v.optional(oneOf(["auto", "off"])),
     workers: v.optional(integer({ from: 1, to: WORKER_LIMIT })),
     log: v.optional(
       mapping({

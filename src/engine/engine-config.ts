@@ -22,6 +22,8 @@ export interface EngineConfig {
   readonly gateway?: InsideNetwork & PoolPolicy & InformPolicy;
   /** "auto" (the default): whatever the kernel has of segmentation and coalescing. "off": packet by packet. */
   readonly offloads?: "auto" | "off";
+  /** "auto" (the default): the processor's AES instructions for child SAs that carry much, where it has them. "off": WebAssembly's for all. */
+  readonly processorAes?: "auto" | "off";
   /** Data workers, 1 (the default) to WORKER_LIMIT. */
   readonly workers?: number;
   /** Absolute path of a directory that outlives us: what the next start must clean up. */

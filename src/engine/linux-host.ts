@@ -63,6 +63,7 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
       mark: SOCKET_MARK,
       memory,
       workers: config.workers ?? 1,
+      processorAes: config.processorAes ?? "auto",
       systemCalls,
       random: systemRandom,
       tun,

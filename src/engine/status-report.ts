@@ -39,8 +39,8 @@ export function describeEngine(facts: EngineFacts): EngineStatus {
   };
 }
 
-function describeDataPlane({ workers, drops, tallies, times, occupancy }: DataPlane): DataPlaneStatus {
-  return { workers, drops, systemCalls: tallies, times, memory: occupancy };
+function describeDataPlane({ workers, aes, drops, tallies, times, occupancy }: DataPlane): DataPlaneStatus {
+  return { workers, aes, drops, systemCalls: tallies, times, memory: occupancy };
 }
 
 function describeIke(counters: Readonly<Counters>): IkeStatus {

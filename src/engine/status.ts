@@ -131,6 +131,8 @@ interface TimesStatus {
 export interface DataPlaneStatus {
   /** Data workers: threads that share the packet path. */
   readonly workers: number;
+  /** Whose AES child SAs that carry much go through: "processor" or "webassembly". */
+  readonly aes: string;
   /** Packets that belong to no SA, by cause: { noSa: 12 }. */
   readonly drops: Readonly<Record<string, number>>;
   readonly systemCalls: {

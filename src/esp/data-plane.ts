@@ -1,7 +1,9 @@
 import {
   SA_SLOT_COUNT,
+  TABLE_OWNER_SIZE,
   TABLES_COUNT,
   TABLES_SIZE,
+  WORKER_AES_LENT_OFFSET,
   WORKER_BASE,
   WORKER_COUNTERS_OFFSET,
   WORKER_GCM_JOBS_OFFSET,
@@ -100,6 +102,9 @@ export interface ChildSaInstallation {
   readonly isTransport?: boolean | undefined;
 }
 
+/** "processor": the AES instructions, by way of the runtime's OpenSSL. "webassembly": the kernel's own AES, as for all other keys. */
+export type AesSource = "processor" | "webassembly";
+
 /** The engine's view of the data plane: SAs and policies in, counters and IKE datagrams out. */
 export interface DataPlane {
   /** Reserves room for a child SA: its inbound SPI, or undefined when all are in use. For `IkeEndpoint`. */
@@ -139,6 +144,8 @@ export interface DataPlane {
   carried(inboundSpi: number): ChildSaVolume | undefined;
   /** How many data workers there are. */
   readonly workers: number;
+  /** Whose AES the workers use for keys that carry much. */
+  readonly aes: AesSource;
   /** Drops of packets that belong to no SA, by cause. */
   readonly drops: Drops;
   /** What the workers' system calls moved, IKE included. */
@@ -164,7 +171,7 @@ interface CommonFacts {
    * good during the call.
    */
   readonly onIkeDatagram: (datagram: IkeDatagram) => void;
-  /** Told, in a sentence, when the kernel does not do an offload that it promised; packets go the plain way from then on. */
+  /** Told, in a sentence, when something that makes packets fast does not work after all; they go the plain way from then on. */
   readonly onRefusal?: (what: string) => void;
   /**
    * Called when a packet meets a policy that traps, at most once a second for each (and each worker that seals) and never from within another call into the
@@ -197,13 +204,15 @@ export async function startDataPlane(
     readonly tun: OpenTun;
     /** Firewall mark of the sockets. */
     readonly mark?: number;
+    /** "auto" (the default): the processor's, where it can be had. */
+    readonly processorAes?: "auto" | "off";
     readonly sockets: readonly PumpSocket<OpenUdpSocket>[];
     /** What lanes behind the first use (`lanesOf`): queues of the same TUN device, sockets alike and in the same order. */
     readonly furtherLanes?: readonly LaneDevices[];
     readonly onFailure: (error: Error) => void;
   },
 ): Promise<DataPlane> {
-  const { memory, workers = 1, tun, sockets, furtherLanes = [], onFailure } = facts;
+  const { memory, workers = 1, tun, sockets, furtherLanes = [], processorAes = "auto", onFailure } = facts;
   const roles = rolesOf(workers);
   const mail = roles.map(
     ({ worker }) => new MailDrain(new MailboxReader(memory, worker), facts.onIkeDatagram),
@@ -212,6 +221,7 @@ export async function startDataPlane(
     memory,
     systemCalls: facts.systemCalls,
     roles,
+    processorAes,
     devices: [{ tun, sockets }, ...furtherLanes],
     onMail: (worker) => mail[worker - 1]?.ring(),
     onRefusal: facts.onRefusal ?? (() => {}),
@@ -425,6 +435,11 @@ function createDataPlane({
     traffic: (inboundSpi) => sad.traffic(inboundSpi),
     carried: (inboundSpi) => sad.carried(inboundSpi),
     workers,
+    get aes() {
+      const isLent = (worker: number): boolean =>
+        words[(WORKER_BASE + worker * WORKER_SIZE + WORKER_AES_LENT_OFFSET) >>> 2] === 1;
+      return numbers.every(isLent) ? "processor" : "webassembly";
+    },
     get drops() {
       return sumOfDrops(
         numbers.map((worker) => dropsAt(words, WORKER_BASE + worker * WORKER_SIZE + WORKER_COUNTERS_OFFSET)),
@@ -456,6 +471,7 @@ function createDataPlane({
 }
 
 const DEFAULT_REPLAY_WINDOW = 1024;
+const OWNER_WORDS = TABLE_OWNER_SIZE / 4;
 
 /** What a worker that ended could not do itself: its jobs and its scratch lie side by side, and its keys may have tables. */
 function wipeTraces(memory: WebAssembly.Memory, worker: number): void {
@@ -463,12 +479,16 @@ function wipeTraces(memory: WebAssembly.Memory, worker: number): void {
   const octets = new Uint8Array(memory.buffer);
   const end = region + WORKER_SCRATCH_OFFSET + WORKER_SCRATCH_SIZE;
   octets.fill(0, region + WORKER_GCM_JOBS_OFFSET, end);
-  const owners = new Uint32Array(memory.buffer, region + WORKER_TABLE_OWNERS_OFFSET, 2 * TABLES_COUNT);
+  const owners = new Uint32Array(
+    memory.buffer,
+    region + WORKER_TABLE_OWNERS_OFFSET,
+    OWNER_WORDS * TABLES_COUNT,
+  );
   for (let place = 0; place < TABLES_COUNT; place++) {
-    if (owners[2 * place] === 0) continue;
+    if (owners[OWNER_WORDS * place] === 0) continue;
     const tables = region + WORKER_TABLES_OFFSET + place * TABLES_SIZE;
     octets.fill(0, tables, tables + TABLES_SIZE);
-    owners[2 * place] = 0;
+    owners[OWNER_WORDS * place] = 0;
   }
   const words = region + WORKER_TABLE_WORDS_OFFSET;
   octets.fill(0, words, words + 4 * SA_SLOT_COUNT);

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { CONTROL_BASE, CONTROL_VERSION_OFFSET, LAYOUT_VERSION, MEMORY_SIZE } from "../../assembly/layout.ts";
+import type { LentAes } from "../platform/processor-aes/lent-aes.ts";
 
 const PAGE_SIZE = 65536;
 const MAXIMUM_PAGES = 32768;
@@ -70,14 +71,18 @@ export function createSharedMemory(): WebAssembly.Memory {
   return memory;
 }
 
-/** Instantiates the kernel for one thread: `worker` 0 is the host, 1 and up are data workers. */
-export function loadKernel(memory: WebAssembly.Memory, worker: number): Kernel {
+/**
+ * Instantiates the kernel for one thread: `worker` 0 is the host, 1 and up are data workers. `aes` is lent to keys that carry much; without it
+ * the kernel's own AES does everything.
+ */
+export function loadKernel(memory: WebAssembly.Memory, worker: number, aes?: LentAes): Kernel {
   const version = new DataView(memory.buffer).getUint32(CONTROL_BASE + CONTROL_VERSION_OFFSET, true);
   if (version !== LAYOUT_VERSION) {
     throw new RangeError(`shared memory has layout ${version}, this build has layout ${LAYOUT_VERSION}`);
   }
   const module = new WebAssembly.Module(readFileSync(kernelUrl()));
-  const kernel = new WebAssembly.Instance(module, { env: { memory, abort } }).exports as unknown as Kernel;
+  const kernel = new WebAssembly.Instance(module, { env: { memory, abort }, "processor-aes": lend(aes) })
+    .exports as unknown as Kernel;
   kernel.configure(worker);
   return kernel;
 }
@@ -86,6 +91,17 @@ export function loadKernel(memory: WebAssembly.Memory, worker: number): Kernel {
 function kernelUrl(): URL {
   const here = import.meta.url;
   return new URL(here.includes("/dist/src/") ? "../../kernel.wasm" : "../../dist/kernel.wasm", here);
+}
+
+/** As assembly/processor-aes.ts imports it. */
+function lend(aes: LentAes | undefined): Record<string, unknown> {
+  return {
+    hasAes: () => aes !== undefined,
+    expandKey: (place: number, key: number, keyLength: number, isForDecryption: number) =>
+      aes?.expandKey(place, key, keyLength, isForDecryption !== 0) ?? false,
+    crypt: (place: number, blocks: number, length: number) => aes?.crypt(place, blocks, length) ?? false,
+    forgetKey: (place: number) => aes?.forgetKey(place),
+  };
 }
 
 function abort(): never {

@@ -36,6 +36,7 @@ export class WorkerTeam {
       readonly memory: WebAssembly.Memory;
       readonly systemCalls: SystemCalls;
       readonly roles: readonly WorkerRole[];
+      readonly processorAes: "auto" | "off";
       /** What the workers of each lane use. */
       readonly devices: readonly LaneDevices[];
       /** Called with the number of a worker that has put something into its mailbox. */
@@ -57,6 +58,7 @@ export class WorkerTeam {
             ...devices[role.lane]!,
             memory,
             role,
+            processorAes: start.processorAes,
             wakeUp: wakeUpOf(role.worker),
             companionWakeUp: role.companion === undefined ? undefined : wakeUpOf(role.companion),
           },

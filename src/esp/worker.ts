@@ -4,6 +4,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { COMMAND_STOP, WORKER_BASE, WORKER_COMMAND_OFFSET, WORKER_SIZE } from "../../assembly/layout.ts";
 import { createMonotonicClock } from "../platform/clock.ts";
 import { LinuxPoller } from "../platform/poller/linux-poller.ts";
+import { openProcessorAes } from "../platform/processor-aes/openssl-aes.ts";
 import { systemRandom } from "../platform/random.ts";
 import { LinuxRawEspSocket } from "../platform/raw-esp/linux-raw-esp-socket.ts";
 import { createLinuxSystemCalls } from "../platform/system-calls/linux-system-calls.ts";
@@ -21,6 +22,7 @@ import type { TrapCall } from "./trapped-packets.ts";
 export interface WorkerFacts {
   readonly memory: WebAssembly.Memory;
   readonly role: WorkerRole;
+  readonly processorAes: "auto" | "off";
   readonly tun: OpenTun;
   readonly sockets: readonly PumpSocket<OpenUdpSocket>[];
   /** The eventfds that wake it, and its companion. */
@@ -40,13 +42,16 @@ export type WorkerMessage =
 /** The poller looks around once a second anyway. */
 const SLEEP_MS = 1000;
 
-function run({ memory, role, tun, sockets, wakeUp, companionWakeUp }: WorkerFacts): void {
+function run({ memory, role, processorAes, tun, sockets, wakeUp, companionWakeUp }: WorkerFacts): void {
   const { worker } = role;
   const clock = createMonotonicClock();
   const stopwatch = new Stopwatch(memory, worker, clock);
   const systemCalls = stopwatch.timeSystemCalls(createLinuxSystemCalls(memory));
-  const kernel = stopwatch.timeKernel(loadKernel(memory, worker));
   const onRefusal = (refusal: string): void => say({ refusal });
+  const aes = processorAes === "auto" ? openProcessorAes(memory, onRefusal) : undefined;
+  // However the thread ends, no key stays behind.
+  process.once("exit", () => aes?.close());
+  const kernel = stopwatch.timeKernel(loadKernel(memory, worker, aes));
   const pump = new DataPump({
     memory,
     kernel,

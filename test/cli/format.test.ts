@@ -56,6 +56,7 @@ const STATUS: EngineStatus = {
   ike: { received: 20, transmitted: 12, drops: { malformed: 3, unknownSpi: 1 } },
   dataPlane: {
     workers: 1,
+    aes: "processor",
     drops: { noSa: 12 },
     systemCalls: { tunRead: IDLE, tunWrite: IDLE, udpReceive: IDLE, udpTransmit: IDLE },
     times: { rounds: 0, packets: 0, systemCallsNs: 0, webAssemblyNs: 0, javaScriptNs: 0 },

@@ -16,6 +16,7 @@ export const STATUS: EngineStatus = {
   ike: { received: 0, transmitted: 0, drops: {} },
   dataPlane: {
     workers: 1,
+    aes: "processor",
     drops: {},
     systemCalls: { tunRead: IDLE, tunWrite: IDLE, udpReceive: IDLE, udpTransmit: IDLE },
     times: { rounds: 0, packets: 0, systemCallsNs: 0, webAssemblyNs: 0, javaScriptNs: 0 },

@@ -15,13 +15,17 @@ import {
 import { fromHex, toHex } from "../../src/bytes/hex.ts";
 import { describeAead } from "../support/aead-suite.ts";
 import { AES_GCM, type AeadUnderTest, KernelBed, type Packet, SeededRandom } from "../support/kernel.ts";
+import { lendAes, requireProcessorAes } from "../support/lent-aes.ts";
 import { ESP_VECTORS } from "../vectors/draft-mcgrew-gcm-test/esp.ts";
 import { GCM_VECTORS } from "../vectors/mcgrew-viega/gcm.ts";
 
 const BUSY: AeadUnderTest = { ...AES_GCM, isBusy: true };
+const mayLend = requireProcessorAes("AES-GCM with AES that is lent");
+const LENT: AeadUnderTest = mayLend ? { ...BUSY, lendAes } : BUSY;
 
 describeAead("AES-GCM", AES_GCM);
 describeAead("AES-GCM with tables", BUSY);
+if (mayLend) describeAead("AES-GCM with AES that is lent", LENT);
 
 describe("AES-GCM", () => {
   const KNOWN = [
@@ -107,9 +111,12 @@ describe("AES-GCM", () => {
     },
   );
 
-  test("agrees when more keys are busy than there are places for tables", () => {
+  test.each([
+    { name: "its own AES", aead: BUSY },
+    { name: "AES that is lent", aead: LENT },
+  ])("agrees when more keys are busy than there are places for tables, with $name", ({ aead }) => {
     const random = new SeededRandom(9);
-    const bed = new KernelBed(BUSY);
+    const bed = new KernelBed(aead);
     const keys = Array.from({ length: TABLES_COUNT + 40 }, () => random.octets(16));
     for (let round = 0; round < 3; round++) {
       expectAgreement(
@@ -131,9 +138,14 @@ describe("AES-GCM", () => {
     expect(slots.every((slot) => hasTables[slot])).toBe(true);
   });
 
-  test.each([16, 24, 32])("agrees around each 256th counter with a key of %i octets", (keyLength) => {
+  test.each([
+    { keyLength: 16, aead: AES_GCM, aes: "its own AES" },
+    { keyLength: 24, aead: AES_GCM, aes: "its own AES" },
+    { keyLength: 32, aead: AES_GCM, aes: "its own AES" },
+    { keyLength: 32, aead: LENT, aes: "AES that is lent" },
+  ])("agrees around each 256th counter with a key of $keyLength octets and $aes", ({ keyLength, aead }) => {
     const random = new SeededRandom(keyLength);
-    const bed = new KernelBed(AES_GCM);
+    const bed = new KernelBed(aead);
     const key = random.octets(keyLength);
     for (let counter = 256; counter <= 4096; counter += 256) {
       // The text begins with counter 2.
@@ -178,24 +190,30 @@ describe("AES-GCM", () => {
     expectAgreement(bed, packets);
   });
 
-  test("works in the first half of its own scratch and nowhere else beside the packets", () => {
-    const random = new SeededRandom(4);
-    const bed = new KernelBed(AES_GCM, 2);
-    const key = random.octets(16);
-    const lengths = [0, 60, 300, 1400, 9000, 65535];
-    expectAgreement(
-      bed,
-      lengths.map((length) => randomPacket(random, key, length)),
-    );
-    const scratch = (worker: number) => WORKER_BASE + worker * WORKER_SIZE + WORKER_SCRATCH_OFFSET;
-    const half = WORKER_SCRATCH_SIZE / 2;
-    for (let worker = 0; worker < WORKER_COUNT; worker++) {
-      if (worker !== 2)
-        expect(isZero(bed.octets.subarray(scratch(worker), scratch(worker) + 2 * half))).toBe(true);
-    }
-    expect(isZero(bed.octets.subarray(scratch(2) + half, scratch(2) + 2 * half))).toBe(true);
-    expect(isZero(bed.octets.subarray(scratch(2), scratch(2) + half))).toBe(false);
-  });
+  test.each([
+    { name: "its own AES", aead: AES_GCM },
+    { name: "AES that is lent", aead: LENT },
+  ])(
+    "works in the first half of its own scratch and nowhere else beside the packets, with $name",
+    ({ aead }) => {
+      const random = new SeededRandom(4);
+      const bed = new KernelBed(aead, 2);
+      const key = random.octets(16);
+      const lengths = [0, 60, 300, 1400, 9000, 65535];
+      expectAgreement(
+        bed,
+        lengths.map((length) => randomPacket(random, key, length)),
+      );
+      const scratch = (worker: number) => WORKER_BASE + worker * WORKER_SIZE + WORKER_SCRATCH_OFFSET;
+      const half = WORKER_SCRATCH_SIZE / 2;
+      for (let worker = 0; worker < WORKER_COUNT; worker++) {
+        if (worker !== 2)
+          expect(isZero(bed.octets.subarray(scratch(worker), scratch(worker) + 2 * half))).toBe(true);
+      }
+      expect(isZero(bed.octets.subarray(scratch(2) + half, scratch(2) + 2 * half))).toBe(true);
+      expect(isZero(bed.octets.subarray(scratch(2), scratch(2) + half))).toBe(false);
+    },
+  );
 
   test("leaves no key, hash key or key stream in its scratch", () => {
     const random = new SeededRandom(5);

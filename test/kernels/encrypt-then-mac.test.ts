@@ -28,6 +28,7 @@ import {
   wholeKeyLength,
 } from "../support/encrypt-then-mac.ts";
 import { KernelBed, type Packet, SeededRandom } from "../support/kernel.ts";
+import { lendAes, requireProcessorAes } from "../support/lent-aes.ts";
 import { CBC_VECTORS } from "../vectors/rfc3602/cbc.ts";
 import { CTR_VECTORS } from "../vectors/rfc3686/ctr.ts";
 import { KEYED_HASH_VECTORS } from "../vectors/rfc4868/hmac.ts";
@@ -42,6 +43,9 @@ const SUITES: readonly EtmSuite[] = HASHES.flatMap((hash) => [
 for (const suite of SUITES) describeAead(nameOf(suite), encryptThenMac(suite));
 for (const suite of SUITES.filter(({ cipher, hash }) => cipher === "ctr" && hash === "sha1"))
   describeAead(`${nameOf(suite)} and tables`, { ...encryptThenMac(suite), isBusy: true });
+const mayLend = requireProcessorAes("encrypt-then-MAC with AES that is lent");
+for (const suite of SUITES.filter(({ cipher, hash }) => mayLend && cipher !== "null" && hash === "sha1"))
+  describeAead(`${nameOf(suite)} and AES that is lent`, { ...encryptThenMac(suite), isBusy: true, lendAes });
 
 describe("encrypt-then-MAC", () => {
   test.each(CBC_VECTORS)("AES-CBC seals and opens $source of RFC 3602", (vector) => {
@@ -147,10 +151,13 @@ describe("encrypt-then-MAC", () => {
     expect(isZero(bed.octets.subarray(region + half, region + 2 * half))).toBe(true);
   });
 
-  test("leaves no key, text or HMAC state in its scratch", () => {
+  test.each([
+    { name: "its own AES", aes: {} },
+    { name: "AES that is lent", aes: mayLend ? { isBusy: true, lendAes } : { isBusy: true } },
+  ])("leaves no key, text or HMAC state in its scratch, with $name", ({ aes }) => {
     const random = new SeededRandom(5);
     for (const suite of SUITES.filter(({ cipher }) => cipher !== "null")) {
-      const bed = new KernelBed(encryptThenMac(suite));
+      const bed = new KernelBed({ ...encryptThenMac(suite), ...aes });
       const at = WORKER_BASE + WORKER_SCRATCH_OFFSET;
       const scratch = Buffer.from(bed.octets.buffer, at, WORKER_SCRATCH_SIZE);
       const key = random.octets(wholeKeyLength(suite));

@@ -27,6 +27,7 @@ import {
   WORKER_TUN_SLAB_OFFSET,
 } from "../../assembly/layout.ts";
 import { createSharedMemory, type Kernel, loadKernel } from "../../src/esp/kernel.ts";
+import type { LentAes } from "../../src/platform/processor-aes/lent-aes.ts";
 
 interface KeyPlaces {
   readonly context: number;
@@ -57,6 +58,8 @@ export interface AeadUnderTest {
   readonly jobsOffset: number;
   /** Each key has carried so much that it has tables (assembly/key-tables.ts). */
   readonly isBusy?: boolean;
+  /** Lends AES to busy keys. */
+  readonly lendAes?: (memory: WebAssembly.Memory) => LentAes;
 }
 
 const PLAIN_AEAD = {
@@ -137,7 +140,7 @@ export class KernelBed {
   /** `worker` is the region that the instance works in. */
   constructor(aead: AeadUnderTest, worker = 0) {
     const memory = createSharedMemory();
-    this.kernel = loadKernel(memory, worker);
+    this.kernel = loadKernel(memory, worker, aead.lendAes?.(memory));
     this.octets = new Uint8Array(memory.buffer);
     this.view = new DataView(memory.buffer);
     this.#aead = aead;
@@ -162,12 +165,18 @@ export class KernelBed {
     this.#aead.expandKey(this.kernel, places);
     expectSame(contextEnd, this.octets.slice(context + AEAD_CONTEXT_SIZE, context + AEAD_CONTEXT_SIZE + 64));
     this.#contexts.set(name, context);
-    if (this.#aead.isBusy) this.#keepBusy(context);
     return context;
   }
 
+  /** In CBC, opening is another use of a key than sealing, and each has to be busy. */
+  #keepAllBusy(packets: readonly Packet[], run: (jobs: number) => void): void {
+    if (!this.#aead.isBusy) return;
+    for (const context of new Set(packets.map(({ key }) => this.contextOf(key))))
+      this.#keepBusy(context, run);
+  }
+
   /** Lets the key carry what it takes to have tables, and leaves the arena empty. */
-  #keepBusy(context: number): void {
+  #keepBusy(context: number, run: (jobs: number) => void): void {
     const text = this.#arena + 64;
     const set = (offset: number, value: number) => this.view.setUint32(this.#jobs + offset, value, true);
     this.octets.fill(0, this.#jobs, this.#jobs + JOB_SIZE);
@@ -178,12 +187,13 @@ export class KernelBed {
     set(JOB_DESTINATION_OFFSET, text);
     set(JOB_LENGTH_OFFSET, BUSY_LENGTH);
     set(JOB_TAG_OFFSET, text + BUSY_LENGTH);
-    this.#aead.sealBatch(this.kernel, this.#jobs, 1);
+    run(this.#jobs);
     this.octets.fill(0, this.#arena, text + BUSY_LENGTH + 64);
   }
 
   /** Seals all packets in one batch. `placements[i]` says how packet i lies in memory; missing ones are a plain copy. */
   seal(packets: readonly Packet[], placements: readonly Placement[] = []): readonly JobResult[] {
+    this.#keepAllBusy(packets, (jobs) => this.#aead.sealBatch(this.kernel, jobs, 1));
     return this.#run(
       packets.map((packet, i) => ({ ...packet, input: packet.plaintext, placement: placements[i] ?? {} })),
       (jobs, count) => this.#aead.sealBatch(this.kernel, jobs, count),
@@ -193,6 +203,8 @@ export class KernelBed {
 
   /** Opens all packets in one batch. */
   open(packets: readonly SealedPacket[], placements: readonly Placement[] = []): readonly JobResult[] {
+    // A forgery is as much to carry as anything.
+    this.#keepAllBusy(packets, (jobs) => this.#aead.openBatch(this.kernel, jobs, 1));
     return this.#run(
       packets.map((packet, i) => ({ ...packet, input: packet.ciphertext, placement: placements[i] ?? {} })),
       (jobs, count) => this.#aead.openBatch(this.kernel, jobs, count),

@@ -19,6 +19,7 @@ import { CIPHERS, type EspCipher } from "../esp/esp-bed.ts";
 import { ikeShaped } from "../support/ike-shaped.ts";
 import { innerPacket } from "../support/inner-packets.ts";
 import { SeededRandom } from "../support/kernel.ts";
+import { requireProcessorAes } from "../support/lent-aes.ts";
 import { enterFreshNamespace, raiseLoopback, requireRoot } from "../support/namespace.ts";
 import { openPacketSocket } from "../support/packet-socket.ts";
 import { trafficSelector } from "../support/traffic-selectors.ts";
@@ -38,6 +39,7 @@ interface Host {
   readonly plane: DataPlane;
   readonly mail: IkeDatagram[];
   readonly failures: Error[];
+  readonly refusals: string[];
   readonly sender: LinuxDatagramSender;
   readonly stack: ReturnType<typeof openPacketSocket>;
   close(): Promise<void>;
@@ -195,7 +197,31 @@ describe.skipIf(!mayRun).each([1, 2, 4])("the data plane with workers: %i", (wor
     expect(a.failures).toHaveLength(1);
   });
 
-  async function start(address: string, lan: string): Promise<Host> {
+  test("is lent the processor's AES where it has some, unless it is told to do without", async () => {
+    const a = await start("127.0.0.1", "10.1.0.0/16");
+    const b = await start("127.0.0.2", "10.2.0.0/16", "off");
+    const expected = requireProcessorAes("data workers that are lent AES") ? "processor" : "webassembly";
+    expect(a.plane.aes).toBe(expected);
+    expect(b.plane.aes).toBe("webassembly");
+    expect([...a.refusals, ...b.refusals]).toEqual([]);
+    // More than a key carries without tables.
+    const cipher = CIPHERS.find(({ name }) => name.startsWith("AES-256-GCM"))!;
+    const spis = join(a, b, cipher);
+    const request = packet("10.1.0.1", "10.2.0.1", 1300);
+    const reply = packet("10.2.0.1", "10.1.0.1", 1300);
+    for (let i = 0; i < 60; i++) {
+      a.stack.send(request);
+      expect(await nextPacket(b)).toEqual(request);
+      b.stack.send(reply);
+      expect(await nextPacket(a)).toEqual(reply);
+    }
+    expect(a.plane.traffic(spis.a)!.inbound).toMatchObject({ packets: 60, drops: {} });
+    expect(a.plane.occupancy.keyTables.inUse).toBe(2);
+    await Promise.all([a.plane.removeChildSa(spis.a), b.plane.removeChildSa(spis.b)]);
+    expect(a.plane.occupancy.keyTables.inUse).toBe(0);
+  });
+
+  async function start(address: string, lan: string, processorAes: "auto" | "off" = "auto"): Promise<Host> {
     const memory = createSharedMemory();
     const systemCalls: SystemCalls = createLinuxSystemCalls(memory);
     const descriptors: number[] = [];
@@ -219,15 +245,18 @@ describe.skipIf(!mayRun).each([1, 2, 4])("the data plane with workers: %i", (wor
     network.close();
     const mail: IkeDatagram[] = [];
     const failures: Error[] = [];
+    const refusals: string[] = [];
     const plane = await startDataPlane({
       memory,
       workers,
+      processorAes,
       systemCalls,
       random: { bytes: (length) => random.octets(length) },
       ...lanes.first,
       furtherLanes: lanes.further,
       onIkeDatagram: ({ octets, path }) => mail.push({ octets: octets.slice(), path }),
       onFailure: (error) => failures.push(error),
+      onRefusal: (what) => refusals.push(what),
     });
     // So that the SAs of the tests belong to the second lane, where there is one.
     if (workers > 2) plane.allocateSpi();
@@ -239,6 +268,7 @@ describe.skipIf(!mayRun).each([1, 2, 4])("the data plane with workers: %i", (wor
       plane,
       mail,
       failures,
+      refusals,
       stack,
       sender: new LinuxDatagramSender(systemCalls, lanes.udp),
       close: async () => {
