@@ -125,6 +125,9 @@ const listenAddresses = v.pipe(
   v.transform((addresses): v.InferOutput<typeof listenMapping> => ({ addresses })),
 );
 
+/** Microseconds. Whoever waits longer is not helped by it. */
+const SPIN_LIMIT = 1000;
+
 const fileMapping = mapping(
   {
     gateway: v.optional(gatewaySchema),
@@ -135,6 +138,7 @@ const fileMapping = mapping(
     tun: v.optional(text(parseTunName)),
     offloads: v.optional(oneOf(["auto", "off"])),
     processorAes: v.optional(oneOf(["auto", "off"])),
+    spin: v.optional(integer({ from: 0, to: SPIN_LIMIT })),
     workers: v.optional(integer({ from: 1, to: WORKER_LIMIT })),
     log: v.optional(
       mapping({

@@ -24,6 +24,8 @@ export interface EngineConfig {
   readonly offloads?: "auto" | "off";
   /** "auto" (the default): the processor's AES instructions for child SAs that carry much, where it has them. "off": WebAssembly's for all. */
   readonly processorAes?: "auto" | "off";
+  /** How long a data worker goes on looking for more before it sleeps. Default 0. */
+  readonly spinMicroseconds?: number;
   /** Data workers, 1 (the default) to WORKER_LIMIT. */
   readonly workers?: number;
   /** Absolute path of a directory that outlives us: what the next start must clean up. */

@@ -64,6 +64,7 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
       memory,
       workers: config.workers ?? 1,
       processorAes: config.processorAes ?? "auto",
+      spinMicroseconds: config.spinMicroseconds ?? 0,
       systemCalls,
       random: systemRandom,
       tun,

@@ -206,13 +206,24 @@ export async function startDataPlane(
     readonly mark?: number;
     /** "auto" (the default): the processor's, where it can be had. */
     readonly processorAes?: "auto" | "off";
+    /** How long a worker goes on looking for more before it sleeps, where the machine has a core to spare. Default 0. */
+    readonly spinMicroseconds?: number;
     readonly sockets: readonly PumpSocket<OpenUdpSocket>[];
     /** What lanes behind the first use (`lanesOf`): queues of the same TUN device, sockets alike and in the same order. */
     readonly furtherLanes?: readonly LaneDevices[];
     readonly onFailure: (error: Error) => void;
   },
 ): Promise<DataPlane> {
-  const { memory, workers = 1, tun, sockets, furtherLanes = [], processorAes = "auto", onFailure } = facts;
+  const {
+    memory,
+    workers = 1,
+    tun,
+    sockets,
+    furtherLanes = [],
+    processorAes = "auto",
+    spinMicroseconds = 0,
+    onFailure,
+  } = facts;
   const roles = rolesOf(workers);
   const mail = roles.map(
     ({ worker }) => new MailDrain(new MailboxReader(memory, worker), facts.onIkeDatagram),
@@ -222,6 +233,7 @@ export async function startDataPlane(
     systemCalls: facts.systemCalls,
     roles,
     processorAes,
+    spinMicroseconds,
     devices: [{ tun, sockets }, ...furtherLanes],
     onMail: (worker) => mail[worker - 1]?.ring(),
     onRefusal: facts.onRefusal ?? (() => {}),

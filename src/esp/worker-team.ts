@@ -37,6 +37,7 @@ export class WorkerTeam {
       readonly systemCalls: SystemCalls;
       readonly roles: readonly WorkerRole[];
       readonly processorAes: "auto" | "off";
+      readonly spinMicroseconds: number;
       /** What the workers of each lane use. */
       readonly devices: readonly LaneDevices[];
       /** Called with the number of a worker that has put something into its mailbox. */
@@ -59,6 +60,7 @@ export class WorkerTeam {
             memory,
             role,
             processorAes: start.processorAes,
+            spinMicroseconds: start.spinMicroseconds,
             wakeUp: wakeUpOf(role.worker),
             companionWakeUp: role.companion === undefined ? undefined : wakeUpOf(role.companion),
           },

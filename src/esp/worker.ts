@@ -15,6 +15,7 @@ import { loadKernel } from "./kernel.ts";
 import type { WorkerRole } from "./lanes.ts";
 import { DataPump } from "./pump.ts";
 import type { PumpSocket } from "./pump-socket.ts";
+import { Spin } from "./spin.ts";
 import { Stopwatch } from "./stopwatch.ts";
 import type { TrapCall } from "./trapped-packets.ts";
 
@@ -23,6 +24,8 @@ export interface WorkerFacts {
   readonly memory: WebAssembly.Memory;
   readonly role: WorkerRole;
   readonly processorAes: "auto" | "off";
+  /** How long it goes on looking before it sleeps. */
+  readonly spinMicroseconds: number;
   readonly tun: OpenTun;
   readonly sockets: readonly PumpSocket<OpenUdpSocket>[];
   /** The eventfds that wake it, and its companion. */
@@ -42,7 +45,16 @@ export type WorkerMessage =
 /** The poller looks around once a second anyway. */
 const SLEEP_MS = 1000;
 
-function run({ memory, role, processorAes, tun, sockets, wakeUp, companionWakeUp }: WorkerFacts): void {
+function run({
+  memory,
+  role,
+  processorAes,
+  spinMicroseconds,
+  tun,
+  sockets,
+  wakeUp,
+  companionWakeUp,
+}: WorkerFacts): void {
   const { worker } = role;
   const clock = createMonotonicClock();
   const stopwatch = new Stopwatch(memory, worker, clock);
@@ -86,12 +98,14 @@ function run({ memory, role, processorAes, tun, sockets, wakeUp, companionWakeUp
     ],
     wakeUp,
   });
+  const spin = new Spin(clock, spinMicroseconds);
   const words = new Int32Array(memory.buffer);
   const command = (WORKER_BASE + worker * WORKER_SIZE + WORKER_COMMAND_OFFSET) >>> 2;
 
   say("ready");
   while (Atomics.load(words, command) !== COMMAND_STOP) {
-    if (pump.round() === 0) poller.wait(Math.min(SLEEP_MS, pump.restMs));
+    if (pump.round() !== 0) spin.noteWork();
+    else if (!spin.looksAgain()) poller.wait(Math.min(SLEEP_MS, pump.restMs));
   }
   kernel.wipeTraces();
 }
