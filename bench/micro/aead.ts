@@ -33,33 +33,53 @@ interface AeadWork {
   readonly isSealing: boolean;
 }
 
-/** The kernels against others, 64 packets of one SA in a run: the kernel takes them as a batch, the others one by one. */
-export function* aeadSubjects(kernel: Kernel, buffer: SharedArrayBuffer): Generator<Subject> {
+/** What subjects run on: the kernel as a data worker has it, and as one that is lent no AES. Each has a region of its own. */
+export interface Kernels {
+  readonly buffer: SharedArrayBuffer;
+  readonly kernel: Kernel;
+  readonly ownAes: Kernel;
+}
+
+/** Regions of the two kernels. */
+export const WORKER = 0;
+export const OWN_AES_WORKER = 1;
+
+/**
+ * The kernels against others, 64 packets of one SA in a run: the kernel takes them as a batch, the others one by one. Where the processor
+ * lends AES, the kernel runs without it too.
+ */
+export function* aeadSubjects(kernels: Kernels): Generator<Subject> {
   for (const { aead, title } of AEADS) {
     // CBC takes whole blocks.
     for (const length of LENGTHS.map((octets) => (isEtm(aead) ? octets - (octets % 16) : octets))) {
       for (const isSealing of [true, false]) {
-        yield aeadSubject({ kernel, buffer, work: { aead, title, length, isSealing } });
+        yield aeadSubject(kernels, { aead, title, length, isSealing });
       }
     }
   }
 }
 
-function aeadSubject({
-  kernel,
-  buffer,
-  work: { aead, title, length, isSealing },
-}: {
-  readonly kernel: Kernel;
-  readonly buffer: SharedArrayBuffer;
-  readonly work: AeadWork;
-}): Subject {
+function aeadSubject(
+  { buffer, kernel, ownAes }: Kernels,
+  { aead, title, length, isSealing }: AeadWork,
+): Subject {
   const key = randomBytes(KEY_LENGTHS[aead]);
   const packets = makePackets(aead, { key, count: BATCH, length });
-  const batch = new KernelBatch(kernel, { buffer, worker: 0, aead });
-  batch.expandKey(key, 0);
-  batch.put(packets, { slot: 0, isSealed: !isSealing });
-  const runKernel = isSealing ? () => batch.seal() : () => batch.open();
+  const contender = (name: string, instance: Kernel, worker: number) => {
+    const batch = new KernelBatch(instance, { buffer, worker, aead });
+    batch.expandKey(key, worker);
+    batch.put(packets, { slot: worker, isSealed: !isSealing });
+    return {
+      name,
+      run: isSealing ? () => batch.seal() : () => batch.open(),
+      output: () => (isSealing ? batch.sealed() : batch.opened()),
+    };
+  };
+  const ours = contender("kernel", kernel, WORKER);
+  const alone =
+    kernel === ownAes || aead === "chacha20-poly1305"
+      ? []
+      : [contender("kernel, its own AES", ownAes, OWN_AES_WORKER)];
   const others = isSealing ? sealers(aead, key) : openers(aead, key);
   const name = `${title} ${isSealing ? "seal" : "open"} ${length} B`;
   return {
@@ -68,17 +88,21 @@ function aeadSubject({
     operations: BATCH,
     octets: BATCH * length,
     contenders: [
-      { name: "kernel", run: runKernel },
+      ours,
       ...others.map(({ name, doOne }) => ({
         name,
         run() {
           for (const packet of packets) doOne(packet);
         },
       })),
+      ...alone,
     ],
     prove() {
-      runKernel();
-      const outputs = new Map([["kernel", isSealing ? batch.sealed() : batch.opened()]]);
+      const outputs = new Map<string, Uint8Array>();
+      for (const { name, run, output } of [ours, ...alone]) {
+        run();
+        outputs.set(name, output());
+      }
       for (const { name, doOne } of others) {
         outputs.set(name, Buffer.concat(packets.flatMap((packet) => doOne(packet))));
       }

@@ -5,7 +5,8 @@
 
 import { parseArgs } from "node:util";
 import { createSharedMemory, loadKernel } from "../../src/esp/kernel.ts";
-import { aeadSubjects } from "./aead.ts";
+import { openProcessorAes } from "../../src/platform/processor-aes/openssl-aes.ts";
+import { aeadSubjects, OWN_AES_WORKER, WORKER } from "./aead.ts";
 import { codecSubjects } from "./codec.ts";
 import { display } from "./display.ts";
 import { keyExchangeSubjects } from "./key-exchange.ts";
@@ -39,7 +40,13 @@ const sampling = options.quick
 const machine = describeMachine();
 const commit = describeCommit(RESULTS);
 const memory = createSharedMemory();
-const kernel = loadKernel(memory, 0);
+const aes = openProcessorAes(memory);
+const kernel = loadKernel(memory, WORKER, aes);
+const kernels = {
+  buffer: memory.buffer,
+  kernel,
+  ownAes: aes === undefined ? kernel : loadKernel(memory, OWN_AES_WORKER),
+};
 
 const records: SubjectRecord[] = [];
 for (const subject of allSubjects()) {
@@ -71,7 +78,7 @@ if (name !== undefined && !options.quick) {
 }
 
 function* allSubjects(): Generator<Subject> {
-  yield* aeadSubjects(kernel, memory.buffer);
+  yield* aeadSubjects(kernels);
   yield* saSetupSubjects(kernel, memory.buffer);
   yield* manySasSubjects();
   yield* keyExchangeSubjects();
