@@ -10,7 +10,7 @@ export interface Answer {
 
 /** Why an SA ends. */
 export interface Closing {
-  /** A notification in registry spelling, or "timeout", "peer-deleted", "terminated", "replaced", "protocol-error", "certificate". */
+  /** A notification in registry spelling, or "timeout", "peer-deleted", "terminated", "replaced", "session-timeout", "protocol-error", "certificate". */
   readonly reason: string;
   /** A whole sentence. */
   readonly message: string;

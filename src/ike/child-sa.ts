@@ -471,6 +471,7 @@ export function installChild(
     childSa: {
       connection: ikeSa.connection?.name ?? "",
       child: childSa.name,
+      session: (ikeSa.session ?? ikeSa.predecessor?.session)?.number,
       inboundSpi,
       outboundSpi,
       encryption,

@@ -1,4 +1,4 @@
-import type { EapSession, EapStep } from "../eap/session.ts";
+import type { EapGrants, EapSession, EapStep } from "../eap/session.ts";
 import type { ConnectionPolicy, Identity } from "../policy/connection.ts";
 import type { Payload } from "../wire/payloads/payload.ts";
 
@@ -26,8 +26,8 @@ interface EapOutcome {
   readonly user: string;
   /** Key of both last AUTH payloads; undefined for a method without keys, for which SK_p takes its place. */
   readonly msk: Uint8Array | undefined;
-  /** The address that the peer has to have, where RADIUS says. */
-  readonly fixedAddress: string | undefined;
+  /** What RADIUS grants with it. */
+  readonly grants: EapGrants | undefined;
 }
 
 export function eapPayload(octets: Uint8Array): Payload {

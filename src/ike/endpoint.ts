@@ -197,6 +197,7 @@ class EndpointMachine implements Machine {
   readonly #jobs = new Map<number, (result: ComputeResult, now: number) => void>();
   readonly #logins = new Map<number, (result: AuthenticationResult, now: number) => void>();
   #lastJob = 0;
+  #lastSession = 0;
   readonly #dropEvents: TokenBucket;
   readonly #unverifiedEvents: TokenBucket;
   readonly #errors: TokenBucket;
@@ -232,6 +233,10 @@ class EndpointMachine implements Machine {
 
   ikeSasOfAccount(account: string): readonly IkeSa[] {
     return [...(this.#byAccount.get(account) ?? [])];
+  }
+
+  nextSession(): number {
+    return ++this.#lastSession;
   }
 
   identified(ikeSa: IkeSa): void {

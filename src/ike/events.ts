@@ -84,9 +84,9 @@ export function ikeSaFailed(ikeSa: IkeSa, closing: Closing): IkeEvent {
   };
 }
 
-/** `facts.reason` is "terminated", "peer-deleted", "timeout", "replaced", or a notification in registry spelling. */
+/** `facts.reason` is "terminated", "peer-deleted", "timeout", "replaced", "session-timeout", or a notification in registry spelling. */
 export function ikeSaDeleted(ikeSa: IkeSa, closing: Closing): IkeEvent {
-  const isExpected = ["terminated", "peer-deleted", "replaced"].includes(closing.reason);
+  const isExpected = ["terminated", "peer-deleted", "replaced", "session-timeout"].includes(closing.reason);
   return {
     ...about(ikeSa),
     name: "ike-sa-deleted",

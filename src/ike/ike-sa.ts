@@ -1,5 +1,6 @@
 import { wipe } from "../bytes/wipe.ts";
 import { wipeIkeKeys } from "../crypto/keymat.ts";
+import type { EapGrants } from "../eap/session.ts";
 import { ExchangeType } from "../iana/ikev2-parameters.ts";
 import type { Credential } from "../pki/credential.ts";
 import type { Path } from "../platform/address.ts";
@@ -11,6 +12,7 @@ import type { Answer, Closing, Fault } from "./answer.ts";
 import type { ChildAttempt, ChildSa } from "./child-sa.ts";
 import { removeChildSa } from "./child-sa-deletion.ts";
 import type { ClientGuess, FirstImpression } from "./client-guess.ts";
+import { type ClientSession, endSession } from "./client-session.ts";
 import type { DropCounter } from "./counters.ts";
 import { processRequest, processResponse } from "./dispatch.ts";
 import { endLogin } from "./eap-conversation.ts";
@@ -97,8 +99,10 @@ export class IkeSa {
   impression: FirstImpression | undefined;
   /** Responder: which client the peer seems to be, where many share a connection. */
   client: ClientGuess | undefined;
-  /** What RADIUS says that the peer's address is to be. */
-  fixedAddress: string | undefined;
+  /** What RADIUS grants with the login. */
+  grants: EapGrants | undefined;
+  /** Of a gateway's client; with its heir once that has taken over. */
+  session: ClientSession | undefined;
   /** Addresses that the peer has from us. */
   lease: AddressLease | undefined;
   /** What we have from the network behind the peer. */
@@ -321,7 +325,7 @@ export class IkeSa {
         this.attempt?.rival?.terminate(closing, now);
         const { name: _, ...keyed } = this.state;
         this.#removeChildSas(closing.message);
-        this.#giveBack();
+        this.#giveBack(closing);
         this.outbox.requests.clearQueue();
         this.state = { name: "deleting", ...keyed };
         for (const reason of ["rekey", "renew", "expire", "path-mtu"] as const) this.timers.cancel(reason);
@@ -441,7 +445,7 @@ export class IkeSa {
     this.#inbox.clear();
     this.outbox.abandonRequests();
     this.#removeChildSas(closing.message);
-    this.#giveBack();
+    this.#giveBack(closing);
     if (state.name === "authenticating" && state.offer !== undefined) {
       this.machine.emit({ kind: "release-spi", inboundSpi: state.offer.inboundSpi });
     }
@@ -474,7 +478,8 @@ export class IkeSa {
     for (const childSa of [...this.childSas]) removeChildSa(this, childSa, { reason });
   }
 
-  #giveBack(): void {
+  #giveBack(closing: Closing): void {
+    endSession(this, closing);
     releaseAddresses(this);
     dropConfiguration(this);
   }

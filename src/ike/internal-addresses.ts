@@ -43,7 +43,7 @@ export function giveAddresses(
           connection: connection.name,
           user: accountOf(ikeSa),
           device: deviceOf(ikeSa),
-          wanted: { ...read.request, ...(ikeSa.fixedAddress && { fixed: [ikeSa.fixedAddress] }) },
+          wanted: { ...read.request, ...(ikeSa.grants?.address && { fixed: [ikeSa.grants.address] }) },
         })
       : read.reason;
   if (read.kind === "refused" || typeof lease === "string") {

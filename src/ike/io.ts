@@ -4,6 +4,7 @@ import type { Path } from "../platform/address.ts";
 import type { InternalConfiguration } from "../policy/internal-configuration/configuration.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
+import type { ClientSession } from "./client-session.ts";
 
 /** What goes into the IKE machine. Times are milliseconds of a monotonic clock and are passed beside the input. */
 export type IkeInput =
@@ -80,12 +81,18 @@ export type IkeOutput =
     }
   /** It holds no more. */
   | { readonly kind: "unconfigured"; readonly connection: string }
+  /** A gateway has a client, from before its first child SA is there. */
+  | { readonly kind: "session-began"; readonly session: ClientSession }
+  /** It has it no more; its child SAs are removed by then. `reason` as in "ike-sa-deleted". */
+  | { readonly kind: "session-ended"; readonly session: ClientSession; readonly reason: string }
   | { readonly kind: "event"; readonly event: IkeEvent };
 
 /** A child SA with its keys, ready for the data plane. Whoever receives it wipes the keys once they are installed. */
 export interface NegotiatedChildSa {
   readonly connection: string;
   readonly child: string;
+  /** Number of the client's session that it belongs to. */
+  readonly session?: number | undefined;
   readonly inboundSpi: number;
   readonly outboundSpi: number;
   readonly encryption: Transform;

@@ -35,6 +35,8 @@ export interface Machine {
   /** The SA knows who its peer is. */
   identified(ikeSa: IkeSa): void;
   readonly addresses: AddressSource;
+  /** The number of a session that begins. */
+  nextSession(): number;
   /** The SA turns out to belong to a connection. */
   connected(ikeSa: IkeSa, before: string | undefined): void;
   emit(output: IkeOutput): void;

@@ -1,3 +1,4 @@
+import { passSession } from "./client-session.ts";
 import { createChild } from "./exchanges/create-child-sa.ts";
 import type { IkeSa } from "./ike-sa.ts";
 
@@ -15,6 +16,7 @@ export function bequeath(old: IkeSa, heir: IkeSa, now: number): void {
     heir.childSas.push(childSa);
   }
   [heir.lease, old.lease] = [old.lease, undefined];
+  passSession(old, heir);
   [heir.configuration, old.configuration] = [old.configuration, undefined];
   for (const attempt of old.childAttempts) heir.childAttempts.add(attempt);
   old.childAttempts.clear();

@@ -8,6 +8,8 @@ export type DeadlineReason =
   /** The path is to be probed. */
   | "path-mtu"
   | "linger"
+  /** A client has been connected for as long as it may. */
+  | "session"
   /** A soft lifetime is over, or an attempt that failed comes again. */
   | "rekey"
   /** Rekeying has failed so far, and the hard lifetime is near. */

@@ -10,6 +10,7 @@ import { certificatesIn, credentialFor } from "../certificates.ts";
 import { modeOf } from "../child-mode.ts";
 import { acceptChild, type ChildKeying } from "../child-sa.ts";
 import { guessClient } from "../client-guess.ts";
+import { beginSession } from "../client-session.ts";
 import { certificateNoted, formatEnd, ikeSaEstablished } from "../events.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import type { Authenticating } from "../ike-sa-state.ts";
@@ -208,6 +209,7 @@ export function conclude(
   ikeSa.machine.report(ikeSaEstablished(ikeSa, state.proposal));
   const gift = giveAddresses(ikeSa, connection, payloads);
   ikeSa.connection = gift.connection;
+  if (gift.kind === "given") beginSession(ikeSa, now);
   const inside =
     gift.kind === "given"
       ? [...gift.payloads, ...makeChild(ikeSa, { state, connection: gift.connection, payloads, now })]

@@ -104,7 +104,7 @@ function answerStep(login: LoginRequest, step: EapStep): Answer {
     case "send":
       return { payloads: [eapPayload(step.packet)] };
     case "success":
-      login.eap.outcome = { user: step.identity, msk: step.msk, fixedAddress: step.grants?.address };
+      login.eap.outcome = { user: step.identity, msk: step.msk, grants: step.grants };
       return step.packet === undefined
         ? refused(`${name}: the login has no end`)
         : { payloads: [eapPayload(step.packet)] };
@@ -137,7 +137,7 @@ function processLastAuth(ikeSa: IkeSa, login: LoginRequest): Answer {
   const local = connection.local.identity;
   const key = outcome.msk ?? state.keys.skPr;
   const proof = [authByKey(ikeSa, state, { identity: local, key })];
-  ikeSa.fixedAddress = outcome.fixedAddress;
+  ikeSa.grants = outcome.grants;
   const answer = conclude(ikeSa, { ...request, state, proof, now, user: outcome.user });
   endLogin(eap);
   return answer;

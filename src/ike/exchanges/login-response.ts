@@ -66,7 +66,7 @@ function takeStep(ikeSa: IkeSa, login: Login & { readonly packet: Uint8Array }, 
       requestAuth(ikeSa, [eapPayload(step.packet)], now);
       return;
     case "success": {
-      eap.outcome = { user: step.identity, msk: step.msk, fixedAddress: undefined };
+      eap.outcome = { user: step.identity, msk: step.msk, grants: undefined };
       // RFC 7296 section 2.16: by the key of the method, or for a method without keys by SK_p.
       const key = step.msk ?? state.keys.skPi;
       requestAuth(ikeSa, [authByKey(ikeSa, state, { identity: connection.local.identity, key })], now);
