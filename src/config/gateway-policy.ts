@@ -2,6 +2,7 @@ import { judgeByTrust } from "../auth/eap-tls-judge.ts";
 import type { ServerMethod } from "../eap/method.ts";
 import { createEapServer } from "../eap/server.ts";
 import { eapTlsServer } from "../eap/tls/server.ts";
+import type { AccountingPolicy } from "../engine/client-sessions.ts";
 import { PolicyError } from "../errors/index.ts";
 import { EapType } from "../iana/eap.ts";
 import type { TrustPolicy } from "../pki/trust.ts";
@@ -18,6 +19,7 @@ import { DEFAULT_REPLAY_WINDOW_PACKETS, IKE_PORT } from "./defaults.ts";
 import type { GatewayConfig } from "./gateway.ts";
 import { GatewayLogins } from "./gateway-logins.ts";
 import { LiveCertificates } from "./live-certificates.ts";
+import { radiusLedger } from "./radius-accounting.ts";
 import { radiusLogins, readRadiusServers } from "./radius-logins.ts";
 import { trustAnchorsIn, trustPolicy } from "./trust.ts";
 
@@ -32,7 +34,9 @@ const LEFT_TO_CLIENTS = {
 };
 
 /** Reads what the gateway's configuration names, and makes a connection of it that whoever can log in may use. */
-export function gatewayPolicy(gateway: GatewayConfig): Findings & { readonly logins?: GatewayLogins } {
+export function gatewayPolicy(
+  gateway: GatewayConfig,
+): Findings & { readonly logins?: GatewayLogins; readonly accounting?: AccountingPolicy } {
   const problems: Remark[] = [];
   const warnings: Remark[] = [];
   let logins: GatewayLogins | undefined;
@@ -78,6 +82,14 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & { readonly log
   if (methods.length > 0) {
     authentication.push({ kind: "eap", server: createEapServer({ methods, random: systemRandom }) });
   }
+  const { radiusAccounting } = gateway;
+  const ledger =
+    radiusAccounting &&
+    attempt(["radius", "accounting"], () => {
+      const { servers, warnings: remarks } = readRadiusServers(radiusAccounting.servers);
+      warnings.push(...remarks.map((message) => ({ path: ["radius", "accounting"], message })));
+      return radiusLedger(servers, gateway.domain);
+    });
   if (certificates === undefined || problems.length > 0) return { connections: [], problems, warnings };
   const policy: ConnectionPolicy = {
     name: GATEWAY_NAME,
@@ -118,7 +130,13 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & { readonly log
     const message = "windows-default takes MODP-1024 and SHA-1 from whoever offers nothing better";
     warnings.push({ path: ["gateway", "compat"], message });
   }
-  return { connections: [policy], ...(logins !== undefined && { logins }), problems, warnings };
+  return {
+    connections: [policy],
+    ...(logins !== undefined && { logins }),
+    ...(ledger && { accounting: { ledger, interimMs: radiusAccounting.interimMs } }),
+    problems,
+    warnings,
+  };
 }
 
 function trustInClients({ clientAuthorities, revocation }: GatewayConfig): TrustPolicy {

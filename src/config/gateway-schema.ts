@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { parseEspProposal, parseIkeProposal } from "../policy/keywords.ts";
-import { integer, mapping, oneOf, oneOrMore, password, text } from "./fields.ts";
+import { integer, mapping, oneOf, oneOrMore, password, text, textOrNumber } from "./fields.ts";
 import { revocationSchema } from "./revocation.ts";
-import { parseDomain, parseIpAddress, parseNetwork, parsePath } from "./values.ts";
+import { parseDomain, parseIpAddress, parseNetwork, parsePath, parseReportInterval } from "./values.ts";
 
 /** How clients may show who they are. */
 export const GATEWAY_AUTHENTICATIONS = ["eap-mschapv2", "eap-tls", "radius", "certificate"] as const;
@@ -45,7 +45,15 @@ const radiusServer = mapping({
   secret: password,
 });
 
-/** `radius:` as a user writes it: who decides on logins in the gateway's stead. */
+const radiusServers = v.pipe(v.array(radiusServer), v.minLength(1, "the list is empty"));
+
+/** `radius:` as a user writes it: who decides on logins in the gateway's stead, and who keeps account of its clients. */
 export const radiusSchema = mapping({
-  servers: v.pipe(v.array(radiusServer), v.minLength(1, "the list is empty")),
+  servers: radiusServers,
+  accounting: v.optional(
+    mapping({
+      servers: v.optional(radiusServers),
+      interim: v.optional(textOrNumber(parseReportInterval)),
+    }),
+  ),
 });

@@ -22,6 +22,8 @@ export interface GatewayConfig extends InsideNetwork {
   readonly authentications: readonly GatewayAuthentication[];
   /** In order of preference; empty where we decide on logins ourselves. */
   readonly radiusServers: readonly RadiusServerConfig[];
+  /** Undefined where nobody keeps account of clients. */
+  readonly radiusAccounting: RadiusAccountingConfig | undefined;
   /** Undefined where nobody logs in with a password of ours. */
   readonly usersFile: string | undefined;
   /** PEM files of CAs whose certificates clients may show. */
@@ -47,8 +49,19 @@ export interface RadiusServerConfig {
   readonly secret: string | { readonly file: string };
 }
 
+interface RadiusAccountingConfig {
+  /** In order of preference. */
+  readonly servers: readonly RadiusServerConfig[];
+  /** Between two interim updates; Infinity for none. */
+  readonly interimMs: number;
+}
+
 /** RFC 2865 section 3. */
 const RADIUS_PORT = 1812;
+/** RFC 2866 section 3. */
+const ACCOUNTING_PORT = 1813;
+/** RFC 2869 section 5.16: not less than ten minutes unless somebody wants it so. */
+const DEFAULT_INTERIM_MS = 600_000;
 const DEFAULT_DEVICES_PER_USER = 5;
 const EVERYTHING = ["0.0.0.0/0", "::/0"];
 /** An address for us, and one for a client. */
@@ -95,7 +108,10 @@ export function completeGateway(
     domain: entry.domain,
     certificates: certificates.map((files) => filesOf(files, folder)),
     authentications,
-    radiusServers: authentications.includes("radius") ? radiusServersOf(radius, folder) : [],
+    radiusServers: authentications.includes("radius")
+      ? radiusServersOf(radius?.servers, { folder, usualPort: RADIUS_PORT })
+      : [],
+    radiusAccounting: accountingOf(radius, folder),
     usersFile: entry.users === undefined ? undefined : resolve(folder, entry.users),
     clientAuthorities: (entry.ca ?? []).map((path) => resolve(folder, path)),
     ...(entry.revocation && { revocation: revocationIn(folder, entry.revocation) }),
@@ -113,10 +129,25 @@ export function completeGateway(
   return { gateway, problems };
 }
 
-function radiusServersOf(radius: RadiusEntry | undefined, folder: string): readonly RadiusServerConfig[] {
-  return (radius?.servers ?? []).map(({ address, port, secret }) => ({
+/** Where no others are named, the servers that decide on logins keep account as well. */
+function accountingOf(radius: RadiusEntry | undefined, folder: string): RadiusAccountingConfig | undefined {
+  if (radius?.accounting === undefined) return undefined;
+  const { interim = DEFAULT_INTERIM_MS } = radius.accounting;
+  const entries =
+    radius.accounting.servers ?? radius.servers.map(({ address, secret }) => ({ address, secret }));
+  return {
+    servers: radiusServersOf(entries, { folder, usualPort: ACCOUNTING_PORT }),
+    interimMs: interim,
+  };
+}
+
+function radiusServersOf(
+  entries: RadiusEntry["servers"] | undefined,
+  { folder, usualPort }: { readonly folder: string; readonly usualPort: number },
+): readonly RadiusServerConfig[] {
+  return (entries ?? []).map(({ address, port, secret }) => ({
     address,
-    port: port ?? RADIUS_PORT,
+    port: port ?? usualPort,
     secret: typeof secret === "string" ? secret : { file: resolve(folder, secret.file) },
   }));
 }

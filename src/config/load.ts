@@ -65,6 +65,7 @@ export function parseConfig({ text, file, isReadableByOthers = false }: ConfigTe
       gateway: { ...gateway, ...(logins !== undefined && { devicesOf: logins.devicesOf }) },
     }),
     ...(logins !== undefined && { logins }),
+    ...(clients?.accounting !== undefined && { accounting: clients.accounting }),
     connections: [...callers.connections, ...(clients?.connections ?? [])],
     hosts: callers.hosts,
     listen: {
@@ -171,17 +172,16 @@ function inOrder(problems: readonly Problem[]): readonly Problem[] {
 function inlineKeys({ connections, radius }: ConfigFile): readonly Remark[] {
   const isInline = (secret: PresharedKeyEntry | undefined) =>
     typeof secret === "string" || (secret !== undefined && secret.file === undefined);
-  const shared = (radius?.servers ?? []).flatMap(({ secret }, index) =>
-    isInline(secret)
-      ? [
-          {
-            path: ["radius", "servers", index, "secret"],
-            message:
-              "this file holds a secret and can be read by everybody; try chmod 600, or secret: { file: ... }",
-          },
-        ]
-      : [],
-  );
+  const message =
+    "this file holds a secret and can be read by everybody; try chmod 600, or secret: { file: ... }";
+  const inlineSecrets = (entries: NonNullable<typeof radius>["servers"], path: readonly string[]) =>
+    entries.flatMap(({ secret }, index) =>
+      isInline(secret) ? [{ path: [...path, index, "secret"], message }] : [],
+    );
+  const shared = [
+    ...inlineSecrets(radius?.servers ?? [], ["radius", "servers"]),
+    ...inlineSecrets(radius?.accounting?.servers ?? [], ["radius", "accounting", "servers"]),
+  ];
   const own = Object.entries(connections ?? {}).flatMap(([name, { local, password }]) => {
     const path = ["connections", name];
     return [

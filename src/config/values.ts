@@ -7,6 +7,8 @@ import { parseDuration, parseSize } from "./units.ts";
 const SMALLEST_MTU = 1280; // RFC 8200 section 5: below that there is no IPv6.
 const LARGEST_MTU = 65_535;
 const SHORTEST_PADDED = 64;
+const SHORTEST_REPORT_MS = 1_000;
+const LONGEST_REPORT_MS = 86_400_000;
 const SHORTEST_INTERVAL_MS = 10;
 const LONGEST_INTERVAL_MS = 3_600_000;
 const SHORTEST_LIFETIME_MS = 1_000;
@@ -105,6 +107,16 @@ export function parseMtu(text: string): number {
     throw new PolicyError(`an MTU is from ${SMALLEST_MTU} to ${LARGEST_MTU} octets, not ${text}`);
   }
   return mtu;
+}
+
+/** Milliseconds between two reports; "never" is Infinity. */
+export function parseReportInterval(text: string): number {
+  if (text === "never") return Number.POSITIVE_INFINITY;
+  const ms = parseDuration(text);
+  if (ms < SHORTEST_REPORT_MS || ms > LONGEST_REPORT_MS) {
+    throw new PolicyError(`reports come every 1s to 1d, or never; not ${text}`);
+  }
+  return ms;
 }
 
 /** Milliseconds; "never" is Infinity. Below a second there is no time to rekey. */

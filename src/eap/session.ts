@@ -35,6 +35,8 @@ export interface EapGrants {
   readonly class?: readonly Uint8Array[];
   /** Session-Timeout. */
   readonly sessionSeconds?: number;
+  /** Acct-Interim-Interval. */
+  readonly interimSeconds?: number;
 }
 
 export interface EapServer {

@@ -1,9 +1,10 @@
-import type { DataPlane, TrafficCover } from "../esp/index.ts";
+import type { ChildSaVolume, DataPlane, TrafficCover } from "../esp/index.ts";
 import type { NegotiatedChildSa } from "../ike/io.ts";
 import type { Path } from "../platform/address.ts";
 import type { Random } from "../platform/random.ts";
 import type { ChildPolicy, ConnectionPolicy } from "../policy/connection.ts";
 import { OutboundPolicies } from "./outbound-policies.ts";
+import { SessionVolumes } from "./session-volumes.ts";
 import { Traps } from "./traps.ts";
 
 /** How often we look whether the peer sends through a new child SA already, and otherwise how much SAs have carried. */
@@ -57,6 +58,7 @@ export class ChildSas {
   readonly #onUsedUp: (usedUp: UsedUp) => void;
   readonly #traps = new Traps();
   readonly #policies: OutboundPolicies;
+  readonly #volumes: SessionVolumes;
   /** SAs that replace others, and whose peer has not sent anything through them. */
   readonly #waiting = new Set<number>();
   #connections: ReadonlyMap<string, ConnectionPolicy> = new Map();
@@ -73,6 +75,7 @@ export class ChildSas {
     this.#dataPlane = facts.dataPlane;
     this.#random = facts.random;
     this.#onUsedUp = facts.onUsedUp;
+    this.#volumes = new SessionVolumes((inboundSpi) => facts.dataPlane.carried(inboundSpi));
     this.#policies = new OutboundPolicies({ dataPlane: facts.dataPlane, traps: this.#traps });
   }
 
@@ -108,6 +111,7 @@ export class ChildSas {
     });
     const sa = { connection, child, selectors: selectorsOf(childSa), soft, hard };
     this.#installed.set(inboundSpi, sa);
+    if (childSa.session !== undefined) this.#volumes.open(childSa.session, inboundSpi);
     if (!carriesOutbound) this.#waiting.add(inboundSpi);
     this.#policies.put(inboundSpi, { ...sa, rank: carriesOutbound ? ++this.#highestRank : 0 });
     if (!carriesOutbound) this.#probe ??= setTimeout(() => this.#lookAtWaiting(), PROBE_MS);
@@ -191,8 +195,26 @@ export class ChildSas {
   #end(inboundSpi: number): void {
     clearTimeout(this.#lingering.get(inboundSpi));
     this.#lingering.delete(inboundSpi);
-    const removal = this.#dataPlane.removeChildSa(inboundSpi).finally(() => this.#removals.delete(removal));
+    this.#volumes.hold(inboundSpi);
+    const removal = this.#dataPlane
+      .removeChildSa(inboundSpi)
+      .then((carried) => this.#volumes.close(inboundSpi, carried))
+      .finally(() => this.#removals.delete(removal));
     this.#removals.add(removal);
+  }
+
+  /** What the child SAs of a client's session have carried so far, those among them that were replaced. */
+  carriedBy(session: number): ChildSaVolume {
+    return this.#volumes.carriedBy(session);
+  }
+
+  /** A session is over: settles when nothing of it moves any more, with all that it has carried. */
+  async finish(session: number): Promise<ChildSaVolume> {
+    for (const inboundSpi of this.#volumes.openSpis(session)) {
+      if (this.#lingering.has(inboundSpi)) this.#end(inboundSpi);
+    }
+    await Promise.all(this.#removals);
+    return this.#volumes.finish(session);
   }
 
   /** Settles when no SA is left and every key is zeroed. */

@@ -1,4 +1,5 @@
 import type { ConnectionPolicy } from "../policy/connection.ts";
+import type { AccountingPolicy } from "./client-sessions.ts";
 import type { PoolPolicy } from "./gateway-addresses.ts";
 import type { InsideNetwork } from "./gateway-network.ts";
 import type { InformPolicy } from "./inform-answers.ts";
@@ -20,6 +21,8 @@ export interface EngineConfig {
   };
   /** What clients find behind us that get their addresses from us; undefined: there are none. */
   readonly gateway?: InsideNetwork & PoolPolicy & InformPolicy;
+  /** Who is told what clients use; undefined: nobody. */
+  readonly accounting?: AccountingPolicy;
   /** "auto" (the default): whatever the kernel has of segmentation and coalescing. "off": packet by packet. */
   readonly offloads?: "auto" | "off";
   /** "auto" (the default): the processor's AES instructions for child SAs that carry much, where it has them. "off": WebAssembly's for all. */

@@ -14,6 +14,7 @@ import { LeaseFile } from "../pool/lease-file.ts";
 import { encodeKeepalive, encodeNonEspMarker } from "../wire/udp-encapsulation.ts";
 import { ChildSas } from "./child-sas.ts";
 import { areShutters, ClientNetwork } from "./client-network.ts";
+import { ClientSessions } from "./client-sessions.ts";
 import { ConnectionState } from "./connection-state.ts";
 import type { EngineControl, LivenessOutcome, Outcome } from "./control-surface.ts";
 import type { EngineConfig } from "./engine-config.ts";
@@ -53,6 +54,7 @@ export class Engine implements EngineControl {
   readonly #endpoint: IkeEndpoint;
   readonly #driver: IkeDriver;
   readonly #childSas: ChildSas;
+  readonly #sessions: ClientSessions;
   readonly #routes: TunnelRoutes;
   readonly #gateway: GatewayNetwork;
   readonly #client: ClientNetwork;
@@ -129,6 +131,13 @@ export class Engine implements EngineControl {
     });
     this.#routes = new TunnelRoutes(open.network, open.tunName);
     const onWarning = (message: string): void => this.#reportMachine(message);
+    this.#sessions = new ClientSessions({
+      counters: this.#childSas,
+      clock: host.clock,
+      random: host.random,
+      onWarning,
+    });
+    this.#sessions.configure(config.accounting);
     const borrowed = (file: string): BorrowedSettings =>
       new BorrowedSettings(open.kernelSettings, new StateFile(join(config.stateDirectory, file), isBorrowed));
     const machine = { network: open.network, link: open.tunName, onWarning };
@@ -281,6 +290,7 @@ export class Engine implements EngineControl {
     this.#reportCompat();
     this.#replaceRoutes();
     this.#addresses.configure(config.gateway ?? { pools: [] });
+    this.#sessions.configure(config.accounting);
     await this.#informAnswers.apply(config.gateway);
     this.#childSas.protect(config.connections, this.#trapped);
     for (const policy of config.connections) {
@@ -299,6 +309,7 @@ export class Engine implements EngineControl {
   async stop(): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
+    this.#sessions.stopping();
     let farewell: NodeJS.Timeout | undefined;
     const patience = new Promise((resolve) => {
       farewell = setTimeout(resolve, FAREWELL_MS);
@@ -307,6 +318,7 @@ export class Engine implements EngineControl {
     clearTimeout(farewell);
     this.#driver.stop();
     for (const connection of this.#connections.values()) connection.abandon("ikebana is stopping");
+    await this.#sessions.close();
     await this.#childSas.removeAll();
     this.#routes.removeAll();
     await this.#informAnswers.close();
@@ -442,6 +454,12 @@ export class Engine implements EngineControl {
         break;
       case "unconfigured":
         this.#withdraw(output.connection);
+        break;
+      case "session-began":
+        this.#sessions.began(output.session);
+        break;
+      case "session-ended":
+        this.#sessions.ended(output.session, output.reason);
         break;
       case "use-child-sa":
         this.#childSas.use(output.inboundSpi);

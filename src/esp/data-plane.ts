@@ -123,8 +123,8 @@ export interface DataPlane {
   fitChildSa(fit: { readonly inboundSpi: number; readonly pathMtu: number | undefined }): void;
   /** The largest packet of use on a path, IP header included, as far as the kernel knows; undefined when there is no route. */
   pathMtu(path: Path): number | undefined;
-  /** Stops both directions at once; settles when the keys are zeroed. Until the policies change, what they sent is dropped as `noSa`. */
-  removeChildSa(inboundSpi: number): Promise<void>;
+  /** Stops both directions at once; settles when the keys are zeroed, with all that was carried. Until the policies change, what they sent is dropped as `noSa`. */
+  removeChildSa(inboundSpi: number): Promise<ChildSaVolume | undefined>;
   /** Replaces the outbound policies, in order: the first that matches a packet decides; what matches none is dropped as `noPolicy`. */
   setPolicies(policies: readonly DataPolicy[]): void;
   /** The same with precedences, each a whole number of its own: of the policies that match a packet, the lowest decides. */

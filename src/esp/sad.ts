@@ -225,18 +225,24 @@ export class Sad {
     child.inbound.innerMtu = mtu;
   }
 
-  /** Stops both SAs at once; settles when their keys are zeroed and the slots are free again. Nothing happens for an SPI that is not ours. */
-  async remove(inboundSpi: number): Promise<void> {
+  /**
+   * Stops both SAs at once; settles when their keys are zeroed and the slots are free again, with all that the SAs have carried. Nothing
+   * happens for an SPI that is not ours.
+   */
+  async remove(inboundSpi: number): Promise<ChildSaVolume | undefined> {
     const child = this.#children.get(inboundSpi);
-    if (child === undefined) return;
+    if (child === undefined) return undefined;
     this.#children.delete(inboundSpi);
     child.outbound.state = SA_REMOVED;
     child.inbound.state = SA_REMOVED;
     child.installed?.path.close();
     Atomics.add(new Int32Array(this.#memory.buffer), (CONTROL_BASE + CONTROL_WIPE_OFFSET) >>> 2, 1);
     await this.#quiescence.settle();
+    // No worker counts any more.
+    const carried = child.installed && { inbound: child.inbound.volume, outbound: child.outbound.volume };
     if (child.installed !== undefined) this.#selectors.release(child.installed.selectors);
     this.#reclaim(child);
+    return carried;
   }
 
   /** Removes every SA and gives back every SPI. */

@@ -5,6 +5,8 @@ export const RadiusCode = {
   ACCESS_REQUEST: 1,
   ACCESS_ACCEPT: 2,
   ACCESS_REJECT: 3,
+  ACCOUNTING_REQUEST: 4,
+  ACCOUNTING_RESPONSE: 5,
   ACCESS_CHALLENGE: 11,
 } as const;
 
@@ -22,9 +24,23 @@ export const RadiusAttribute = {
   CALLED_STATION_ID: 30,
   CALLING_STATION_ID: 31,
   NAS_IDENTIFIER: 32,
+  ACCT_STATUS_TYPE: 40,
+  ACCT_DELAY_TIME: 41,
+  ACCT_INPUT_OCTETS: 42,
+  ACCT_OUTPUT_OCTETS: 43,
+  ACCT_SESSION_ID: 44,
+  ACCT_SESSION_TIME: 46,
+  ACCT_INPUT_PACKETS: 47,
+  ACCT_OUTPUT_PACKETS: 48,
+  ACCT_TERMINATE_CAUSE: 49,
+  ACCT_INPUT_GIGAWORDS: 52, // RFC 2869
+  ACCT_OUTPUT_GIGAWORDS: 53, // RFC 2869
+  EVENT_TIMESTAMP: 55, // RFC 2869
   NAS_PORT_TYPE: 61,
   EAP_MESSAGE: 79, // RFC 3579
   MESSAGE_AUTHENTICATOR: 80, // RFC 3579
+  ACCT_INTERIM_INTERVAL: 85, // RFC 2869
+  FRAMED_IPV6_ADDRESS: 168, // RFC 6911
 } as const;
 
 /** Microsoft's attributes, RFC 2548; the vendor has number 311. */
@@ -42,4 +58,22 @@ export const ServiceType = {
 /** Values of NAS-Port-Type. */
 export const NasPortType = {
   VIRTUAL: 5,
+} as const;
+
+/** Values of Acct-Status-Type. */
+export const AcctStatusType = {
+  START: 1,
+  STOP: 2,
+  INTERIM_UPDATE: 3, // RFC 2869
+} as const;
+
+/** Values of Acct-Terminate-Cause. */
+export const AcctTerminateCause = {
+  USER_REQUEST: 1,
+  LOST_CARRIER: 2,
+  SESSION_TIMEOUT: 5,
+  ADMIN_RESET: 6,
+  ADMIN_REBOOT: 7,
+  NAS_ERROR: 9,
+  NAS_REQUEST: 10,
 } as const;

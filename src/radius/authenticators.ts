@@ -37,6 +37,27 @@ export function isAnswerGenuine(
   return isResponseRight && isMessageRight;
 }
 
+/**
+ * Puts the Request Authenticator into an Accounting-Request: MD5 over the packet with zeros in its place, then the secret (RFC 2866
+ * section 3). In place.
+ */
+export function signAccounting(packet: Uint8Array, secret: Uint8Array): void {
+  packet.fill(0, 4, HEADER_LENGTH);
+  packet.set(createHash("md5").update(packet).update(secret).digest(), 4);
+}
+
+/** Whether an Accounting-Response answers the request with this Authenticator and comes from who shares the secret (RFC 2866 section 3). */
+export function isAccountingAnswerGenuine(
+  packet: Uint8Array,
+  { request, secret }: { readonly request: Uint8Array; readonly secret: Uint8Array },
+): boolean {
+  const length = (packet[2]! << 8) | packet[3]!;
+  const asSigned = packet.slice(0, length);
+  asSigned.set(request, 4);
+  const response = createHash("md5").update(asSigned).update(secret).digest();
+  return equal(response, packet.subarray(4, HEADER_LENGTH));
+}
+
 /** Where the one Message-Authenticator of a well-formed packet has its value; undefined if there is none, or two. */
 function messageAuthenticatorOf(packet: Uint8Array): number | undefined {
   const end = (packet[2]! << 8) | packet[3]!;

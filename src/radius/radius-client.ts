@@ -1,13 +1,20 @@
 import { createSocket, type Socket } from "node:dgram";
 import { isIPv6 } from "node:net";
 import { wipe } from "../bytes/wipe.ts";
-import { RadiusAttribute } from "../iana/radius.ts";
-import { isAnswerGenuine, signMessage, UNSIGNED } from "./authenticators.ts";
+import { RadiusAttribute, RadiusCode } from "../iana/radius.ts";
+import {
+  isAccountingAnswerGenuine,
+  isAnswerGenuine,
+  signAccounting,
+  signMessage,
+  UNSIGNED,
+} from "./authenticators.ts";
 import {
   type Attribute,
   AUTHENTICATOR_LENGTH,
   decodeRadius,
   encodeRadius,
+  HEADER_LENGTH,
   type RadiusPacket,
 } from "./packet.ts";
 
@@ -58,7 +65,7 @@ export class RadiusClient {
   }
 
   /**
-   * Sends an Access-Request and waits for its answer. `server` is the one whose State is among the attributes: nobody else can go on
+   * Sends an Access-Request or Accounting-Request and waits for its answer. `server` is the one whose State is among the attributes: nobody else can go on
    * with that (RFC 2865 section 5.24).
    */
   async ask(question: {
@@ -102,21 +109,12 @@ export class RadiusClient {
     const place = line.reserve();
     if (place === undefined) return undefined;
     const { port, identifier } = place;
-    const request = this.#settings.random.bytes(AUTHENTICATOR_LENGTH);
-    const signature = { type: RadiusAttribute.MESSAGE_AUTHENTICATOR, value: UNSIGNED };
-    // First, as the countermeasures against CVE-2024-3596 have it.
-    const packet = encodeRadius({
-      code,
-      identifier,
-      authenticator: request,
-      attributes: [signature, ...attributes],
-    });
-    signMessage(packet, line.server.secret);
     const { server } = line;
+    const { packet, request, isGenuine } = this.#sign({ code, identifier, attributes }, server);
     const isOurs = (octets: Uint8Array): RadiusPacket | undefined => {
       const decoded = decodeRadius(octets);
       if (decoded === undefined) return undefined;
-      return isAnswerGenuine(octets, { request, secret: server.secret }) ? decoded : undefined;
+      return isGenuine(octets, { request, secret: server.secret }) ? decoded : undefined;
     };
     try {
       const answer = await port.exchange(
@@ -129,6 +127,30 @@ export class RadiusClient {
       port.release(identifier);
       wipe(packet);
     }
+  }
+
+  /** The packet, and how its answers are told from forged ones by its Authenticator. */
+  #sign(
+    question: Omit<RadiusPacket, "authenticator">,
+    { secret }: RadiusServer,
+  ): {
+    readonly packet: Uint8Array;
+    readonly request: Uint8Array;
+    readonly isGenuine: typeof isAnswerGenuine;
+  } {
+    if (question.code === RadiusCode.ACCOUNTING_REQUEST) {
+      const packet = encodeRadius({ ...question, authenticator: UNSIGNED });
+      signAccounting(packet, secret);
+      const request = packet.slice(4, HEADER_LENGTH);
+      return { packet, request, isGenuine: isAccountingAnswerGenuine };
+    }
+    const request = this.#settings.random.bytes(AUTHENTICATOR_LENGTH);
+    const signature = { type: RadiusAttribute.MESSAGE_AUTHENTICATOR, value: UNSIGNED };
+    // First, as the countermeasures against CVE-2024-3596 have it.
+    const attributes = [signature, ...question.attributes];
+    const packet = encodeRadius({ ...question, authenticator: request, attributes });
+    signMessage(packet, secret);
+    return { packet, request, isGenuine: isAnswerGenuine };
   }
 }
 

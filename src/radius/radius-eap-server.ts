@@ -169,10 +169,12 @@ function inPieces(octets: Uint8Array): readonly Attribute[] {
 function grantsOf(attributes: readonly Attribute[]): EapGrants {
   const address = valuesOf(attributes, RadiusAttribute.FRAMED_IP_ADDRESS)[0];
   const seconds = integerOf(valuesOf(attributes, RadiusAttribute.SESSION_TIMEOUT)[0]);
+  const interim = integerOf(valuesOf(attributes, RadiusAttribute.ACCT_INTERIM_INTERVAL)[0]);
   return {
     ...(isHostAddress(address) && { address: formatAddress(address) }),
     class: valuesOf(attributes, RadiusAttribute.CLASS).map((value) => value.slice()),
     ...(seconds !== undefined && { sessionSeconds: seconds }),
+    ...(interim !== undefined && { interimSeconds: interim }),
   };
 }
 

@@ -114,6 +114,29 @@ describe("RADIUS servers", () => {
     });
   });
 
+  test("keep account at port 1813, those of the logins where no others are named", () => {
+    const path = join(folder, "radius.yaml");
+    const load = (accounting: string) => {
+      writeFileSync(
+        path,
+        `${readFileSync(file(`${LEAST}\nauth: radius`))}${SERVERS}  accounting: ${accounting}\n`,
+      );
+      return loadGateway(path)?.radiusAccounting;
+    };
+    const secret = { file: join(folder, "radius.secret") };
+    expect(load("{}")).toEqual({
+      servers: [{ address: "192.0.2.10", port: 1813, secret }],
+      interimMs: 600_000,
+    });
+    expect(load("{ servers: [{ address: 192.0.2.11, port: 11813, secret: s }], interim: never }")).toEqual({
+      servers: [{ address: "192.0.2.11", port: 11_813, secret: "s" }],
+      interimMs: Number.POSITIVE_INFINITY,
+    });
+    expect(() => load("{ interim: 10ms }")).toThrow("reports come every 1s to 1d, or never; not 10ms");
+    expect(() => load("{ interval: 10m }")).toThrow('unknown key "interval"');
+    expect(() => load("{ servers: [] }")).toThrow("the list is empty");
+  });
+
   test("have methods of their own", () => {
     const text = readFileSync(file(`${LEAST}\nauth: [eap-mschapv2, radius, eap-tls]\nca: ca.pem`));
     writeFileSync(join(folder, "radius.yaml"), `${text}${SERVERS}`);

@@ -17,9 +17,10 @@ test("an SA that is removed goes also when the policies that stay do not fit", (
     setPoliciesByPrecedence: change,
     setPolicy: change,
     removePolicy: () => {},
+    carried: () => undefined,
     removeChildSa: (inboundSpi) => {
       removed.push(inboundSpi);
-      return Promise.resolve();
+      return Promise.resolve(undefined);
     },
   };
   const childSas = new ChildSas({

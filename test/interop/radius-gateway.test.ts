@@ -16,10 +16,13 @@ import { until } from "../support/waiting.ts";
 // The gateway knows no user: FreeRADIUS says who comes in, and with which address.
 
 const MAIN = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
+/** An IPv4 packet of `ping`. */
+const ECHO_LENGTH = 84;
 const SECRET = "between gateway and server";
 const USERS = `
 anna Cleartext-Password := "open sesame"
-    Framed-IP-Address = 10.77.0.7
+    Framed-IP-Address = 10.77.0.7,
+    Class = 0x7374616666
 `;
 
 const what = "a gateway whose users FreeRADIUS knows";
@@ -57,7 +60,7 @@ describe.runIf(canRun)(what, () => {
   key: key.pem
   auth: radius
   pool: 10.77.0.0/24
-radius: { servers: [{ address: 127.0.0.1, secret: "${SECRET}" }] }
+radius: { servers: [{ address: 127.0.0.1, secret: "${SECRET}" }], accounting: { interim: 1s } }
 socket: ikebana.sock
 state: state
 `,
@@ -71,6 +74,25 @@ state: state
     await hosts?.close();
     rmSync(folder, { recursive: true, force: true });
   });
+
+  function ping(count: number): void {
+    const { stdout } = hosts.right.run("ping", [
+      ...["-c", String(count), "-i", "0.02", "-W", "2", "10.77.0.1"],
+    ]);
+    expect(stdout).toContain(`${count} received`);
+  }
+
+  /** Attributes of the accounting records of one kind, as FreeRADIUS has written them down. */
+  function records(status: string): readonly Record<string, string>[] {
+    return freeradius.detail
+      .split("\n\n")
+      .map((text) =>
+        Object.fromEntries(
+          [...text.matchAll(/^\t([\w-]+) = "?([^"\n]*)"?$/gm)].map(([, name, value]) => [name!, value!]),
+        ),
+      )
+      .filter((record) => record["Acct-Status-Type"] === status);
+  }
 
   function connect(password: string): HostProcess {
     const words = [
@@ -89,15 +111,40 @@ state: state
     });
     const { clients } = await gateway.connection("gateway");
     expect(clients).toMatchObject([{ user: "anna", internalAddresses: ["10.77.0.7"] }]);
-    expect(hosts.right.run("ping", ["-c", "3", "-i", "0.02", "-W", "2", "10.77.0.1"]).stdout).toContain(
-      "3 received",
-    );
-    await new ControlClient(join(folder, "client.sock")).stop();
+    ping(3);
+    const control = new ControlClient(join(folder, "client.sock"));
+    // The records go on over child SAs and an IKE SA that count from nothing.
+    const [{ name } = { name: "" }] = (await control.status()).connections;
+    await control.rekey(name, "children");
+    ping(4);
+    await control.rekey(name, "ike");
+    await control.rekey(name, "children");
+    ping(2);
+    await until("updates have come", () => records("Interim-Update").length > 0);
+    await control.stop();
     await client.ended;
     await until(
       "nobody is connected",
       async () => (await gateway.connection("gateway")).clients?.length === 0,
     );
+    await until("the server has the last record", () => records("Stop").length > 0);
+    const [start, update, stop] = ["Start", "Interim-Update", "Stop"].map(
+      (status) => records(status).at(-1)!,
+    );
+    const whose = { "User-Name": "anna", "Framed-IP-Address": "10.77.0.7", Class: "0x7374616666" };
+    for (const record of [start, update, stop]) {
+      expect(record).toMatchObject({ ...whose, "Acct-Session-Id": start!["Acct-Session-Id"] });
+    }
+    expect(stop).toMatchObject({
+      "Acct-Terminate-Cause": "User-Request",
+      "Acct-Input-Packets": "9",
+      "Acct-Output-Packets": "9",
+      "Acct-Input-Octets": String(9 * ECHO_LENGTH),
+      "Acct-Output-Octets": String(9 * ECHO_LENGTH),
+      "Acct-Input-Gigawords": "0",
+    });
+    expect(Number(update!["Acct-Input-Octets"])).toBeLessThanOrEqual(9 * ECHO_LENGTH);
+    expect(start).not.toHaveProperty("Acct-Input-Octets");
   });
 
   test("lets nobody in with a wrong password", async () => {

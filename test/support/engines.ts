@@ -41,6 +41,8 @@ export interface PairOptions {
   /** What the gateway has for clients. */
   readonly inside?: EngineConfig["gateway"];
   readonly stateDirectory?: string;
+  /** Who is told what the gateway's clients use. */
+  readonly accounting?: EngineConfig["accounting"];
 }
 
 /** A client (10.1.0.0/24, fd01::/64) and a gateway (10.2.0.0/24, fd02::/64) that share one wire. Neither initiates by itself. */
@@ -69,6 +71,7 @@ export async function pairOfEngines(
     ...(options.stateDirectory && { stateDirectory: join(options.stateDirectory, "gateway") }),
     ...(options.gatewayPolicy && { policy: options.gatewayPolicy }),
     ...(options.inside && { inside: options.inside }),
+    ...(options.accounting && { accounting: options.accounting }),
   });
   return { client, gateway, wire };
 }
@@ -84,6 +87,7 @@ async function startPeer(
     readonly policy?: Partial<ConnectionPolicy>;
     readonly workers: number | undefined;
     readonly inside?: EngineConfig["gateway"];
+    readonly accounting?: EngineConfig["accounting"];
     readonly stateDirectory?: string;
   },
 ): Promise<MemoryPeer> {
@@ -136,6 +140,7 @@ export function configOf(facts: {
   readonly policy?: Partial<ConnectionPolicy>;
   readonly workers?: number | undefined;
   readonly inside?: EngineConfig["gateway"];
+  readonly accounting?: EngineConfig["accounting"];
   readonly stateDirectory?: string;
 }): EngineConfig {
   const other = 3 - facts.number;
@@ -174,5 +179,6 @@ export function configOf(facts: {
     workers: facts.workers ?? 1,
     stateDirectory: facts.stateDirectory ?? "/nonexistent",
     ...(facts.inside && { gateway: facts.inside }),
+    ...(facts.accounting && { accounting: facts.accounting }),
   };
 }

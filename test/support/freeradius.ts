@@ -22,10 +22,12 @@ export function requireFreeradius(what: string): boolean {
 
 export interface Freeradius {
   readonly log: string;
+  /** The accounting records that it has written down. */
+  readonly detail: string;
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
-/** A FreeRADIUS in a host's network or, without one, in this thread's: on 127.0.0.1 port 1812, in a directory of its own. */
+/** A FreeRADIUS in a host's network or, without one, in this thread's: on 127.0.0.1 ports 1812 and 1813, in a directory of its own. */
 export async function startFreeradius(settings: {
   readonly host?: TestHost;
   readonly secret: string;
@@ -47,6 +49,10 @@ export async function startFreeradius(settings: {
     const path = join(directory, "radius.log");
     return existsSync(path) ? readFileSync(path, "utf8") : "";
   };
+  const detail = (): string => {
+    const path = join(directory, "detail");
+    return existsSync(path) ? readFileSync(path, "utf8") : "";
+  };
   const options = ["-f", "-d", directory, "-n", "radiusd", "-l", join(directory, "radius.log")];
   const start = settings.host?.start ?? spawn;
   const child = start(FREERADIUS, options, { stdio: "ignore" });
@@ -64,6 +70,9 @@ export async function startFreeradius(settings: {
   return {
     get log() {
       return log();
+    },
+    get detail() {
+      return detail();
     },
     stop: async (signal = "SIGTERM") => {
       child.kill(signal);
@@ -105,6 +114,11 @@ client gateway {
   require_message_authenticator = yes
 }
 modules {
+  detail {
+    filename = ${directory}/detail
+    header = "record"
+    permissions = 0600
+  }
   files {
     filename = ${directory}/users
   }
@@ -134,6 +148,14 @@ server default {
     type = auth
     ipaddr = 127.0.0.1
     port = 1812
+  }
+  listen {
+    type = acct
+    ipaddr = 127.0.0.1
+    port = 1813
+  }
+  accounting {
+    detail
   }
   authorize {
     files
