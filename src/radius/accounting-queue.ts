@@ -37,6 +37,8 @@ export class AccountingQueue implements AccountingLedger {
   readonly #waiting: Entry[] = [];
   #onWarning: (message: string) => void = () => {};
   #onEmpty: (() => void)[] = [];
+  /** Ends the pause between two attempts. */
+  #resume: () => void = () => {};
   #isSending = false;
   #failures = 0;
   #lostCount = 0;
@@ -79,6 +81,7 @@ export class AccountingQueue implements AccountingLedger {
       await new Promise<void>((resolve) => {
         this.#onEmpty.push(resolve);
         timer = setTimeout(resolve, graceMs);
+        this.#resume();
       });
       clearTimeout(timer);
     }
@@ -128,7 +131,11 @@ export class AccountingQueue implements AccountingLedger {
   #pause(): Promise<void> {
     const ms = this.#pausesMs[Math.min(this.#failures, this.#pausesMs.length) - 1] ?? 0;
     return new Promise((resolve) => {
-      setTimeout(resolve, ms).unref();
+      const timer = setTimeout(resolve, ms).unref();
+      this.#resume = () => {
+        clearTimeout(timer);
+        resolve();
+      };
     });
   }
 

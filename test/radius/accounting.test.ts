@@ -80,7 +80,15 @@ async function accountingServer(reply: (count: number) => Reply) {
 
 async function queueTo(
   reply: (count: number) => Reply,
-  { most = 100, patienceMs = [40] }: { readonly most?: number; readonly patienceMs?: readonly number[] } = {},
+  {
+    most = 100,
+    patienceMs = [40],
+    pausesMs = [5],
+  }: {
+    readonly most?: number;
+    readonly patienceMs?: readonly number[];
+    readonly pausesMs?: readonly number[];
+  } = {},
 ) {
   const { server, heard } = await accountingServer(reply);
   let now = 0;
@@ -88,7 +96,7 @@ async function queueTo(
   const client = new RadiusClient({ servers: [server], random: countedRandom(), clock, patienceMs });
   open.push(client);
   const facts = { client, nasIdentifier: "gw.example.org", clock, wallClock: () => 1_700_000_000_000 };
-  const queue = new AccountingQueue({ ...facts, most, pausesMs: [5] });
+  const queue = new AccountingQueue({ ...facts, most, pausesMs });
   const warnings: string[] = [];
   queue.observe((message) => warnings.push(message));
   return {
@@ -170,6 +178,17 @@ describe("the queue", () => {
       ]);
     },
   );
+
+  test("waits for the end of no pause when it has to be empty", async () => {
+    const { queue, heard, warnings } = await queueTo((count) => (count === 1 ? "silence" : "answer"), {
+      pausesMs: [3_600_000],
+    });
+    queue.write(record("start"));
+    while (warnings.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(heard).toHaveLength(1);
+    expect(await queue.flush(60_000)).toBe(0);
+    expect(heard).toHaveLength(2);
+  });
 
   test("is bounded: a newer update replaces an older one, and updates go before what cannot be replaced", async () => {
     let isDead = true;
