@@ -3,6 +3,7 @@ import type { ServerMethod } from "../eap/method.ts";
 import { createEapServer } from "../eap/server.ts";
 import { eapTlsServer } from "../eap/tls/server.ts";
 import type { AccountingPolicy } from "../engine/client-sessions.ts";
+import type { DisconnectPolicy } from "../engine/disconnect-listener.ts";
 import { PolicyError } from "../errors/index.ts";
 import { EapType } from "../iana/eap.ts";
 import type { TrustPolicy } from "../pki/trust.ts";
@@ -34,9 +35,11 @@ const LEFT_TO_CLIENTS = {
 };
 
 /** Reads what the gateway's configuration names, and makes a connection of it that whoever can log in may use. */
-export function gatewayPolicy(
-  gateway: GatewayConfig,
-): Findings & { readonly logins?: GatewayLogins; readonly accounting?: AccountingPolicy } {
+export function gatewayPolicy(gateway: GatewayConfig): Findings & {
+  readonly logins?: GatewayLogins;
+  readonly accounting?: AccountingPolicy;
+  readonly disconnect?: DisconnectPolicy;
+} {
   const problems: Remark[] = [];
   const warnings: Remark[] = [];
   let logins: GatewayLogins | undefined;
@@ -82,13 +85,21 @@ export function gatewayPolicy(
   if (methods.length > 0) {
     authentication.push({ kind: "eap", server: createEapServer({ methods, random: systemRandom }) });
   }
-  const { radiusAccounting } = gateway;
+  const { radiusAccounting, radiusDisconnect } = gateway;
   const ledger =
     radiusAccounting &&
     attempt(["radius", "accounting"], () => {
       const { servers, warnings: remarks } = readRadiusServers(radiusAccounting.servers);
       warnings.push(...remarks.map((message) => ({ path: ["radius", "accounting"], message })));
       return radiusLedger(servers, gateway.domain);
+    });
+  const disconnect =
+    radiusDisconnect &&
+    attempt(["radius", "disconnect"], () => {
+      const { servers: clients, warnings: remarks } = readRadiusServers(radiusDisconnect.clients);
+      warnings.push(...remarks.map((message) => ({ path: ["radius", "disconnect"], message })));
+      const { address, port } = radiusDisconnect;
+      return { clients, address, port, nasIdentifier: gateway.domain };
     });
   if (certificates === undefined || problems.length > 0) return { connections: [], problems, warnings };
   const policy: ConnectionPolicy = {
@@ -134,6 +145,7 @@ export function gatewayPolicy(
     connections: [policy],
     ...(logins !== undefined && { logins }),
     ...(ledger && { accounting: { ledger, interimMs: radiusAccounting.interimMs } }),
+    ...(disconnect && { disconnect }),
     problems,
     warnings,
   };

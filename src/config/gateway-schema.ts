@@ -45,15 +45,25 @@ const radiusServer = mapping({
   secret: password,
 });
 
+/** Who may end sessions sends from any port. */
+const disconnectClient = mapping({ address: text(parseIpAddress), secret: password });
+
 const radiusServers = v.pipe(v.array(radiusServer), v.minLength(1, "the list is empty"));
 
-/** `radius:` as a user writes it: who decides on logins in the gateway's stead, and who keeps account of its clients. */
+/** `radius:` as a user writes it: who decides on logins in the gateway's stead, who keeps account of its clients, and who may end what they have. */
 export const radiusSchema = mapping({
   servers: radiusServers,
   accounting: v.optional(
     mapping({
       servers: v.optional(radiusServers),
       interim: v.optional(textOrNumber(parseReportInterval)),
+    }),
+  ),
+  disconnect: v.optional(
+    mapping({
+      servers: v.optional(v.pipe(v.array(disconnectClient), v.minLength(1, "the list is empty"))),
+      address: v.optional(text(parseIpAddress)),
+      port: v.optional(integer({ from: 1, to: 65_535 })),
     }),
   ),
 });

@@ -24,6 +24,8 @@ export interface GatewayConfig extends InsideNetwork {
   readonly radiusServers: readonly RadiusServerConfig[];
   /** Undefined where nobody keeps account of clients. */
   readonly radiusAccounting: RadiusAccountingConfig | undefined;
+  /** Undefined where no server may end what clients have. */
+  readonly radiusDisconnect: RadiusDisconnectConfig | undefined;
   /** Undefined where nobody logs in with a password of ours. */
   readonly usersFile: string | undefined;
   /** PEM files of CAs whose certificates clients may show. */
@@ -56,10 +58,19 @@ interface RadiusAccountingConfig {
   readonly interimMs: number;
 }
 
+interface RadiusDisconnectConfig {
+  readonly clients: readonly Omit<RadiusServerConfig, "port">[];
+  /** Where we listen; undefined: at every address. */
+  readonly address: string | undefined;
+  readonly port: number;
+}
+
 /** RFC 2865 section 3. */
 const RADIUS_PORT = 1812;
 /** RFC 2866 section 3. */
 const ACCOUNTING_PORT = 1813;
+/** RFC 5176 section 2.1. */
+const DISCONNECT_PORT = 3799;
 /** RFC 2869 section 5.16: not less than ten minutes unless somebody wants it so. */
 const DEFAULT_INTERIM_MS = 600_000;
 const DEFAULT_DEVICES_PER_USER = 5;
@@ -112,6 +123,7 @@ export function completeGateway(
       ? radiusServersOf(radius?.servers, { folder, usualPort: RADIUS_PORT })
       : [],
     radiusAccounting: accountingOf(radius, folder),
+    radiusDisconnect: disconnectOf(radius, folder),
     usersFile: entry.users === undefined ? undefined : resolve(folder, entry.users),
     clientAuthorities: (entry.ca ?? []).map((path) => resolve(folder, path)),
     ...(entry.revocation && { revocation: revocationIn(folder, entry.revocation) }),
@@ -141,6 +153,17 @@ function accountingOf(radius: RadiusEntry | undefined, folder: string): RadiusAc
   };
 }
 
+/** Where no others are named, those who decide on logins may end what came of them. */
+function disconnectOf(radius: RadiusEntry | undefined, folder: string): RadiusDisconnectConfig | undefined {
+  if (radius?.disconnect === undefined) return undefined;
+  const { servers = radius.servers, address, port = DISCONNECT_PORT } = radius.disconnect;
+  const clients = servers.map((server) => ({
+    address: server.address,
+    secret: secretOf(server.secret, folder),
+  }));
+  return { clients, address, port };
+}
+
 function radiusServersOf(
   entries: RadiusEntry["servers"] | undefined,
   { folder, usualPort }: { readonly folder: string; readonly usualPort: number },
@@ -148,8 +171,12 @@ function radiusServersOf(
   return (entries ?? []).map(({ address, port, secret }) => ({
     address,
     port: port ?? usualPort,
-    secret: typeof secret === "string" ? secret : { file: resolve(folder, secret.file) },
+    secret: secretOf(secret, folder),
   }));
+}
+
+function secretOf(secret: RadiusServerConfig["secret"], folder: string): RadiusServerConfig["secret"] {
+  return typeof secret === "string" ? secret : { file: resolve(folder, secret.file) };
 }
 
 function checkRadius(

@@ -66,6 +66,7 @@ export function parseConfig({ text, file, isReadableByOthers = false }: ConfigTe
     }),
     ...(logins !== undefined && { logins }),
     ...(clients?.accounting !== undefined && { accounting: clients.accounting }),
+    ...(clients?.disconnect !== undefined && { disconnect: clients.disconnect }),
     connections: [...callers.connections, ...(clients?.connections ?? [])],
     hosts: callers.hosts,
     listen: {
@@ -174,13 +175,17 @@ function inlineKeys({ connections, radius }: ConfigFile): readonly Remark[] {
     typeof secret === "string" || (secret !== undefined && secret.file === undefined);
   const message =
     "this file holds a secret and can be read by everybody; try chmod 600, or secret: { file: ... }";
-  const inlineSecrets = (entries: NonNullable<typeof radius>["servers"], path: readonly string[]) =>
+  const inlineSecrets = (
+    entries: readonly { readonly secret: PresharedKeyEntry }[],
+    path: readonly string[],
+  ) =>
     entries.flatMap(({ secret }, index) =>
       isInline(secret) ? [{ path: [...path, index, "secret"], message }] : [],
     );
   const shared = [
     ...inlineSecrets(radius?.servers ?? [], ["radius", "servers"]),
     ...inlineSecrets(radius?.accounting?.servers ?? [], ["radius", "accounting", "servers"]),
+    ...inlineSecrets(radius?.disconnect?.servers ?? [], ["radius", "disconnect", "servers"]),
   ];
   const own = Object.entries(connections ?? {}).flatMap(([name, { local, password }]) => {
     const path = ["connections", name];

@@ -10,12 +10,15 @@ import { readPassword } from "./preshared-key.ts";
 const SHORTEST_GOOD_SECRET = 16;
 
 /** The servers with their secrets read. Throws PolicyError, whose message never shows one. */
-export function readRadiusServers(entries: readonly RadiusServerConfig[]): {
-  readonly servers: readonly RadiusServer[];
+export function readRadiusServers<Entry extends Pick<RadiusServerConfig, "address" | "secret">>(
+  entries: readonly Entry[],
+): {
+  readonly servers: readonly (Omit<Entry, "secret"> & { readonly secret: Uint8Array })[];
   readonly warnings: readonly string[];
 } {
   const warnings: string[] = [];
-  const servers = entries.map(({ address, port, secret }) => {
+  const servers = entries.map(({ secret, ...entry }) => {
+    const { address } = entry;
     // Its path is absolute.
     const read = readPassword(secret, "/");
     warnings.push(...read.warnings);
@@ -26,7 +29,7 @@ export function readRadiusServers(entries: readonly RadiusServerConfig[]): {
         `the secret of ${address} has ${octets.length} octets and can be guessed; take ${SHORTEST_GOOD_SECRET} at least`,
       );
     }
-    return { address, port, secret: octets };
+    return { ...entry, secret: octets };
   });
   return { servers, warnings };
 }

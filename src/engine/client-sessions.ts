@@ -20,8 +20,11 @@ export interface SessionCounters {
 }
 
 interface Accounted {
+  readonly number: number;
+  readonly connection: string;
   readonly session: AccountedSession;
-  readonly ledger: AccountingLedger;
+  /** Undefined: nobody is told of it. */
+  readonly ledger: AccountingLedger | undefined;
   readonly beganAt: number;
   readonly timer: NodeJS.Timeout | undefined;
 }
@@ -33,7 +36,10 @@ const SESSION_ID_LENGTH = 8;
 /** How long a stop waits for the accounting servers. */
 const FLUSH_MS = 2_000;
 
-/** Keeps account of a gateway's clients: a start, updates, and a stop, with what went each way from the first packet to the last. */
+/**
+ * Knows a gateway's clients by the names that RADIUS has for them, and keeps account where somebody is to be told: a start, updates, and a
+ * stop, with what went each way from the first packet to the last.
+ */
 export class ClientSessions {
   readonly #counters: SessionCounters;
   readonly #clock: { now(): number };
@@ -65,18 +71,28 @@ export class ClientSessions {
     policy.ledger.observe(this.#onWarning);
   }
 
-  began({ number, user, addresses, remoteAddress, grants }: ClientSession): void {
-    if (this.#policy === undefined) return;
-    const { ledger, interimMs } = this.#policy;
+  began({ number, connection, user, addresses, remoteAddress, grants }: ClientSession): void {
     const id = toHex(this.#random.bytes(SESSION_ID_LENGTH));
     const session = { id, user, addresses, remoteAddress, class: grants?.class ?? [] };
-    const asked = grants?.interimSeconds;
-    const everyMs = asked === undefined ? interimMs : Math.max(asked, SHORTEST_ASKED_INTERIM_S) * 1000;
-    const timer =
-      everyMs <= LONGEST_TIMER_MS ? setInterval(() => this.#update(number), everyMs).unref() : undefined;
-    const accounted = { session, ledger, beganAt: this.#clock.now(), timer };
+    const accounted = {
+      number,
+      connection,
+      session,
+      ledger: this.#policy?.ledger,
+      beganAt: this.#clock.now(),
+      timer: this.#policy && this.#updateEvery(intervalMs(this.#policy, grants?.interimSeconds), number),
+    };
     this.#accounted.set(number, accounted);
     this.#write(accounted, { status: "start" }, this.#counters.carriedBy(number));
+  }
+
+  /** Those that `isMeant` says yes to. */
+  find(
+    isMeant: (session: AccountedSession) => boolean,
+  ): readonly { readonly number: number; readonly connection: string; readonly user: string }[] {
+    return [...this.#accounted.values()]
+      .filter(({ session }) => isMeant(session))
+      .map(({ number, connection, session }) => ({ number, connection, user: session.user }));
   }
 
   /** `reason` is that of the IKE SA's end. */
@@ -110,6 +126,10 @@ export class ClientSessions {
     if (lost > 0) this.#onWarning(`${lost} accounting records have reached no server, and are lost`);
   }
 
+  #updateEvery(ms: number, number: number): NodeJS.Timeout | undefined {
+    return ms <= LONGEST_TIMER_MS ? setInterval(() => this.#update(number), ms).unref() : undefined;
+  }
+
   #update(number: number): void {
     const accounted = this.#accounted.get(number);
     if (accounted === undefined) return;
@@ -126,12 +146,16 @@ export class ClientSessions {
   ): void {
     const { session, ledger } = accounted;
     const { seconds = this.#secondsOf(accounted), ...rest } = facts;
-    ledger.write({ ...rest, session, seconds, input: inbound, output: outbound });
+    ledger?.write({ ...rest, session, seconds, input: inbound, output: outbound });
   }
 
   #secondsOf({ beganAt }: Accounted): number {
     return (this.#clock.now() - beganAt) / 1000;
   }
+}
+
+function intervalMs({ interimMs }: AccountingPolicy, asked: number | undefined): number {
+  return asked === undefined ? interimMs : Math.max(asked, SHORTEST_ASKED_INTERIM_S) * 1000;
 }
 
 /** Acct-Terminate-Cause (RFC 2866 section 5.10). */

@@ -1,5 +1,6 @@
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import type { AccountingPolicy } from "./client-sessions.ts";
+import type { DisconnectPolicy } from "./disconnect-listener.ts";
 import type { PoolPolicy } from "./gateway-addresses.ts";
 import type { InsideNetwork } from "./gateway-network.ts";
 import type { InformPolicy } from "./inform-answers.ts";
@@ -23,6 +24,8 @@ export interface EngineConfig {
   readonly gateway?: InsideNetwork & PoolPolicy & InformPolicy;
   /** Who is told what clients use; undefined: nobody. */
   readonly accounting?: AccountingPolicy;
+  /** Who may end what clients have; undefined: nobody, and no port is open for it. */
+  readonly disconnect?: DisconnectPolicy;
   /** "auto" (the default): whatever the kernel has of segmentation and coalescing. "off": packet by packet. */
   readonly offloads?: "auto" | "off";
   /** "auto" (the default): the processor's AES instructions for child SAs that carry much, where it has them. "off": WebAssembly's for all. */

@@ -11,12 +11,14 @@ import type { ConnectionPolicy } from "../policy/connection.ts";
 import { selectorsOfPacket } from "../policy/packet-selectors.ts";
 import { formatTrafficSelector } from "../policy/traffic-selectors.ts";
 import { LeaseFile } from "../pool/lease-file.ts";
+import type { AccountedSession } from "../radius/accounting-record.ts";
 import { encodeKeepalive, encodeNonEspMarker } from "../wire/udp-encapsulation.ts";
 import { ChildSas } from "./child-sas.ts";
 import { areShutters, ClientNetwork } from "./client-network.ts";
 import { ClientSessions } from "./client-sessions.ts";
 import { ConnectionState } from "./connection-state.ts";
 import type { EngineControl, LivenessOutcome, Outcome } from "./control-surface.ts";
+import { DisconnectListener } from "./disconnect-listener.ts";
 import type { EngineConfig } from "./engine-config.ts";
 import { GatewayAddresses } from "./gateway-addresses.ts";
 import { GatewayNetwork } from "./gateway-network.ts";
@@ -60,6 +62,7 @@ export class Engine implements EngineControl {
   readonly #client: ClientNetwork;
   readonly #addresses: GatewayAddresses;
   readonly #informAnswers: InformAnswers;
+  readonly #disconnects: DisconnectListener;
   readonly #connections = new Map<string, ConnectionState>();
   /** Those that somebody waits to see down. */
   readonly #leaving = new Set<ConnectionState>();
@@ -102,6 +105,7 @@ export class Engine implements EngineControl {
       await engine.#gateway.clean();
       await engine.#gateway.apply(config.gateway);
       await engine.#informAnswers.apply(config.gateway);
+      await engine.#disconnects.apply(config.disconnect);
       engine.#begin();
       return engine;
     } catch (error) {
@@ -153,6 +157,13 @@ export class Engine implements EngineControl {
       ruleFile: new StateFile(join(config.stateDirectory, "client-rules.json"), areShutters),
     });
     this.#informAnswers = new InformAnswers({ open: open.openServiceSocket, onWarning });
+    this.#disconnects = new DisconnectListener({
+      open: open.openServiceSocket,
+      clock: host.clock,
+      wallClock: Date.now,
+      end: (isMeant, address) => this.#endSessions(isMeant, address),
+      onWarning,
+    });
     const leases = new LeaseFile(join(config.stateDirectory, "leases.json"));
     this.#addresses = new GatewayAddresses({ file: leases, onWarning });
     if (config.gateway !== undefined) this.#addresses.configure(config.gateway);
@@ -292,6 +303,7 @@ export class Engine implements EngineControl {
     this.#addresses.configure(config.gateway ?? { pools: [] });
     this.#sessions.configure(config.accounting);
     await this.#informAnswers.apply(config.gateway);
+    await this.#disconnects.apply(config.disconnect);
     this.#childSas.protect(config.connections, this.#trapped);
     for (const policy of config.connections) {
       if (!this.#connections.has(policy.name)) this.#adopt(policy);
@@ -322,6 +334,7 @@ export class Engine implements EngineControl {
     await this.#childSas.removeAll();
     this.#routes.removeAll();
     await this.#informAnswers.close();
+    await this.#disconnects.close();
     await this.#attempt(() => this.#client.remove());
     await this.#attempt(() => this.#gateway.remove());
     await this.#addresses.close();
@@ -418,6 +431,16 @@ export class Engine implements EngineControl {
     this.#leaving.add(connection);
     this.#driver.feed({ kind: "terminate", connection: name });
     await isDown;
+  }
+
+  /** A RADIUS server wants it; how many there were. */
+  #endSessions(isMeant: (session: AccountedSession) => boolean, address: string): number {
+    const meant = this.#sessions.find(isMeant);
+    const message = `the RADIUS server ${address} has asked for it`;
+    for (const { number, connection } of meant) {
+      this.#driver.feed({ kind: "terminate", connection, session: number, message });
+    }
+    return meant.length;
   }
 
   #receive(datagram: IkeDatagram): void {

@@ -85,7 +85,8 @@ export class InformAnswers {
     if (isNeeded === (this.#socket !== undefined)) return;
     if (!isNeeded) return this.close();
     try {
-      this.#socket = await this.#open(SERVER_PORT, (octets, from) => this.#answer(octets, from));
+      const place = { port: SERVER_PORT, address: "0.0.0.0", isShared: true };
+      this.#socket = await this.#open(place, (octets, from) => this.#answer(octets, from));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#onWarning(`Windows clients learn no routes from us (DHCPINFORM): ${reason}`);

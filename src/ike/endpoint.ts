@@ -379,12 +379,14 @@ class EndpointMachine implements Machine {
     readonly child?: string;
     readonly inboundSpi?: number;
     readonly user?: string;
+    readonly session?: number;
+    readonly message?: string;
     readonly now: number;
   }): void {
-    const { connection, child, inboundSpi, user, now } = facts;
-    const reason = "terminated by us";
+    const { connection, child, inboundSpi, user, session, message: reason = "terminated by us", now } = facts;
     for (const ikeSa of this.ikeSasOf(connection)) {
       if (user !== undefined && ikeSa.user !== user) continue;
+      if (session !== undefined && ikeSa.session?.number !== session) continue;
       if (inboundSpi !== undefined) {
         const isIt = (childSa: ChildSa): boolean => childSa.inboundSpi === inboundSpi;
         deleteOnBothSides(ikeSa, ikeSa.childSas.filter(isIt), { reason, now });

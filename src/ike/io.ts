@@ -11,13 +11,18 @@ export type IkeInput =
   | { readonly kind: "datagram"; readonly octets: Uint8Array; readonly path: Path }
   /** `trigger`: the packet that wants the connection. */
   | { readonly kind: "initiate"; readonly connection: string; readonly trigger?: Trigger | undefined }
-  /** Deletes the connection's IKE SAs with all they carry, or only the named child, or that with this SPI; or only those of the user. */
+  /**
+   * Deletes the connection's IKE SAs with all they carry, or only the named child, or that with this SPI; or only those of the user, or
+   * that of the session. `message` says why, for the log.
+   */
   | {
       readonly kind: "terminate";
       readonly connection: string;
       readonly child?: string;
       readonly inboundSpi?: number;
       readonly user?: string;
+      readonly session?: number;
+      readonly message?: string;
     }
   | { readonly kind: "liveness"; readonly connection: string }
   /** This machine has slept, or nobody ran us: whether the peers are still there is asked at once. */

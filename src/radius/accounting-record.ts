@@ -50,18 +50,25 @@ export function accountingAttributes(
 ): readonly Attribute[] {
   return [
     integerAttribute(RadiusAttribute.ACCT_STATUS_TYPE, STATUS[status]),
-    textAttribute(RadiusAttribute.ACCT_SESSION_ID, session.id),
-    limitedText(RadiusAttribute.USER_NAME, session.user),
+    ...sessionAttributes(session),
     limitedText(RadiusAttribute.NAS_IDENTIFIER, facts.nasIdentifier),
-    textAttribute(RadiusAttribute.CALLING_STATION_ID, session.remoteAddress),
     integerAttribute(RadiusAttribute.SERVICE_TYPE, ServiceType.FRAMED),
-    integerAttribute(RadiusAttribute.NAS_PORT_TYPE, NasPortType.VIRTUAL),
-    ...session.addresses.flatMap(framedAddress),
-    ...classesOf(session),
     integerAttribute(RadiusAttribute.ACCT_DELAY_TIME, facts.delaySeconds),
     integerAttribute(RadiusAttribute.EVENT_TIMESTAMP, facts.unixSeconds),
     ...(status === "start" ? [] : usage({ seconds, input, output })),
     ...(cause === undefined ? [] : [integerAttribute(RadiusAttribute.ACCT_TERMINATE_CAUSE, cause)]),
+  ];
+}
+
+/** By what servers know the session. */
+export function sessionAttributes(session: AccountedSession): readonly Attribute[] {
+  return [
+    textAttribute(RadiusAttribute.ACCT_SESSION_ID, session.id),
+    limitedText(RadiusAttribute.USER_NAME, session.user),
+    textAttribute(RadiusAttribute.CALLING_STATION_ID, session.remoteAddress),
+    integerAttribute(RadiusAttribute.NAS_PORT_TYPE, NasPortType.VIRTUAL),
+    ...session.addresses.flatMap(framedAddress),
+    ...classesOf(session),
   ];
 }
 

@@ -58,6 +58,32 @@ export function isAccountingAnswerGenuine(
   return equal(response, packet.subarray(4, HEADER_LENGTH));
 }
 
+/**
+ * Whether a Disconnect-Request or CoA-Request comes from who shares the secret: by its Request Authenticator (RFC 5176 section 2.3) and by
+ * Message-Authenticator, which is made with zeros in the place of the former (section 3.4) and must be there.
+ */
+export function isRequestGenuine(packet: Uint8Array, secret: Uint8Array): boolean {
+  const at = messageAuthenticatorOf(packet);
+  if (at === undefined) return false;
+  const length = (packet[2]! << 8) | packet[3]!;
+  const asSigned = new Uint8Array(packet.subarray(0, length)).fill(0, 4, HEADER_LENGTH);
+  const request = createHash("md5").update(asSigned).update(secret).digest();
+  asSigned.set(UNSIGNED, at);
+  const message = createHmac("md5", secret).update(asSigned).digest();
+  const isRequestRight = equal(request, packet.subarray(4, HEADER_LENGTH));
+  const isMessageRight = equal(message, packet.subarray(at, at + AUTHENTICATOR_LENGTH));
+  return isRequestRight && isMessageRight;
+}
+
+/**
+ * Puts Message-Authenticator and the Response Authenticator into an answer, which has a place for the former and the Authenticator of its
+ * request (RFC 5176 section 2.3). In place.
+ */
+export function signAnswer(packet: Uint8Array, secret: Uint8Array): void {
+  signMessage(packet, secret);
+  packet.set(createHash("md5").update(packet).update(secret).digest(), 4);
+}
+
 /** Where the one Message-Authenticator of a well-formed packet has its value; undefined if there is none, or two. */
 function messageAuthenticatorOf(packet: Uint8Array): number | undefined {
   const end = (packet[2]! << 8) | packet[3]!;

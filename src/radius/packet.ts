@@ -20,7 +20,7 @@ export interface Attribute {
 export const HEADER_LENGTH = 20;
 export const AUTHENTICATOR_LENGTH = 16;
 /** RFC 2865 section 3. */
-const LONGEST_PACKET = 4096;
+export const LONGEST_PACKET = 4096;
 /** RFC 2865 section 5: Length is one octet and counts Type and itself. */
 export const LONGEST_VALUE = 253;
 

@@ -137,6 +137,31 @@ describe("RADIUS servers", () => {
     expect(() => load("{ servers: [] }")).toThrow("the list is empty");
   });
 
+  test("may end sessions from where they are, where that is asked for", () => {
+    const path = join(folder, "radius.yaml");
+    const load = (rest: string) => {
+      writeFileSync(path, `${readFileSync(file(`${LEAST}\nauth: radius`))}${SERVERS}${rest}`);
+      return loadGateway(path)?.radiusDisconnect;
+    };
+    const secret = { file: join(folder, "radius.secret") };
+    expect(load("")).toBeUndefined();
+    expect(load("  disconnect: {}")).toEqual({
+      clients: [{ address: "192.0.2.10", secret }],
+      address: undefined,
+      port: 3799,
+    });
+    const other = "{ address: 192.0.2.12, secret: s }";
+    expect(load(`  disconnect: { servers: [${other}], address: 192.0.2.1, port: 1700 }`)).toEqual({
+      clients: [{ address: "192.0.2.12", secret: "s" }],
+      address: "192.0.2.1",
+      port: 1700,
+    });
+    expect(() => load("  disconnect: { servers: [] }")).toThrow("the list is empty");
+    expect(() => load("  disconnect: { servers: [{ address: 192.0.2.12 }] }")).toThrow(
+      'the key "secret" is missing',
+    );
+  });
+
   test("have methods of their own", () => {
     const text = readFileSync(file(`${LEAST}\nauth: [eap-mschapv2, radius, eap-tls]\nca: ca.pem`));
     writeFileSync(join(folder, "radius.yaml"), `${text}${SERVERS}`);

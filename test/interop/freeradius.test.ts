@@ -29,7 +29,7 @@ describe.runIf(canRun)(what, () => {
   beforeAll(async () => {
     enterFreshNamespace();
     raiseLoopback([]);
-    certificates = await lab("rsa");
+    certificates = await lab("p256");
     const { server, authority } = certificates;
     freeradius = await startFreeradius({
       secret: SECRET,

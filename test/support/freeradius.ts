@@ -24,6 +24,9 @@ export interface Freeradius {
   readonly log: string;
   /** The accounting records that it has written down. */
   readonly detail: string;
+  /** Ends it at once; `start` brings it back, with all that it has written down. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
@@ -54,19 +57,26 @@ export async function startFreeradius(settings: {
     return existsSync(path) ? readFileSync(path, "utf8") : "";
   };
   const options = ["-f", "-d", directory, "-n", "radiusd", "-l", join(directory, "radius.log")];
-  const start = settings.host?.start ?? spawn;
-  const child = start(FREERADIUS, options, { stdio: "ignore" });
-  const ended = once(child, "exit");
-  const isReady = (): boolean => {
-    if (child.exitCode !== null) throw new Error(`FreeRADIUS did not start:\n${log()}`);
-    return log().includes("Ready to process requests");
+  const run = async () => {
+    rmSync(join(directory, "radius.log"), { force: true });
+    const child = (settings.host?.start ?? spawn)(FREERADIUS, options, { stdio: "ignore" });
+    const ended = once(child, "exit");
+    const isReady = (): boolean => {
+      if (child.exitCode !== null) throw new Error(`FreeRADIUS did not start:\n${log()}`);
+      return log().includes("Ready to process requests");
+    };
+    try {
+      await until("FreeRADIUS is ready", isReady, { describe: log });
+    } catch (cause) {
+      child.kill("SIGKILL");
+      throw cause;
+    }
+    return async (signal: NodeJS.Signals): Promise<void> => {
+      child.kill(signal);
+      await ended;
+    };
   };
-  try {
-    await until("FreeRADIUS is ready", isReady, { describe: log });
-  } catch (cause) {
-    child.kill("SIGKILL");
-    throw cause;
-  }
+  let end = await run();
   return {
     get log() {
       return log();
@@ -74,9 +84,12 @@ export async function startFreeradius(settings: {
     get detail() {
       return detail();
     },
+    kill: () => end("SIGKILL"),
+    start: async () => {
+      end = await run();
+    },
     stop: async (signal = "SIGTERM") => {
-      child.kill(signal);
-      await ended;
+      await end(signal);
       rmSync(directory, { recursive: true, force: true });
     },
   };
@@ -134,7 +147,7 @@ modules {
       certificate_file = ${directory}/server.pem
       private_key_file = ${directory}/server.key
       ca_file = ${directory}/ca.pem
-      fragment_size = 700
+      fragment_size = 300
       tls_min_version = "1.2"
       tls_max_version = "1.3"
     }

@@ -1,26 +1,36 @@
 import { createSocket } from "node:dgram";
+import { isIPv6 } from "node:net";
 import { PlatformError } from "../../errors/index.ts";
 
-/** A UDP port of IPv4 for a service that we offer beside IKE and ESP: now and then a datagram. */
+/** A UDP port for a service that we offer beside IKE and ESP: now and then a datagram. */
 export interface ServiceSocket {
   /** What cannot leave is lost. */
   send(octets: Uint8Array, to: { readonly address: string; readonly port: number }): void;
   close(): Promise<void>;
 }
 
-/** Opens one on all addresses. `onDatagram` must not throw. Rejects with PlatformError when the port is taken. */
+interface ServicePlace {
+  readonly port: number;
+  /** "0.0.0.0" or "::" for all addresses of the family. */
+  readonly address: string;
+  /** Whether somebody else may listen there as well. */
+  readonly isShared: boolean;
+}
+
+/** Opens one. `onDatagram` must not throw. Rejects with PlatformError when the port is taken. */
 export type OpenServiceSocket = (
-  port: number,
+  place: ServicePlace,
   onDatagram: (octets: Uint8Array, from: { readonly address: string; readonly port: number }) => void,
 ) => Promise<ServiceSocket>;
 
-export const openServiceSocket: OpenServiceSocket = async (port, onDatagram) => {
-  const socket = createSocket({ type: "udp4", reuseAddr: true });
+export const openServiceSocket: OpenServiceSocket = async ({ port, address, isShared }, onDatagram) => {
+  const type = isIPv6(address) ? "udp6" : "udp4";
+  const socket = createSocket({ type, reuseAddr: isShared, ipv6Only: type === "udp6" });
   socket.on("message", onDatagram);
   try {
     await new Promise<void>((resolve, reject) => {
       socket.once("error", reject);
-      socket.bind(port, resolve);
+      socket.bind(port, address, resolve);
     });
   } catch (cause) {
     socket.close();
