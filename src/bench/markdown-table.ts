@@ -1,0 +1,14 @@
+/** Three significant digits; more are more than the machine can repeat. */
+export function digits(value: number): string {
+  if (value >= 1000) return String(Number(value.toPrecision(3))).replace(/\B(?=(\d{3})+$)/g, ",");
+  return Number(value.toPrecision(3)).toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2);
+}
+
+/** A Markdown table, padded, so that it can be read on a terminal as it is: the first column to the left, figures to the right. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((_, column) => Math.max(3, ...[head, ...rows].map((row) => row[column]!.length)));
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((text, column) => (column === 0 ? text.padEnd(widths[0]!) : text.padStart(widths[column]!))).join(" | ")} |`;
+  const rule = `| ${widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)).join(" | ")} |`;
+  return [line(head), rule, ...rows.map(line)].join("\n");
+}

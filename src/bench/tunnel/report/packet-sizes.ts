@@ -1,0 +1,48 @@
+import { type FigureName, UDP_PAYLOADS, type UdpMeasure } from "../figures.ts";
+import { type ContenderRecord, summaryOf } from "../record.ts";
+import type { Look } from "./looks.ts";
+import { type Axis, linearTicks, type Point, plot } from "./plot.ts";
+
+/** UDP and IPv4. */
+const HEADERS_LENGTH = 28;
+
+/** What gets through at most against the size of the packets, in Mbit/s of inner packets. "" for less than two sizes. */
+export function packetSizes(looks: ReadonlyMap<ContenderRecord, Look>): string {
+  const sizes = (Object.keys(UDP_PAYLOADS) as UdpMeasure[])
+    .map((measure) => ({
+      figure: `${measure}PacketsPerSecond` as FigureName,
+      length: UDP_PAYLOADS[measure] + HEADERS_LENGTH,
+    }))
+    .sort((a, b) => a.length - b.length);
+  const lines = [...looks].map(([contender, look]) => ({
+    name: contender.name,
+    look,
+    kind: "line" as const,
+    points: sizes.flatMap(({ figure, length }): readonly Point[] => {
+      const summary = summaryOf(contender, figure);
+      if (summary === undefined) return [];
+      const mbps = (packets: number): number => (packets * length * 8) / 1e6;
+      const { median, interval } = summary;
+      const error = interval && { low: mbps(interval.low), high: mbps(interval.high) };
+      return [{ x: length, y: mbps(median), ...error }];
+    }),
+  }));
+  const drawn = lines.filter(({ points }) => points.length > 1);
+  if (drawn.length === 0) return "";
+  const highest = Math.max(...drawn.flatMap(({ points }) => points.map(({ y }) => y)));
+  const y: Axis = {
+    label: "Mbit/s",
+    min: 0,
+    max: highest * 1.1,
+    ticks: linearTicks(highest * 1.1).map((value) => ({ value, text: value.toLocaleString("en") })),
+  };
+  const lengths = sizes.map(({ length }) => length);
+  const x: Axis = {
+    label: "octets of a packet, headers included",
+    min: lengths[0]! / 1.15,
+    max: lengths.at(-1)! * 1.15,
+    isLogarithmic: true,
+    ticks: lengths.map((value) => ({ value, text: String(value) })),
+  };
+  return plot({ x, y, series: drawn });
+}
