@@ -18,6 +18,8 @@ import type { SystemCalls } from "./system-calls/system-calls.ts";
 export interface SeenPacket extends PacketDescription {
   /** Octets on the wire, Ethernet header included. */
   readonly length: number;
+  /** Whether it left by the link; otherwise it came in. */
+  readonly isOutgoing: boolean;
   /** The frame as far as it was kept, from the Ethernet header on; a view that the next packet overwrites. */
   readonly octets: Uint8Array;
 }
@@ -79,7 +81,7 @@ export class PacketCapture {
 
   /** Takes what has passed until now; the timer does so too. */
   poll(): void {
-    this.#ring.take((octets, length) => this.#see(octets, length));
+    this.#ring.take((octets, length, isOutgoing) => this.#see(octets, length, isOutgoing));
   }
 
   /** Takes what is left and stops. The counts stay. */
@@ -93,11 +95,11 @@ export class PacketCapture {
     this.#systemCalls.close(this.#descriptor);
   }
 
-  #see(octets: Uint8Array, length: number): void {
+  #see(octets: Uint8Array, length: number, isOutgoing: boolean): void {
     const kept = octets.subarray(0, this.#snapLength);
     const description = describeFrame(kept);
     this.#counts[description.kind]++;
-    this.#onPacket?.({ ...description, length, octets: kept });
+    this.#onPacket?.({ ...description, length, isOutgoing, octets: kept });
   }
 
   /** tp_packets (4) | tp_drops (4); reading them sets them back. */

@@ -8,6 +8,10 @@ const STATUS_OFFSET = 0;
 const LENGTH_OFFSET = 4;
 const SNAP_LENGTH_OFFSET = 8;
 const MAC_OFFSET = 12;
+// sockaddr_ll follows: family (2) | protocol (2) | link (4) | hardware type (2) | packet type (1) ...
+const PACKET_TYPE_OFFSET = 32 + 10;
+/** The packet type of what leaves by the link. */
+const PACKET_OUTGOING = 4;
 
 /** The frame is ours to read; written back as 0, it is the kernel's to fill. */
 const TP_STATUS_USER = 1;
@@ -56,8 +60,8 @@ export class PacketRing {
     this.#words = new Int32Array(buffer);
   }
 
-  /** Hands over every frame that waits, as a view that is valid during the call, with its length on the wire. */
-  take(onFrame: (octets: Uint8Array, length: number) => void): void {
+  /** Hands over every frame that waits, as a view that is valid during the call, with its length on the wire and whether it left. */
+  take(onFrame: (octets: Uint8Array, length: number, isOutgoing: boolean) => void): void {
     while (this.#isOpen) {
       const frame = this.#next * this.#frameSize;
       const status = (frame + STATUS_OFFSET) >>> 2;
@@ -66,7 +70,8 @@ export class PacketRing {
       const start = frame + this.#view.getUint16(frame + MAC_OFFSET, IS_LITTLE_ENDIAN);
       const kept = this.#view.getUint32(frame + SNAP_LENGTH_OFFSET, IS_LITTLE_ENDIAN);
       const length = this.#view.getUint32(frame + LENGTH_OFFSET, IS_LITTLE_ENDIAN);
-      onFrame(this.#octets.subarray(start, start + kept), length);
+      const isOutgoing = this.#octets[frame + PACKET_TYPE_OFFSET] === PACKET_OUTGOING;
+      onFrame(this.#octets.subarray(start, start + kept), length, isOutgoing);
       Atomics.store(this.#words, status, 0);
       this.#next = (this.#next + 1) % (RING_LENGTH / this.#frameSize);
     }
