@@ -1,9 +1,10 @@
-// npm run bench:table: writes bench/results/micro.md and tunnel.md, and the README's figures, from the records beside them.
+// npm run bench:table: writes bench/results/micro.md, tunnel.md and tunnel.html, and the README's figures, from the records beside them.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { mergeRecords } from "../../src/bench/tunnel/merge.ts";
 import { readTunnelRecord } from "../../src/bench/tunnel/record.ts";
+import { toHtml } from "../../src/bench/tunnel/report/page.ts";
 import {
   toHeadline as toTunnelHeadline,
   toMarkdown as toTunnelMarkdown,
@@ -23,6 +24,7 @@ const tunnel = filesOf("tunnel");
 if (tunnel.length > 0) {
   const record = mergeRecords(tunnel.map((name) => readTunnelRecord(fileURLToPath(new URL(name, RESULTS)))));
   writeResult("tunnel", tunnel, toTunnelMarkdown(record));
+  writeFileSync(new URL("tunnel.html", RESULTS), toHtml(record));
   fillReadme("tunnel figures", toTunnelHeadline(record));
 }
 

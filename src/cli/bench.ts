@@ -1,15 +1,19 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, openSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { basename, resolve } from "node:path";
 import { allContenders, chooseContenders } from "../bench/tunnel/catalogue.ts";
 import type { Contender } from "../bench/tunnel/contender.ts";
+import { expectedMs } from "../bench/tunnel/estimate.ts";
 import type { Measure } from "../bench/tunnel/figures.ts";
 import type { Cores } from "../bench/tunnel/ground.ts";
 import { mergeRecords } from "../bench/tunnel/merge.ts";
-import { readTunnelRecord, writeTunnelRecord } from "../bench/tunnel/record.ts";
-import { type Progress, runTunnelBench } from "../bench/tunnel/run.ts";
-import { toMarkdown } from "../bench/tunnel/table.ts";
+import { PRESETS, type Preset } from "../bench/tunnel/presets.ts";
+import { readTunnelRecord, type TunnelRecord, writeTunnelRecord } from "../bench/tunnel/record.ts";
+import { toHtml } from "../bench/tunnel/report/page.ts";
+import { type Progress, runTunnelBench, type TunnelBenchOptions } from "../bench/tunnel/run.ts";
+import { changesToMarkdown, toMarkdown } from "../bench/tunnel/table.ts";
 import { PlatformError, PolicyError } from "../errors/index.ts";
 import { asSupervisor, namespaceAccess } from "../platform/namespaces.ts";
 import { ExitCode } from "./exit-code.ts";
@@ -17,12 +21,17 @@ import { formatDuration } from "./quantities.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface BenchTunnelFlags {
-  readonly rounds: number;
-  readonly seconds: number;
+  readonly quick?: true;
+  readonly all?: true;
+  readonly rounds?: number;
+  readonly seconds?: number;
+  readonly limit?: number;
   readonly contenders?: readonly string[];
-  readonly measures: readonly Measure[];
+  readonly measures?: readonly Measure[];
   readonly cores: Cores;
-  readonly json?: string;
+  readonly json: string;
+  readonly html: string;
+  readonly compare?: string;
   readonly wireguardDeb?: string;
 }
 
@@ -45,7 +54,10 @@ export async function runBenchTunnel({
   /** The command line, for the record. */
   readonly words: readonly string[];
 }): Promise<number> {
-  const contenders = choose(flags);
+  const plan = planOf(flags);
+  const before = flags.compare === undefined ? undefined : readRecord(flags.compare);
+  // Not after half an hour of measuring.
+  for (const file of [flags.json, flags.html]) requireWritable(file);
   const access = namespaceAccess();
   if (access === "none") {
     throw new PlatformError("this machine lets us make neither network nor user namespaces: run it as root", {
@@ -63,12 +75,10 @@ export async function runBenchTunnel({
   };
   for (const name of ENDING_SIGNALS) process.on(name, interrupt);
   const line = new ProgressLine(terminal);
+  terminal.error(`${announce(plan)}\n`);
   try {
     const record = await runTunnelBench({
-      contenders,
-      measures: flags.measures,
-      rounds: flags.rounds,
-      seconds: flags.seconds,
+      ...plan,
       cores: flags.cores,
       // Where somebody keeps his files is nobody's business.
       command: ["ikebana", ...words.map((word) => (word.includes("/") ? basename(word) : word))].join(" "),
@@ -76,8 +86,11 @@ export async function runBenchTunnel({
       onProgress: (progress) => line.show(progress),
     });
     line.clear();
-    if (flags.json !== undefined) writeTunnelRecord(flags.json, record);
     terminal.out(`${toMarkdown(record)}\n`);
+    if (before !== undefined) terminal.out(`\n${changesToMarkdown(record, before)}\n`);
+    writeTunnelRecord(flags.json, record);
+    writeFileSync(flags.html, toHtml(record, before));
+    terminal.error(`${flags.html} and ${flags.json} have it all\n`);
     return exitCode;
   } finally {
     line.clear();
@@ -85,22 +98,74 @@ export async function runBenchTunnel({
   }
 }
 
-/** `ikebana bench report FILE...`: one or several records as one table. */
+/** `ikebana bench report FILE...`: one or several records as one report. */
 export function runBenchReport({
   files,
+  html,
+  compare,
   terminal,
 }: {
   readonly files: readonly string[];
+  readonly html: string;
+  /** An earlier record. */
+  readonly compare?: string;
   readonly terminal: Terminal;
 }): number {
   try {
-    terminal.out(`${toMarkdown(mergeRecords(files.map(readTunnelRecord)))}\n`);
+    const record = mergeRecords(files.map(readTunnelRecord));
+    const before = compare === undefined ? undefined : readTunnelRecord(compare);
+    terminal.out(`${toMarkdown(record)}\n`);
+    if (before !== undefined) terminal.out(`\n${changesToMarkdown(record, before)}\n`);
+    writeFileSync(html, toHtml(record, before));
     return ExitCode.DONE;
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     terminal.error(`ikebana: ${error.message}\n`);
     return ExitCode.WRONG_USE;
   }
+}
+
+/** Throws PolicyError where there is none. */
+function readRecord(file: string): TunnelRecord {
+  try {
+    return readTunnelRecord(file);
+  } catch (error) {
+    throw new PolicyError((error as Error).message);
+  }
+}
+
+function requireWritable(file: string): void {
+  try {
+    closeSync(openSync(file, "a"));
+  } catch (cause) {
+    const { code = "PLATFORM" } = cause as NodeJS.ErrnoException;
+    throw new PlatformError(`the report cannot be written to ${file}: ${code}`, { code, cause });
+  }
+}
+
+type Plan = Omit<TunnelBenchOptions, "cores" | "command" | "signal" | "onProgress">;
+
+/** What a preset says, and what somebody would rather have. */
+function planOf(flags: BenchTunnelFlags): Plan {
+  if (flags.quick && flags.all) throw new PolicyError("--quick and --all are two different runs");
+  const preset: Preset = flags.quick ? PRESETS.quick : flags.all ? PRESETS.all : PRESETS.default;
+  const limitMs = flags.limit ?? preset.limitMs;
+  return {
+    contenders: choose(flags, preset.contenders),
+    measures: flags.measures ?? preset.measures,
+    rounds: flags.rounds ?? preset.rounds,
+    seconds: flags.seconds ?? preset.seconds,
+    ...(limitMs !== undefined && { limitMs }),
+    ...(preset.substitutes !== undefined && { substitutes: preset.substitutes }),
+  };
+}
+
+/** What is to come, and how long it will probably take. */
+function announce({ contenders, measures, rounds, seconds, limitMs }: Plan): string {
+  const whole = rounds * contenders.reduce((sum, each) => sum + expectedMs(each, { measures, seconds }), 0);
+  const count = `${rounds} ${rounds === 1 ? "round" : "rounds"} of ${contenders.length} contenders, ${measures.length} measures each`;
+  const limit = limitMs !== undefined && whole > limitMs ? `, ended after ${formatDuration(limitMs)}` : "";
+  return `${count}: about ${formatDuration(whole)}${limit}, less for each contender that cannot run here`;
 }
 
 /** Node and our main file. */
@@ -122,13 +187,18 @@ async function runAgain([program, ...args]: readonly string[]): Promise<number> 
   }
 }
 
-function choose({ contenders: names, wireguardDeb }: BenchTunnelFlags): readonly Contender[] {
+function choose(
+  { contenders: names, wireguardDeb }: BenchTunnelFlags,
+  otherwise: Preset["contenders"],
+): readonly Contender[] {
   const all = allContenders({
     ikebanaCommand: thisProgram(),
     ...(wireguardDeb !== undefined && { wireguardPackage: resolve(wireguardDeb) }),
   });
+  const chosen = names ?? otherwise;
+  if (chosen === "all") return all;
   try {
-    return chooseContenders(all, names);
+    return chooseContenders(all, chosen === "default" ? undefined : chosen);
   } catch (error) {
     if (error instanceof RangeError) throw new PolicyError(error.message);
     throw error;
@@ -144,8 +214,8 @@ class ProgressLine {
     this.#terminal = terminal;
   }
 
-  show({ round, rounds, contender, what, share, remainingMs }: Progress): void {
-    const left = remainingMs === undefined ? "" : `, ${formatDuration(remainingMs)} left`;
+  show({ round, rounds, contender, what, share, runsLeft, remainingMs }: Progress): void {
+    const left = `; ${runsLeft} ${runsLeft === 1 ? "run" : "runs"}, ${formatDuration(remainingMs)} left`;
     const place = `round ${round} of ${rounds}: ${contender}`;
     if (this.#terminal.outIsTty) {
       this.#terminal.error(`\r\x1b[K${Math.round(share * 100)} %  ${place}, ${what}${left}`);

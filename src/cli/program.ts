@@ -281,17 +281,26 @@ function addBench(
     .description(
       "time Ikebana, OpenVPN, strongSwan and others on the same ground: two network namespaces and a veth",
     )
-    .option("--rounds <count>", "how often each contender runs", parseCount, 5)
-    .option("--seconds <count>", "length of each transfer", parseCount, 3)
+    .option(
+      "--quick",
+      "about three minutes: no tunnel, Ikebana, OpenVPN and the best IPsec there is; TCP and round trips",
+    )
+    .option("--all", "every contender and every measure")
+    .option("--rounds <count>", "how often each contender runs (5, with --quick 3)", parseCount)
+    .option("--seconds <count>", "length of each transfer (2, with --all 3)", parseCount)
+    .addOption(
+      new Option(
+        "--limit <duration>",
+        "after the first, begin no round that would not end by then (30m, with --quick 3m 30s, with --all none)",
+      ).argParser(parseLimit),
+    )
     .option(
       "--contenders <names>",
       "which ones, with commas between (an unknown name lists them all)",
       parseList,
     )
     .addOption(
-      new Option("--measures <names>", `which ones: ${MEASURES.join(", ")}`)
-        .argParser(parseMeasures)
-        .default(MEASURES, "all"),
+      new Option("--measures <names>", `which ones: ${MEASURES.join(", ")}`).argParser(parseMeasures),
     )
     .option(
       "--wireguard-deb <file>",
@@ -302,12 +311,15 @@ function addBench(
         .choices(CORES)
         .default("split"),
     )
-    .option("--json <file>", "also write everything that was measured to a file")
+    .option("--json <file>", "where everything that was measured is written", "report.json")
+    .option("--html <file>", "where the report is written", "report.html")
+    .option("--compare <file>", "an earlier record: say what changed beyond the noise")
     .addHelpText(
       "after",
       examples(
-        "ikebana bench tunnel",
+        "ikebana bench tunnel --quick",
         "ikebana bench tunnel --contenders bare,ikebana-aes256gcm16,openvpn-aes256gcm --measures tcp,ping",
+        "ikebana bench tunnel --compare last-week.json",
       ),
     )
     .action(async (flags: BenchTunnelFlags) => {
@@ -317,11 +329,13 @@ function addBench(
   bench
     .command("report")
     .argument("<file...>", "records that `ikebana bench tunnel --json` wrote on one machine")
-    .description("show records again, several as if they were one run")
+    .description("make the report of records again, of several as if they were one run")
+    .option("--html <file>", "where the report is written", "report.html")
+    .option("--compare <file>", "an earlier record: say what changed beyond the noise")
     .addHelpText("after", examples("ikebana bench report tunnel-tcp.json tunnel-ping.json"))
-    .action(async (files: readonly string[]) => {
+    .action(async (files: readonly string[], flags: { readonly html: string; readonly compare?: string }) => {
       const { runBenchReport } = await import("./bench.ts");
-      done(runBenchReport({ files, terminal }));
+      done(runBenchReport({ files, ...flags, terminal }));
     });
 }
 
@@ -363,6 +377,17 @@ function parseInterval(text: string): number {
     throw error;
   }
   throw new InvalidArgumentError("from 100ms to 1d");
+}
+
+function parseLimit(text: string): number {
+  try {
+    const ms = parseDuration(text);
+    if (ms >= 1000) return ms;
+  } catch (error) {
+    if (error instanceof PolicyError) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
+  throw new InvalidArgumentError("from 1s");
 }
 
 function parseCount(text: string): number {

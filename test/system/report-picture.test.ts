@@ -25,23 +25,26 @@ describe.skipIf(browser === undefined)("the report in a browser", () => {
   afterAll(() => rmSync(directory, { recursive: true }));
   const html = toHtml(wholeRecord());
 
-  test.each(["phone", "desktop"] as const)("on a %s nothing sticks out, and every chart has its size", async (screen) => {
-    const file = join(directory, `probe-${screen}.html`);
-    writeFileSync(file, html.replace("</body>", `<script>${PROBE}</script></body>`));
-    const { width, height } = SCREENS[screen];
-    const dumped = await browse(["--dump-dom", file], { width, height });
-    const seen = JSON.parse(/<title>([^]*?)<\/title>/.exec(dumped)![1]!);
-    expect(seen.viewport).toBe(width);
-    expect(seen.content).toBeLessThanOrEqual(width);
-    expect(seen.emptyCharts).toBe(0);
-    expect(seen.charts).toBeGreaterThan(100);
-    // As many columns as a chart's row has room for.
-    expect(seen.barColumns).toBe(screen === "phone" ? 2 : 3);
-    expect(seen.smallestText).toBeGreaterThanOrEqual(10);
-    expect(seen.overlaps).toEqual([]);
-    // The longest median has the longest bar.
-    expect(seen.longestBar).toBe("Ikebana, ChaCha20-Poly1305");
-  });
+  test.each(["phone", "desktop"] as const)(
+    "on a %s nothing sticks out, and every chart has its size",
+    async (screen) => {
+      const file = join(directory, `probe-${screen}.html`);
+      writeFileSync(file, html.replace("</body>", `<script>${PROBE}</script></body>`));
+      const { width, height } = SCREENS[screen];
+      const dumped = await browse(["--dump-dom", file], { width, height });
+      const seen = JSON.parse(/<title>([\s\S]*?)<\/title>/.exec(dumped)![1]!);
+      expect(seen.viewport).toBe(width);
+      expect(seen.content).toBeLessThanOrEqual(width);
+      expect(seen.emptyCharts).toBe(0);
+      expect(seen.charts).toBeGreaterThan(100);
+      // As many columns as a chart's row has room for.
+      expect(seen.barColumns).toBe(screen === "phone" ? 2 : 3);
+      expect(seen.smallestText).toBeGreaterThanOrEqual(10);
+      expect(seen.overlaps).toEqual([]);
+      // The longest median has the longest bar.
+      expect(seen.longestBar).toBe("Ikebana, ChaCha20-Poly1305");
+    },
+  );
 
   test.each(["light", "dark"] as const)("in %s, it has the colours of that", async (scheme) => {
     const file = join(directory, "report.html");
@@ -68,9 +71,19 @@ describe.skipIf(browser === undefined)("the report in a browser", () => {
     const child = spawn(
       browser!,
       [
-        ...["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-device-scale-factor=1"],
+        ...[
+          "--headless",
+          "--no-sandbox",
+          "--disable-gpu",
+          "--hide-scrollbars",
+          "--force-device-scale-factor=1",
+        ],
         ...[`--user-data-dir=${join(directory, "profile")}`, `--window-size=${width},${height}`],
-        ...[`--blink-settings=preferredColorScheme=${SCHEMES[scheme]}`, "--virtual-time-budget=1000", ...words],
+        ...[
+          `--blink-settings=preferredColorScheme=${SCHEMES[scheme]}`,
+          "--virtual-time-budget=1000",
+          ...words,
+        ],
       ],
       { stdio: ["ignore", "pipe", "ignore"] },
     );

@@ -1,16 +1,18 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { allContenders } from "../../src/bench/tunnel/catalogue.ts";
 import type { Contender } from "../../src/bench/tunnel/contender.ts";
 import { bare } from "../../src/bench/tunnel/contenders/bare.ts";
-import type { Measure } from "../../src/bench/tunnel/figures.ts";
-import type { TunnelRecord } from "../../src/bench/tunnel/record.ts";
+import { FIGURES, type FigureName, type Measure } from "../../src/bench/tunnel/figures.ts";
+import { layGround } from "../../src/bench/tunnel/ground.ts";
+import { type RoundSample, readTunnelRecord, type TunnelRecord } from "../../src/bench/tunnel/record.ts";
 import { type Progress, runTunnelBench } from "../../src/bench/tunnel/run.ts";
+import { throttle, throttleObstacle } from "../../src/bench/tunnel/throttle.ts";
 import { PlatformError } from "../../src/errors/index.ts";
 import { requireRoot } from "../support/namespace.ts";
 import { descendantsOf, type SeenProcess, survivorsOf } from "../support/process-tree.ts";
@@ -30,26 +32,78 @@ const ours = chosen("ikebana-aes256gcm16");
 
 describe.skipIf(!requireRoot("the tunnel bench") || !requireStrongswan(PEERS))("the tunnel bench", () => {
   test("times the bare path and a tunnel, and shows that the tunnel encrypts", async () => {
-    const record = await run([bare, ours], { measures: ["tcp", "ping"] });
+    const record = await run([bare, ours], { measures: ["start", "tcp", "ping"] });
     const [path, tunnel] = record.contenders;
     expect(record).toMatchObject({ bench: "tunnel", isComplete: true });
     expect(path).toMatchObject({ facts: { cipher: "none", mtu: 1400, proof: { plaintextFrames: 40 } } });
+    expect(path?.facts?.offloads).toContain("TSO");
     expect(tunnel).toMatchObject({
       facts: { cipher: "aes256gcm16", mtu: 1400, proof: { plaintextFrames: 0 } },
     });
     for (const contender of record.contenders) {
       expect(contender.problem).toBeUndefined();
-      const [{ round, figures } = { round: 0, figures: {} }] = contender.samples;
+      const [{ round, figures, others, series }] = contender.samples as readonly [RoundSample];
       expect(round).toBe(1);
-      for (const figure of ["tcpMbps", "cpuSecondsPerGb", "pingIdleP50Us", "pingLoadedP99Us"] as const) {
+      for (const figure of ["tcpMbps", "cpuSecondsPerGb", "pingIdleP50Us", "pingLoadedP999Us"] as const) {
         expect(figures[figure], figure).toBeGreaterThan(0);
       }
+      if (cpus().length > 1) {
+        const { cpuSecondsPerGb = 0, clientCpuSecondsPerGb = 0, gatewayCpuSecondsPerGb = 0 } = figures;
+        expect(clientCpuSecondsPerGb + gatewayCpuSecondsPerGb).toBeCloseTo(cpuSecondsPerGb, 1);
+      }
+      expect(others?.programs).toBeGreaterThanOrEqual(0);
+      expect(series?.pingLoaded.rttUs.length).toBeGreaterThan(100);
+      expect(series?.pingLoaded.rttUs.length).toBe(series?.pingLoaded.atMs.length);
       const { pingIdleP50Us, pingIdleP90Us, pingIdleP99Us } = figures;
       expect(pingIdleP90Us).toBeGreaterThanOrEqual(pingIdleP50Us!);
       expect(pingIdleP99Us).toBeGreaterThanOrEqual(pingIdleP90Us!);
     }
+    expect(path!.samples[0]!.figures).not.toHaveProperty("firstPacketMs");
+    expect(tunnel!.samples[0]!.figures.firstPacketMs).toBeGreaterThan(0);
     // Two whole Node processes.
     expect(tunnel!.samples[0]!.figures.residentMiB).toBeGreaterThan(20);
+  });
+
+  test("four streams, the other way round, a call, pressure and throttling have their figures", async () => {
+    const measures = ["tcp4", "reverse", "voice", "pressure2", "throttled"] as const;
+    const { contenders, unavailable = [] } = await run([bare], { measures, seconds: 0.5 });
+    expect(contenders[0]?.problem).toBeUndefined();
+    const figures = contenders[0]!.samples[0]!.figures;
+    const expected = (Object.keys(FIGURES) as FigureName[]).filter((name) => {
+      const { measure } = FIGURES[name];
+      return (
+        (measures as readonly Measure[]).includes(measure) &&
+        unavailable.every((each) => each.measure !== measure)
+      );
+    });
+    for (const name of expected) expect(figures[name], name).toBeGreaterThanOrEqual(0);
+  });
+
+  test("throttled, a side gets no more than its share, and the control groups are gone afterwards", async () => {
+    const obstacle = throttleObstacle();
+    if (obstacle !== undefined) return console.log(`skipped: ${obstacle}`);
+    const ground = await layGround("split");
+    try {
+      const end = throttle(ground, 0.2);
+      // What the loop took of its second, as the shell counts the time of its children.
+      const { out } = await ground.client.run([
+        "sh",
+        "-c",
+        "timeout 1 sh -c 'while :; do :; done'; cat /proc/self/cgroup; times",
+      ]);
+      const [minutes, seconds] = /^(\d+)m([\d.]+)s \d+m[\d.]+s$/m
+        .exec(out.split("\n").slice(-2, -1)[0]!)!
+        .slice(1)
+        .map(Number);
+      expect(minutes! * 60 + seconds!).toBeLessThan(0.4);
+      expect(out).toContain(`ikebana-bench-${process.pid}-client`);
+      await end();
+      expect(readFileSync("/proc/self/cgroup", "utf8")).not.toContain("ikebana-bench");
+      expect((await ground.client.run(["cat", "/proc/self/cgroup"])).out).not.toContain("ikebana-bench");
+    } finally {
+      await ground.close();
+    }
+    expect(leftGroups()).toEqual([]);
   });
 
   test("each other contender comes up, uses the cipher it stands for and encrypts", async () => {
@@ -59,9 +113,24 @@ describe.skipIf(!requireRoot("the tunnel bench") || !requireStrongswan(PEERS))("
       "strongswan-aes256-sha1": "AES_CBC-256/HMAC_SHA1_96",
       "wireguard-go": "ChaCha20-Poly1305",
     };
-    const { contenders } = await run(Object.keys(ciphers).map(chosen), { measures: [] });
+    // These need a kernel that has them, and say so where it has not.
+    const ofTheKernel: Readonly<Record<string, RegExp>> = {
+      "openvpn-dco-aes256gcm": /^no data channel offload: .*ovpn-dco/,
+      "kernel-ipsec-aes256gcm16": /^the kernel has no ESP for us: /,
+      "kernel-ipsec-aes256gcm16-raw": /^the kernel has no ESP for us: /,
+      "kernel-wireguard": /^the kernel has no WireGuard for us: |wireguard-tools/,
+    };
+    const { contenders } = await run([...Object.keys(ciphers), ...Object.keys(ofTheKernel)].map(chosen), {
+      measures: [],
+    });
     for (const { name, problem, facts } of contenders) {
       if (isMissing(problem)) continue;
+      if (ofTheKernel[name] !== undefined) {
+        if (problem === undefined)
+          expect(facts, name).toMatchObject({ mtu: 1400, proof: { plaintextFrames: 0 } });
+        else expect(problem, name).toMatch(ofTheKernel[name]);
+        continue;
+      }
       expect(problem, name).toBeUndefined();
       expect(facts, name).toMatchObject({ cipher: ciphers[name], mtu: 1400, proof: { plaintextFrames: 0 } });
     }
@@ -85,8 +154,8 @@ describe.skipIf(!requireRoot("the tunnel bench") || !requireStrongswan(PEERS))("
   test("refuses one whose packets do not pass the cable", async () => {
     const recluse: Contender = {
       ...bare,
-      start: async (ground) => {
-        const tunnel = await bare.start(ground);
+      start: async (ground, firstPacket) => {
+        const tunnel = await bare.start(ground, firstPacket);
         // Both inner addresses on one host: the pings are answered without leaving it.
         await ground.client.run(["ip", "address", "add", `${ground.gateway.plan.inner}/32`, "dev", "lo"]);
         return tunnel;
@@ -106,7 +175,7 @@ describe.skipIf(!requireRoot("the tunnel bench") || !requireStrongswan(PEERS))("
         throw new PlatformError("broken-daemon not found: apt-get install broken");
       },
     };
-    const record = await run([broken, bare], { rounds: 2 });
+    const record = await run([broken, bare], { measures: [], rounds: 2 });
     expect(record.contenders[0]).toEqual({
       name: "broken",
       title: ours.title,
@@ -121,20 +190,46 @@ describe.skipIf(!requireRoot("the tunnel bench") || !requireStrongswan(PEERS))("
     let attempts = 0;
     const shaky: Contender = {
       ...bare,
-      start: (ground) => {
+      start: (ground, firstPacket) => {
         attempts++;
         if (attempts === 2) throw new PlatformError("not this time");
-        return bare.start(ground);
+        return bare.start(ground, firstPacket);
       },
     };
-    const { contenders } = await run([shaky], { rounds: 3 });
+    const { contenders } = await run([shaky], { measures: [], rounds: 3 });
     expect(contenders[0]).toMatchObject({ problem: "not this time", samples: [{ round: 1 }, { round: 3 }] });
+  });
+
+  test("begins no round for which there is no time, but for the first", async () => {
+    const other: Contender = { ...bare, name: "other" };
+    const { contenders, settings, isComplete } = await run([bare, other], {
+      measures: [],
+      rounds: 100,
+      limitMs: 1,
+    });
+    expect(settings.rounds).toBe(1);
+    expect(isComplete).toBe(true);
+    expect(contenders.map(({ samples }) => samples.length)).toEqual([1, 1]);
+  });
+
+  test("who stands in for somebody is left out where that one runs", async () => {
+    const standIn: Contender = { ...bare, name: "stand-in" };
+    const { contenders } = await run([bare, standIn], { measures: [], substitutes: { "stand-in": "bare" } });
+    expect(contenders[1]).toMatchObject({ samples: [], problem: "left out: no tunnel runs here" });
+    const failing: Contender = {
+      ...bare,
+      name: "failing",
+      start: () => Promise.reject(new PlatformError("no")),
+    };
+    const again = await run([failing, standIn], { measures: [], substitutes: { "stand-in": "failing" } });
+    expect(again.contenders[1]?.samples).toHaveLength(1);
   });
 
   test("goes round by round, A B A B", async () => {
     const order: string[] = [];
     const other: Contender = { ...bare, title: "again" };
     await run([bare, other], {
+      measures: [],
       rounds: 2,
       onProgress: ({ contender, what }) => what === "start" && order.push(contender),
     });
@@ -146,36 +241,46 @@ describe.skipIf(!requireRoot("the tunnel bench") || !requireStrongswan(PEERS))("
     const look = (): void => void seen.push(...descendantsOf(process.pid));
     const failing: Contender = {
       ...ours,
-      start: async (ground) => {
-        await ours.start(ground);
+      start: async (ground, firstPacket) => {
+        await ours.start(ground, firstPacket);
         look();
         throw new PlatformError("after all its daemons are up");
       },
     };
+    const rulesBefore = rules();
     const { contenders } = await run([ours, failing], { onProgress: look });
     expect(contenders.map(({ problem }) => problem)).toEqual([undefined, "after all its daemons are up"]);
     // Both hosts and both daemons of each.
     const daemons = seen.filter(({ name }) => name === "sleep" || name === "node");
     expect(new Set(daemons.map(({ id }) => id)).size).toBeGreaterThanOrEqual(8);
     await nothingIsLeft(seen);
+    expect(rules()).toEqual(rulesBefore);
   });
 
   test("broken off, it returns what was measured, and leaves nothing behind", async () => {
     const seen: SeenProcess[] = [];
     const controller = new AbortController();
+    const rulesBefore = rules();
     const record = await run([bare, ours], {
+      measures: ["tcp", "throttled"],
       rounds: 5,
       signal: controller.signal,
       onProgress: ({ contender, what }) => {
         seen.push(...descendantsOf(process.pid));
-        if (contender === ours.title && what === "tcp") setTimeout(() => controller.abort(), 300);
+        // In the middle of a transfer, with a control group around it where that can be had.
+        if (contender === ours.title && what === "throttled") setTimeout(() => controller.abort(), 800);
       },
     });
     expect(record.isComplete).toBe(false);
     expect(record.contenders[0]?.samples).toHaveLength(1);
-    expect(record.contenders[1]).toMatchObject({ samples: [] });
+    // What was measured before it was broken off is kept.
+    expect(record.contenders[1]?.samples).toMatchObject([
+      { round: 1, figures: { tcpMbps: expect.any(Number) } },
+    ]);
+    expect(record.contenders[1]?.samples[0]?.figures).not.toHaveProperty("throttledTcpMbps");
     expect(record.contenders[1]).not.toHaveProperty("problem");
     await nothingIsLeft(seen);
+    expect(rules()).toEqual(rulesBefore);
   });
 });
 
@@ -183,12 +288,14 @@ describe.skipIf(!requireRoot("ikebana bench tunnel") || !requireStrongswan(PEERS
   "ikebana bench tunnel",
   () => {
     const directory = mkdtempSync(join(tmpdir(), "bench-cli-"));
+    const theirs = join(directory, "theirs");
     afterAll(() => rmSync(directory, { recursive: true }));
 
     test("Ctrl-C leaves a report and a record of what was measured, and nothing else", async () => {
       const file = join(directory, "broken-off.json");
+      const html = join(directory, "broken-off.html");
       const words = ["--contenders", "bare,ikebana-aes256gcm16", "--measures", "tcp", "--seconds", "1"];
-      const bench = startCli([...words, "--json", file]);
+      const bench = startCli([...words, "--json", file, "--html", html]);
       await until("the second contender runs", () => bench.error().includes("round 1 of 5: Ikebana"), {
         describe: bench.error,
       });
@@ -204,11 +311,18 @@ describe.skipIf(!requireRoot("ikebana bench tunnel") || !requireStrongswan(PEERS
       const record: TunnelRecord = JSON.parse(readFileSync(file, "utf8"));
       expect(record.isComplete).toBe(false);
       expect(record.contenders[0]?.samples).toHaveLength(1);
+      expect(readTunnelRecord(html)).toEqual(readTunnelRecord(file));
       await nothingIsLeft(seen);
     });
 
     test("killed, it takes its daemons and namespaces along", async () => {
-      const bench = startCli(["--contenders", "ikebana-aes256gcm16", "--measures", "tcp"]);
+      const bench = startCli([
+        "--contenders",
+        "ikebana-aes256gcm16",
+        "--measures",
+        "tcp",
+        ...reportIn(directory),
+      ]);
       await until("a tunnel carries packets", () =>
         descendantsOf(bench.pid).some(({ name }) => name === "iperf3"),
       );
@@ -228,7 +342,11 @@ describe.skipIf(!requireRoot("ikebana bench tunnel") || !requireStrongswan(PEERS
         "1",
         "--seconds",
         "1",
+        ...reportIn(theirs),
       ];
+      chmodSync(directory, 0o755);
+      mkdirSync(theirs);
+      chownSync(theirs, 65534, 65534);
       const bench = startCli(words, AS_NOBODY);
       expect(await bench.ended, bench.error()).toBe(0);
       expect(bench.out()).toMatch(/\| Ikebana, AES-256-GCM +\| +[\d,]+ \|/);
@@ -239,6 +357,12 @@ describe.skipIf(!requireRoot("ikebana bench tunnel") || !requireStrongswan(PEERS
       expect(await bench.ended).toBe(1);
       expect(bench.error()).toMatch(/no contender nobody; there are bare, .*openvpn-aes256gcm/);
     });
+
+    test("a report that could not be written is refused before anything is measured", async () => {
+      const bench = startCli(["--quick", "--json", join(directory, "no", "such", "folder.json")]);
+      expect(await bench.ended).not.toBe(0);
+      expect(bench.error()).toContain("cannot be written");
+    });
   },
 );
 
@@ -247,11 +371,17 @@ function run(
   {
     measures = ["tcp"],
     rounds = 1,
+    seconds = 1,
+    limitMs,
+    substitutes,
     signal = new AbortController().signal,
     onProgress = () => {},
   }: {
     readonly measures?: readonly Measure[];
     readonly rounds?: number;
+    readonly seconds?: number;
+    readonly limitMs?: number;
+    readonly substitutes?: Readonly<Record<string, string>>;
     readonly signal?: AbortSignal;
     readonly onProgress?: (progress: Progress) => void;
   } = {},
@@ -260,7 +390,9 @@ function run(
     contenders,
     measures,
     rounds,
-    seconds: 1,
+    seconds,
+    ...(limitMs !== undefined && { limitMs }),
+    ...(substitutes !== undefined && { substitutes }),
     cores: "split",
     command: "test",
     signal,
@@ -281,11 +413,36 @@ function isMissing(problem: string | undefined): boolean {
   return true;
 }
 
-/** No process and no namespace; the files of a run live in the mounts of one of them. */
-function nothingIsLeft(seen: readonly SeenProcess[]): Promise<void> {
-  return until("everything has ended", () => survivorsOf(seen).length === 0, {
+/** No process, no namespace, no control group; the files of a run live in the mounts of one of the namespaces. */
+async function nothingIsLeft(seen: readonly SeenProcess[]): Promise<void> {
+  await until("everything has ended", () => survivorsOf(seen).length === 0, {
     describe: () => JSON.stringify(survivorsOf(seen)),
   });
+  await until("control groups are removed", () => leftGroups().length === 0);
+}
+
+/** Of this process; others may be measuring at the same time. */
+function leftGroups(): readonly string[] {
+  const { stdout } = spawnSync("find", ["/sys/fs/cgroup", "-name", `ikebana-bench-${process.pid}-*`], {
+    encoding: "utf8",
+  });
+  return stdout.split("\n").filter((line) => line !== "");
+}
+
+/** Packet filter, rules and links of our own network; nobody's counters. */
+function rules(): string {
+  const commands = [
+    ["nft", "--stateless", "list", "ruleset"],
+    ["ip", "rule"],
+    ["ip", "-brief", "link"],
+  ] as const;
+  return commands
+    .map(([program, ...args]) => spawnSync(program, args, { encoding: "utf8" }).stdout)
+    .join("\n");
+}
+
+function reportIn(folder: string): readonly string[] {
+  return ["--json", join(folder, "report.json"), "--html", join(folder, "report.html")];
 }
 
 /** In a process group of its own, as a shell would put it. */

@@ -18,7 +18,7 @@ export function compareContenders(
 }
 
 /** One contender's figure now and in an earlier run. */
-export interface Change {
+interface Change {
   readonly contender: string;
   readonly figure: FigureName;
   readonly comparison: Comparison;

@@ -1,6 +1,8 @@
 import type { Contender } from "./contender.ts";
 import { bare } from "./contenders/bare.ts";
 import { ikebana } from "./contenders/ikebana.ts";
+import { kernelIpsec } from "./contenders/kernel-ipsec.ts";
+import { kernelWireguard } from "./contenders/kernel-wireguard.ts";
 import { openvpn } from "./contenders/openvpn.ts";
 import { strongswan } from "./contenders/strongswan.ts";
 import { wireguardGo, wireguardGoOf } from "./contenders/wireguard-go.ts";
@@ -10,7 +12,11 @@ const SUITES = [
   { proposal: "aes256gcm16", title: "AES-256-GCM", strongswanCipher: "AES_GCM_16-256" },
   { proposal: "chacha20poly1305", title: "ChaCha20-Poly1305", strongswanCipher: "CHACHA20_POLY1305" },
   { proposal: "aes256-sha1", title: "AES-256-CBC, HMAC-SHA1", strongswanCipher: "AES_CBC-256/HMAC_SHA1_96" },
+  { proposal: "aes128gcm16", title: "AES-128-GCM", strongswanCipher: "AES_GCM_16-128" },
 ] as const;
+
+/** Without names: these of the suites, and of the others what has no match among ours. */
+const DEFAULT_SUITES: readonly string[] = ["aes256gcm16", "chacha20poly1305"];
 
 /** What contenders need to know of this machine. */
 export interface Means {
@@ -26,7 +32,13 @@ export function allContenders({ ikebanaCommand, wireguardPackage }: Means): read
     bare,
     ...[true, false].flatMap((offloads) =>
       SUITES.map(({ proposal, title }) =>
-        ikebana({ proposal, title, offloads, command: ikebanaCommand, isDefault: offloads }),
+        ikebana({
+          proposal,
+          title,
+          offloads,
+          command: ikebanaCommand,
+          isDefault: offloads && DEFAULT_SUITES.includes(proposal),
+        }),
       ),
     ),
     ikebana({
@@ -41,11 +53,17 @@ export function allContenders({ ikebanaCommand, wireguardPackage }: Means): read
     ),
     openvpn({ cipher: "AES-256-GCM", title: "AES-256-GCM", isDefault: true }),
     openvpn({ cipher: "CHACHA20-POLY1305", title: "ChaCha20-Poly1305", isDefault: true }),
+    openvpn({ cipher: "AES-128-GCM", title: "AES-128-GCM", isDefault: false }),
+    openvpn({ cipher: "AES-256-GCM", title: "AES-256-GCM", isDefault: true, dco: true }),
+    kernelIpsec({ keyBits: 256, inUdp: true, isDefault: true }),
+    kernelIpsec({ keyBits: 256, inUdp: false, isDefault: true }),
+    kernelIpsec({ keyBits: 128, inUdp: true, isDefault: false }),
     ...SUITES.map(({ proposal, title, strongswanCipher }) =>
-      strongswan({ proposal, title, cipher: strongswanCipher, isDefault: proposal !== "chacha20poly1305" }),
+      strongswan({ proposal, title, cipher: strongswanCipher, isDefault: proposal === "aes256gcm16" }),
     ),
     wireguardGo,
     wireguardGoOf(wireguardPackage),
+    kernelWireguard,
   ];
 }
 

@@ -33,12 +33,14 @@ export function claimsOf({ contenders }: TunnelRecord): readonly Claim[] {
   return PAIRS.flatMap(([ipsecName, openvpnName]) => {
     const openvpn = contenders.find(({ name }) => name === openvpnName);
     if (openvpn === undefined) return [];
-    return contenders.filter(({ name }) => ipsecName.test(name)).flatMap((ipsec) => {
-      const comparisons = CLAIM_FIGURES.flatMap((figure) => {
-        const comparison = compareContenders(ipsec, openvpn, { figure });
-        return comparison === undefined ? [] : [{ figure, comparison }];
+    return contenders
+      .filter(({ name }) => ipsecName.test(name))
+      .flatMap((ipsec) => {
+        const comparisons = CLAIM_FIGURES.flatMap((figure) => {
+          const comparison = compareContenders(ipsec, openvpn, { figure });
+          return comparison === undefined ? [] : [{ figure, comparison }];
+        });
+        return comparisons.length === 0 ? [] : [{ ipsec, openvpn, comparisons }];
       });
-      return comparisons.length === 0 ? [] : [{ ipsec, openvpn, comparisons }];
-    });
   });
 }

@@ -12,8 +12,14 @@ export interface Contender {
   readonly cipher: string;
   /** Part of a run for which nobody named contenders. */
   readonly isDefault: boolean;
-  /** Brings the tunnel up on fresh ground; what it started ends with the ground. Throws PlatformError with the reason why it cannot. */
-  start(ground: Ground): Promise<Tunnel>;
+  /** How long it takes to come up, where that is no matter of a few seconds. */
+  readonly startSeconds?: number;
+  /**
+   * Brings the tunnel up on fresh ground; what it started ends with the ground. `firstPacket` settles when the first packet has been
+   * answered through it: who has to look whether the tunnel is up may wait for that, and takes no processor time from those who bring it
+   * up. Throws PlatformError with the reason why it cannot.
+   */
+  start(ground: Ground, firstPacket: Promise<unknown>): Promise<Tunnel>;
 }
 
 /** A contender that runs. */
@@ -24,6 +30,8 @@ export interface Tunnel {
   readonly cipher: string;
   /** The link through which the client reaches the gateway's inner address. */
   readonly link: string;
+  /** The longest inner packet, where the link's MTU is that of the outer packets. */
+  readonly mtu?: number;
   /** Processes of both sides that carry packets. */
   readonly daemons: readonly number[];
 }

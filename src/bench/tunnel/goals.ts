@@ -1,5 +1,5 @@
 import { FIGURES, type FigureName } from "./figures.ts";
-import { type ContenderRecord, summaryOf, type TunnelRecord } from "./record.ts";
+import { type ContenderRecord, pairsOf, summaryOf, type TunnelRecord } from "./record.ts";
 
 /** What we want to be true of two contenders of one run: ours divided by theirs. */
 export interface Goal {
@@ -68,10 +68,5 @@ function ratiosByRound(
   theirs: ContenderRecord,
   figure: FigureName,
 ): readonly number[] {
-  const others = new Map(theirs.samples.map(({ round, figures }) => [round, figures[figure]]));
-  return ours.samples.flatMap(({ round, figures }) => {
-    const own = figures[figure];
-    const other = others.get(round);
-    return own === undefined || other === undefined ? [] : [own / other];
-  });
+  return pairsOf(ours, theirs, figure).map(([own, other]) => own / other);
 }

@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, readlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { PlatformError } from "../../errors/index.ts";
 import { joinNamespaces, spawnInNewNamespace, withNamespaceOf } from "../../platform/namespaces.ts";
@@ -37,6 +37,8 @@ export interface Host {
   readonly plan: SidePlan;
   /** Of the process that holds the namespaces. */
   readonly pid: number;
+  /** Those that it has to itself, by their numbers; undefined when it shares all of them with the other side. */
+  readonly processors: readonly number[] | undefined;
   /** Starts a program there. It ends with the ground, or with this process. */
   start(
     name: string,
@@ -50,6 +52,10 @@ export interface Host {
   ): Promise<CommandResult>;
   /** Runs `action` with sockets that it opens inside the host's network. Must not await. */
   inside<T>(action: () => T): T;
+  /** When a process that `start` has started, and that still runs, began: by `performance.now()`. */
+  startedAtMs(pid: number): number | undefined;
+  /** Moves all that runs there into a control group, and starts there what comes: `file` is the group's list of processes. */
+  confine(file: string): void;
 }
 
 export interface Ground {
@@ -58,6 +64,8 @@ export interface Ground {
   /** For keys and configurations: in memory, open to both hosts and us, and gone with the client's mounts. */
   readonly directory: string;
   readonly systemCalls: SystemCalls;
+  /** Whether a network namespace ("net:[4026531840]") is one of the two. */
+  holds(network: string): boolean;
   /** Ends every process in the two networks, by their ids; the networks go with them. May be called again. */
   close(): Promise<void>;
 }
@@ -86,17 +94,20 @@ export async function layGround(cores: Cores): Promise<Ground> {
     }
     const directory = `/proc/${client.pid}/root/run/bench`;
     mkdirSync(directory, { mode: 0o700 });
-    return { client, gateway, directory, systemCalls, close };
+    const places = hosts.map(({ place }) => place);
+    const holds = (network: string): boolean => places.includes(network);
+    return { client, gateway, directory, systemCalls, holds, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-/** Lists of processors, as taskset reads them: the first half and the second. */
-function halves(count: number): readonly string[] {
+/** Numbers of processors: the first half and the second. */
+function halves(count: number): readonly (readonly number[])[] {
   const middle = count >>> 1;
-  return middle === 0 ? [] : [`0-${middle - 1}`, `${middle}-${count - 1}`];
+  const all = Array.from({ length: count }, (_, index) => index);
+  return middle === 0 ? [] : [all.slice(0, middle), all.slice(middle)];
 }
 
 export function withNetwork<T>(systemCalls: SystemCalls, action: (network: LinuxNetwork) => T): T {
@@ -113,6 +124,8 @@ function cableEnd({ pid, plan }: Host) {
 }
 
 interface OpenHost extends Host {
+  /** Its network namespace. */
+  readonly place: string;
   close(): Promise<void>;
 }
 
@@ -128,7 +141,7 @@ const HOLD = [
 
 async function openHost(
   systemCalls: SystemCalls,
-  { plan, processors }: { readonly plan: SidePlan; readonly processors: string | undefined },
+  { plan, processors }: { readonly plan: SidePlan; readonly processors: readonly number[] | undefined },
 ): Promise<OpenHost> {
   const { child: holder, pid } = await spawnInNewNamespace(HOLD, {
     stdio: ["ignore", "pipe", "ignore"],
@@ -136,7 +149,7 @@ async function openHost(
   });
   await Promise.race([once(holder.stdout!, "data"), diedEarly(holder)]);
   const place = readlinkSync(`/proc/${pid}/ns/net`);
-  const on = processors === undefined ? [] : ["taskset", "-c", processors];
+  const on = processors === undefined ? [] : ["taskset", "-c", processors.join(",")];
   const enter = [
     ...on,
     "nsenter",
@@ -151,8 +164,9 @@ async function openHost(
     "--",
   ];
   const started = new Set<RunningProgram>();
+  let confinement: readonly string[] = [];
   const start: Host["start"] = (name, command, environment) => {
-    const program = new RunningProgram(name, [...enter, ...command], environment);
+    const program = new RunningProgram(name, [...confinement, ...enter, ...command], environment);
     started.add(program);
     void program.ended.then(() => started.delete(program));
     return program;
@@ -160,6 +174,8 @@ async function openHost(
   return {
     plan,
     pid,
+    place,
+    processors,
     start,
     run: async (command, { timeoutMs = 30_000, codes = [0] } = {}) => {
       const program = start(command[0]!, command);
@@ -171,6 +187,11 @@ async function openHost(
       throw new PlatformError(`${command.join(" ")} ${end}: ${program.lastWords}`);
     },
     inside: (action) => withNamespaceOf(systemCalls, pid, action),
+    startedAtMs: (id) => [...started].find((program) => program.pid === id)?.startedAtMs,
+    confine: (file) => {
+      for (const id of processesIn(place)) moveProcess(id, file);
+      confinement = ["sh", "-c", 'echo $$ > "$0" && exec "$@"', file];
+    },
     close: async () => {
       await Promise.all([...started].map((program) => program.kill()));
       for (const left of processesIn(place)) if (left !== pid) endProcess(left);
@@ -204,5 +225,14 @@ function endProcess(id: number): void {
     process.kill(id, "SIGKILL");
   } catch {
     // It has ended by itself.
+  }
+}
+
+function moveProcess(id: number, file: string): void {
+  try {
+    writeFileSync(file, String(id));
+  } catch (error) {
+    // It has ended by itself.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }

@@ -24,7 +24,10 @@ export function linkOffloads(link: string): string {
       // struct ethtool_value: command and answer.
       value.setUint32(0, question, true);
       value.setUint32(4, 0, true);
-      return systemCalls.ioctl(socket, SIOCETHTOOL, requestFor(link, systemCalls.base)) >= 0 && value.getUint32(4, true) !== 0;
+      return (
+        systemCalls.ioctl(socket, SIOCETHTOOL, requestFor(link, systemCalls.base)) >= 0 &&
+        value.getUint32(4, true) !== 0
+      );
     });
     return offers.length === 0 ? "none" : offers.map(([name]) => name).join(", ");
   } finally {

@@ -26,6 +26,8 @@ export function mergeRecords(records: readonly TunnelRecord[]): TunnelRecord {
     }
     rounds += record.settings.rounds;
   }
+  const lacking = records.flatMap((record) => record.unavailable ?? []);
+  const unavailable = [...new Map(lacking.map((each) => [each.measure, each])).values()];
   return {
     ...first,
     command: records.map(({ command }) => command).join("; "),
@@ -33,6 +35,7 @@ export function mergeRecords(records: readonly TunnelRecord[]): TunnelRecord {
       ...first.settings,
       measures: [...new Set(records.flatMap(({ settings }) => settings.measures))],
     },
+    ...(unavailable.length > 0 && { unavailable }),
     isComplete: records.every(({ isComplete }) => isComplete),
     contenders: [...contenders.values()],
   };

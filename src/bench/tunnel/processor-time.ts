@@ -4,17 +4,34 @@ import { readFileSync } from "node:fs";
 const IDLE = [3, 4];
 /** What a hypervisor gave to others is not our work: "steal" and what follows do not count. */
 const COUNTED = 7;
+const STEAL = 7;
 /** What Linux tells programs, whatever its own clock does. */
-const TICKS_PER_SECOND = 100;
+export const TICKS_PER_SECOND = 100;
 
-/** Seconds that the processors of the whole machine were at work since it started: programs, kernel and interrupts alike. */
-export function busySeconds(text: string = readFileSync("/proc/stat", "utf8")): number {
-  const ticks = text
-    .split("\n", 1)[0]!
-    .trim()
-    .split(/\s+/)
-    .slice(1, 1 + COUNTED)
-    .map(Number);
-  const busy = ticks.reduce((sum, each, index) => (IDLE.includes(index) ? sum : sum + each), 0);
-  return busy / TICKS_PER_SECOND;
+/**
+ * Seconds that the processors were at work since the machine started: programs, kernel and interrupts alike. Those of the whole
+ * machine, or of the processors with these numbers.
+ */
+export function busySeconds(processors?: readonly number[], text: string = readStat()): number {
+  if (processors === undefined) return busyTicks(text, "cpu") / TICKS_PER_SECOND;
+  return processors.reduce((sum, each) => sum + busyTicks(text, `cpu${each}`), 0) / TICKS_PER_SECOND;
+}
+
+/** Seconds in which our processors had work to do and a hypervisor let others run. */
+export function stolenSeconds(text: string = readStat()): number {
+  return (ticksOf(text, "cpu")[STEAL] ?? 0) / TICKS_PER_SECOND;
+}
+
+function busyTicks(text: string, line: string): number {
+  const ticks = ticksOf(text, line).slice(0, COUNTED);
+  return ticks.reduce((sum, each, index) => (IDLE.includes(index) ? sum : sum + each), 0);
+}
+
+function ticksOf(text: string, name: string): readonly number[] {
+  const found = text.split("\n").find((line) => line.startsWith(`${name} `));
+  return found?.trim().split(/\s+/).slice(1).map(Number) ?? [];
+}
+
+function readStat(): string {
+  return readFileSync("/proc/stat", "utf8");
 }

@@ -54,6 +54,8 @@ const KEPT_LENGTH = 32 * 1024 * 1024;
 export class RunningProgram {
   readonly name: string;
   readonly ended: Promise<CommandResult>;
+  /** By `performance.now()`. */
+  readonly startedAtMs = performance.now();
   readonly #child: ChildProcess;
   #out = "";
   #error = "";

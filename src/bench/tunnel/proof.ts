@@ -59,9 +59,12 @@ async function echo({ client }: Ground, marker: Uint8Array, from: string, to: st
   throw new PlatformError(`${sent - rttsMs.length} of ${sent} pings from ${from} to ${to} were not answered`);
 }
 
-/** Searches all that passes the gateway's end of the cable while the action runs. */
+/**
+ * Searches all that leaves by either end of the cable while the action runs. What comes in is the same once more, and a kernel that decrypts
+ * shows what it made of it on the same link.
+ */
 async function watch(
-  { gateway, systemCalls }: Ground,
+  { client, gateway, systemCalls }: Ground,
   marker: Uint8Array,
   action: () => Promise<void>,
 ): Promise<Proof> {
@@ -69,25 +72,30 @@ async function watch(
   let frames = 0;
   let seen = 0;
   let plaintextFrames = 0;
-  const capture = gateway.inside(
-    () =>
-      new PacketCapture({
-        link: withNetwork(systemCalls, (network) => network.linkIndex(OUTER_LINK)!),
-        snapLength: SNAP_LENGTH,
-        onPacket: ({ kind, octets, length }) => {
-          if (kind === "neighbors") return;
-          frames++;
-          seen += length;
-          if (detector.isIn(octets)) plaintextFrames++;
-        },
-      }),
-  );
+  const captures: PacketCapture[] = [];
   try {
+    for (const host of [client, gateway]) {
+      const capture = host.inside(
+        () =>
+          new PacketCapture({
+            link: withNetwork(systemCalls, (network) => network.linkIndex(OUTER_LINK)!),
+            snapLength: SNAP_LENGTH,
+            onPacket: ({ kind, octets, length, isOutgoing }) => {
+              if (kind === "neighbors" || !isOutgoing) return;
+              frames++;
+              seen += length;
+              if (detector.isIn(octets)) plaintextFrames++;
+            },
+          }),
+      );
+      captures.push(capture);
+    }
     await action();
     await sleep(SETTLE_MS);
   } finally {
-    capture.close();
+    for (const capture of captures) capture.close();
   }
-  if (capture.missed > 0) throw new PlatformError(`the watcher on the cable missed ${capture.missed} frames`);
+  const missed = captures.reduce((sum, capture) => sum + capture.missed, 0);
+  if (missed > 0) throw new PlatformError(`the watcher on the cable missed ${missed} frames`);
   return { frames, octets: seen, plaintextFrames };
 }

@@ -1,6 +1,9 @@
-import { FIGURES, type FigureName } from "./figures.ts";
+import { digits, table } from "../markdown-table.ts";
+import { compareRecords } from "./between.ts";
+import { FIGURES, type Figure, type FigureName } from "./figures.ts";
 import { judge, type Verdict } from "./goals.ts";
 import { type ContenderRecord, summaryOf, type TunnelRecord } from "./record.ts";
+import { figuresIn, SECTIONS } from "./sections.ts";
 
 /** A run as Markdown: the machine, what was measured, the goals, and what was made sure of beforehand. */
 export function toMarkdown(record: TunnelRecord): string {
@@ -28,12 +31,30 @@ export function toHeadline({ contenders }: TunnelRecord): string {
   const figures = HEADLINE.filter((figure) =>
     contenders.some((each) => summaryOf(each, figure) !== undefined),
   );
-  const head = ["", ...figures.map((figure) => `${fullLabel(figure)} (${FIGURES[figure].unit})`)];
+  const head = ["", ...figures.map((figure) => `${FIGURES[figure].label} (${FIGURES[figure].unit})`)];
   const rows = contenders.map((contender) => [
     contender.title,
     ...figures.map((figure) => cell(contender, figure)),
   ]);
   return table(head, rows);
+}
+
+/** What changed since an earlier run beyond the noise of both. */
+export function changesToMarkdown(record: TunnelRecord, before: TunnelRecord): string {
+  const { changes, compared } = compareRecords(before, record);
+  const intro = `Since ${before.date}: of ${compared} figures that both runs have, ${changes.length} changed beyond the noise (99 % intervals).`;
+  if (changes.length === 0) return intro;
+  const rows = changes.map(({ contender, figure, comparison, isBetter }) => {
+    const { value, interval, scale } = comparison;
+    const range = interval === undefined ? "" : ` (${digits(interval.low)} to ${digits(interval.high)})`;
+    const difference = scale === "difference" && value > 0 ? "+" : "";
+    return [
+      `${contender}: ${FIGURES[figure].label}`,
+      `${difference}${digits(value)}${range}`,
+      isBetter ? "better" : "worse",
+    ];
+  });
+  return `${intro}\n\n${table(["", "now / then", ""], rows)}`;
 }
 
 const HEADLINE = [
@@ -44,16 +65,26 @@ const HEADLINE = [
   "pingLoadedP50Us",
 ] as const satisfies readonly FigureName[];
 
-/** One table for each measure, since a screen is only so wide. */
-function figureTables({ contenders, settings }: TunnelRecord): readonly string[] {
-  return settings.measures.map((measure) => {
-    const names = (Object.keys(FIGURES) as FigureName[]).filter((name) => FIGURES[name].measure === measure);
-    const head = ["", ...names.map((name) => `${FIGURES[name].label} (${FIGURES[name].unit})`)];
-    const rows = contenders
-      .filter(({ samples }) => samples.length > 0)
-      .map((contender) => [contender.title, ...names.map((name) => cell(contender, name))]);
-    return table(head, rows);
+/** One table for each section, since a screen is only so wide. */
+function figureTables({ contenders }: TunnelRecord): readonly string[] {
+  const ran = contenders.filter(({ samples }) => samples.length > 0);
+  return Object.values(SECTIONS).flatMap((section) => {
+    const names = figuresIn(section, ran);
+    if (names.length === 0) return [];
+    const head = ["", ...names.map((name) => `${columnOf(name)} (${FIGURES[name].unit})`)];
+    return [
+      table(
+        head,
+        ran.map((contender) => [contender.title, ...names.map((name) => cell(contender, name))]),
+      ),
+    ];
   });
+}
+
+/** Quantiles stand side by side in their own table; alone they need a name. */
+function columnOf(name: FigureName): string {
+  const { label, column }: Figure = FIGURES[name];
+  return column ?? label;
 }
 
 function cell(contender: ContenderRecord, figure: FigureName): string {
@@ -68,19 +99,12 @@ function goalSection(record: TunnelRecord): readonly string[] {
   if (verdicts.length === 0) return [];
   const titles = new Map(record.contenders.map(({ name, title }) => [name, title]));
   const rows = verdicts.map(({ goal, measured, isMet }) => [
-    `${fullLabel(goal.figure)}: ${titles.get(goal.ours)} / ${titles.get(goal.theirs)}`,
+    `${FIGURES[goal.figure].label}: ${titles.get(goal.ours)} / ${titles.get(goal.theirs)}`,
     `${goal.bound} ${goal.ratio}`,
     measured === undefined ? NOTHING : spread(measured),
     isMet === undefined ? "not measured" : isMet ? "yes" : "no",
   ]);
   return [table(["goal", "", "measured", "met"], rows)];
-}
-
-/** Quantiles stand side by side in their own table; alone they need a name. */
-function fullLabel(figure: FigureName): string {
-  if (!figure.startsWith("ping")) return FIGURES[figure].label;
-  const quantile = /P\d\d/.exec(figure)?.[0]?.toLowerCase() ?? FIGURES[figure].label;
-  return `ping ${figure.startsWith("pingIdle") ? "idle" : "during TCP"}, ${quantile}`;
 }
 
 function spread({ ratio, min, max }: NonNullable<Verdict["measured"]>): string {
@@ -97,35 +121,25 @@ function factTable({ contenders }: TunnelRecord): string {
             facts.version,
             facts.cipher,
             String(facts.mtu),
+            facts.offloads ?? NOTHING,
             `${facts.proof.plaintextFrames} of ${facts.proof.frames}`,
             String(samples.length),
           ],
         ],
   );
-  return table(["", "version", "cipher", "MTU", "frames in clear", "rounds"], rows);
+  return table(["", "version", "cipher", "MTU", "offloads", "frames in clear", "rounds"], rows);
 }
 
-function problemList({ contenders }: TunnelRecord): readonly string[] {
+function problemList({ contenders, unavailable = [] }: TunnelRecord): readonly string[] {
   const problems = contenders.flatMap(({ title, problem }) => {
     if (problem === undefined) return [];
     return [`- ${title}: ${problem.trim().replaceAll(/\s*\n\s*/g, "; ")}`];
   });
-  return problems.length === 0 ? [] : [`Did not run, or not in every round:\n\n${problems.join("\n")}`];
+  const lacking = unavailable.map(({ measure, reason }) => `- ${measure}: ${reason}`);
+  return [
+    ...(problems.length === 0 ? [] : [`Did not run, or not in every round:\n\n${problems.join("\n")}`]),
+    ...(lacking.length === 0 ? [] : [`What this machine cannot measure:\n\n${lacking.join("\n")}`]),
+  ];
 }
 
 const NOTHING = "–";
-
-/** Three significant digits; more are more than the machine can repeat. */
-function digits(value: number): string {
-  if (value >= 1000) return String(Number(value.toPrecision(3))).replace(/\B(?=(\d{3})+$)/g, ",");
-  return Number(value.toPrecision(3)).toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2);
-}
-
-/** Padded, so that it can be read on a terminal as it is. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((_, column) => Math.max(3, ...[head, ...rows].map((row) => row[column]!.length)));
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((text, column) => (column === 0 ? text.padEnd(widths[0]!) : text.padStart(widths[column]!))).join(" | ")} |`;
-  const rule = `| ${widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)).join(" | ")} |`;
-  return [line(head), rule, ...rows.map(line)].join("\n");
-}

@@ -77,9 +77,14 @@ function findTree(): Tree {
   throw new PlatformError("no control group may be made here that limits processor time", { code: "EACCES" });
 }
 
-function mounts(): readonly { readonly place: string; readonly isVersion2: boolean }[] {
+interface Mount {
+  readonly place: string;
+  readonly isVersion2: boolean;
+}
+
+function mounts(): readonly Mount[] {
   const lines = readFileSync("/proc/self/mounts", "utf8").split("\n");
-  return lines.flatMap((line) => {
+  return lines.flatMap((line): readonly Mount[] => {
     const [, place, type, options] = line.split(" ");
     if (type === "cgroup2") return [{ place: place!, isVersion2: true }];
     return type === "cgroup" && options!.split(",").includes("cpu")

@@ -42,10 +42,19 @@ test("one round proves nothing: all are first", () => {
 
 test("of times the shortest is first", () => {
   const record = recordOf([
-    tunnel("a", fast.map((us) => ({ pingIdleP50Us: us }))),
-    tunnel("b", slow.map((us) => ({ pingIdleP50Us: us }))),
+    tunnel(
+      "a",
+      fast.map((us) => ({ pingIdleP50Us: us })),
+    ),
+    tunnel(
+      "b",
+      slow.map((us) => ({ pingIdleP50Us: us })),
+    ),
   ]);
-  expect(findingsOf(record)[0]).toMatchObject({ leaders: [{ name: "b" }], next: { contender: { name: "a" } } });
+  expect(findingsOf(record)[0]).toMatchObject({
+    leaders: [{ name: "b" }],
+    next: { contender: { name: "a" } },
+  });
 });
 
 test("each IPsec contender is set against OpenVPN with its cipher", () => {

@@ -38,5 +38,8 @@ function process_(
   mkdirSync(join(root, String(id), "ns"), { recursive: true });
   symlinkSync(network, join(root, String(id), "ns", "net"));
   const before = "1 1 0 -1 4194304 1 1 1 1";
-  writeFileSync(join(root, String(id), "stat"), `${id} (a (b) c) S ${parent} ${before} ${times.join(" ")} 20 0\n`);
+  writeFileSync(
+    join(root, String(id), "stat"),
+    `${id} (a (b) c) S ${parent} ${before} ${times.join(" ")} 20 0\n`,
+  );
 }

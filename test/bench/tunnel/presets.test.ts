@@ -8,7 +8,7 @@ const MINUTE_MS = 60_000;
 
 test("the quick run takes about three minutes for its four contenders", () => {
   const { contenders, rounds, substitutes } = PRESETS.quick;
-  const absent = Object.values(substitutes);
+  const absent: readonly string[] = Object.values(substitutes);
   const running = chooseContenders(all, contenders).filter(({ name }) => !absent.includes(name));
   expect(running).toHaveLength(4);
   const ms = rounds * running.reduce((sum, each) => sum + expectedMs(each, PRESETS.quick), 0);

@@ -16,6 +16,20 @@ test.each([700, 9000, 20_000, 83_000, 1_300_000])(
   },
 );
 
+test.each([3000, 40_000, 50_000, 58_000, 900_000])(
+  "an expectation shortens the search and does not decide: %i packets/s where 50,000 were expected",
+  async (capacity) => {
+    let trials = 0;
+    const steady = path(capacity);
+    const { received } = await highestRate((rate) => {
+      trials++;
+      return steady(rate);
+    }, 50_000);
+    expect(received / capacity).toBeGreaterThan(0.92);
+    if (capacity === 50_000) expect(trials).toBeLessThanOrEqual(7);
+  },
+);
+
 test("a sender that is slowed down instead of losing anything shows what the path carries", async () => {
   const { received } = await highestRate(async (rate) => ({ received: Math.min(rate, 50_000), loss: 0 }));
   expect(received).toBe(50_000);

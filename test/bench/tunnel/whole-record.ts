@@ -23,7 +23,7 @@ const TYPICAL: Readonly<Record<string, number>> = {
   MiB: 19,
   ms: 400,
   "packets/s": 60_000,
-  "µs": 300,
+  µs: 300,
   "%": 0.1,
 };
 

@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { toHex } from "../../../bytes/hex.ts";
 import type { ChildSaStatus, EngineStatus } from "../../../engine/status.ts";
 import { version } from "../../../engine/version.ts";
@@ -11,6 +12,9 @@ import type { RunningProgram } from "../program.ts";
 import { waitUntil } from "../wait.ts";
 
 const LINK = "ikebana0";
+
+/** Until we ask what keeps it. */
+const PATIENCE_MS = 5_000;
 
 /** To ask for the status of thousands of SAs is work for both sides. */
 const MANY = { intervalMs: 2_000, timeoutMs: 120_000 };
@@ -55,12 +59,19 @@ export function ikebana({
     encrypts: true,
     cipher: proposal,
     isDefault,
-    async start(ground) {
+    // Asking for some thousand SAs is work for both sides, and so is setting them up.
+    ...(idleSas > 0 && { startSeconds: idleSas / 100 }),
+    async start(ground, firstPacket) {
       const psk = toHex(systemRandom.bytes(32));
       const sides = [ground.gateway, ground.client].map((host) =>
         startSide(ground, host, { psk, proposal, offloads, command, idleSas, workers }),
       );
       const describe = (): string => sides.map(({ daemon }) => daemon.lastWords).join("\n");
+      await Promise.race([
+        firstPacket,
+        sleep(PATIENCE_MS, undefined, { ref: false }),
+        ...sides.map(({ daemon }) => daemon.ended),
+      ]);
       let status: EngineStatus | undefined;
       // Thousands of SAs take what they take: as long as there are more and more of them, nothing is wrong.
       for (let installed = 0; installed < 1 + idleSas; ) {

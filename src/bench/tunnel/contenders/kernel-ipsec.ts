@@ -1,5 +1,5 @@
-import { PlatformError } from "../../../errors/index.ts";
 import { toHex } from "../../../bytes/hex.ts";
+import { PlatformError } from "../../../errors/index.ts";
 import { systemRandom } from "../../../platform/random.ts";
 import type { Contender } from "../contender.ts";
 import { CLIENT, GATEWAY, type Ground, type Host, INNER_MTU, OUTER_LINK } from "../ground.ts";

@@ -11,22 +11,24 @@ const LINK = "tun0";
 
 /**
  * OpenVPN 2.6 point to point over UDP, each side knowing the other by the fingerprint of its certificate. Everything that makes it
- * faster or slower is as it comes: buffers of the system's size, one event loop. Kernel offload (DCO) is off, since the row
- * stands for OpenVPN in user space.
+ * faster or slower is as it comes: buffers of the system's size, one event loop. The kernel's data channel offload (DCO) is off, since the
+ * row stands for OpenVPN in user space, unless it is asked for; then a kernel that has none is a reason not to run.
  */
 export function openvpn({
   cipher,
   title,
   isDefault,
+  dco = false,
 }: {
   /** As OpenVPN spells it: "AES-256-GCM". */
   readonly cipher: string;
   readonly title: string;
   readonly isDefault: boolean;
+  readonly dco?: boolean;
 }): Contender {
   return {
-    name: `openvpn-${cipher.toLowerCase().replaceAll(/[-]/g, "")}`,
-    title: `OpenVPN, ${title}`,
+    name: `openvpn-${dco ? "dco-" : ""}${cipher.toLowerCase().replaceAll(/[-]/g, "")}`,
+    title: `OpenVPN${dco ? " in the kernel (DCO)" : ""}, ${title}`,
     encrypts: true,
     cipher,
     isDefault,
@@ -49,6 +51,7 @@ export function openvpn({
           own: certificates.get(host)!,
           peerFingerprint: certificates.get(peer)!.fingerprint,
           cipher,
+          dco,
         });
         writeFileSync(file, text, { mode: 0o600 });
         return host.start("openvpn", [program!, "--config", file]);
@@ -64,14 +67,25 @@ export function openvpn({
         { describe },
       );
       const log = daemons[1]!.out;
+      if (dco && !log.includes("DCO device")) {
+        const why =
+          /^.*(?:ovpn-dco|disabling data channel).*$/im.exec(log)?.[0] ?? "OpenVPN says nothing of it";
+        throw new PlatformError(`no data channel offload: ${why.replace(/^[\d: -]*(?:Note: )?/, "")}`);
+      }
       return {
-        version: /OpenVPN [\d.]+/.exec(log)?.[0] ?? "OpenVPN",
+        version: versionIn(log),
         cipher: /Data Channel:? .*?cipher '([^']+)'/i.exec(log)?.[1] ?? "unknown",
         link: LINK,
         daemons: daemons.map(({ pid }) => pid!),
       };
     },
   };
+}
+
+/** The program's version and that of the library that encrypts: "OpenVPN 2.6.14 (OpenSSL 3.0.17)". */
+function versionIn(log: string): string {
+  const library = /library versions: (OpenSSL [\w.]+)/.exec(log)?.[1];
+  return `${/OpenVPN [\d.]+/.exec(log)?.[0] ?? "OpenVPN"}${library === undefined ? "" : ` (${library})`}`;
 }
 
 interface Certificate {
@@ -99,6 +113,7 @@ function configurationOf({
   own,
   peerFingerprint,
   cipher,
+  dco,
 }: {
   readonly host: Host;
   readonly peer: Host;
@@ -106,6 +121,7 @@ function configurationOf({
   readonly own: Certificate;
   readonly peerFingerprint: string;
   readonly cipher: string;
+  readonly dco: boolean;
 }): string {
   return `dev ${LINK}
 dev-type tun
@@ -120,7 +136,6 @@ peer-fingerprint ${peerFingerprint}
 ifconfig ${host.plan.inner} ${peer.plan.inner}
 tun-mtu ${INNER_MTU}
 data-ciphers ${cipher}
-disable-dco
-verb 4
+${dco ? "" : "disable-dco\n"}verb 4
 `;
 }

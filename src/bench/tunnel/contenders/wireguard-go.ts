@@ -1,5 +1,4 @@
 import { spawnSync } from "node:child_process";
-import { generateKeyPairSync } from "node:crypto";
 import { existsSync } from "node:fs";
 import { createConnection } from "node:net";
 import { join } from "node:path";
@@ -9,9 +8,9 @@ import type { Contender } from "../contender.ts";
 import { type Ground, type Host, INNER_MTU, withNetwork } from "../ground.ts";
 import { findPrograms } from "../program.ts";
 import { waitUntil } from "../wait.ts";
+import { generateWireguardKeys, WIREGUARD_PORT } from "../wireguard-keys.ts";
 
 const LINK = "wg0";
-const PORT = 51_820;
 
 /** WireGuard in user space, as Debian packages it: the installed one. */
 export const wireguardGo: Contender = {
@@ -60,7 +59,7 @@ async function startWith(
 ) {
   const ends = [ground.gateway, ground.client].map((host) => ({
     host,
-    keys: generateKeys(),
+    keys: generateWireguardKeys(),
     daemon: host.start("wireguard-go", [program, "--foreground", LINK], { LOG_LEVEL: "error" }),
   }));
   const [gateway, client] = ends as [(typeof ends)[0], (typeof ends)[0]];
@@ -72,10 +71,10 @@ async function startWith(
     await waitUntil("wireguard-go is ready", () => existsSync(socketOf(host)) || daemon.hasEnded);
     if (daemon.hasEnded) throw new PlatformError(`wireguard-go ended: ${daemon.lastWords}`);
     await configure(host, [
-      `private_key=${own.keys.privateKey}`,
-      `listen_port=${PORT}`,
-      `public_key=${peer.keys.publicKey}`,
-      `endpoint=${peer.host.plan.outer}:${PORT}`,
+      `private_key=${toHex(own.keys.privateKey)}`,
+      `listen_port=${WIREGUARD_PORT}`,
+      `public_key=${toHex(peer.keys.publicKey)}`,
+      `endpoint=${peer.host.plan.outer}:${WIREGUARD_PORT}`,
       `allowed_ip=${peer.host.plan.network}`,
     ]);
     host.inside(() =>
@@ -120,11 +119,4 @@ function configure(host: Host, lines: readonly string[]): Promise<void> {
     });
     socket.write(`set=1\n${lines.join("\n")}\n\n`);
   });
-}
-
-/** In hex, as the protocol wants them. */
-function generateKeys(): { readonly privateKey: string; readonly publicKey: string } {
-  const { d, x } = generateKeyPairSync("x25519").privateKey.export({ format: "jwk" });
-  const hex = (text: string): string => toHex(Buffer.from(text, "base64url"));
-  return { privateKey: hex(d!), publicKey: hex(x!) };
 }

@@ -5,6 +5,8 @@ import { findPrograms } from "../program.ts";
 export interface Echoes {
   readonly sent: number;
   readonly rttsMs: readonly number[];
+  /** When each answer came: milliseconds after the first of them. */
+  readonly atMs: readonly number[];
 }
 
 const INTERVAL_S = 0.01;
@@ -14,8 +16,8 @@ const NOTHING_ANSWERED = 1;
 const PATIENCE_S = 3;
 
 /**
- * A hundred pings in a second. `pattern`: hex of at most 16 octets that each carries again and again. Throws PlatformError without
- * a `ping`.
+ * Pings at a steady rate, a hundred in a second unless said otherwise. `pattern`: hex of at most 16 octets that each carries again and
+ * again. Throws PlatformError without a `ping`.
  */
 export async function pingSeries(
   host: Host,
@@ -24,36 +26,37 @@ export async function pingSeries(
     to,
     count,
     pattern,
-  }: { readonly from: string; readonly to: string; readonly count: number; readonly pattern?: string },
+    intervalS = INTERVAL_S,
+  }: {
+    readonly from: string;
+    readonly to: string;
+    readonly count: number;
+    readonly pattern?: string;
+    readonly intervalS?: number;
+  },
 ): Promise<Echoes> {
   const [program] = findPrograms([{ program: "ping", package: "iputils-ping" }]);
   const { out } = await host.run(
     [
-      ...[
-        program!,
-        "-n",
-        "-i",
-        String(INTERVAL_S),
-        "-c",
-        String(count),
-        "-W",
-        String(PATIENCE_S),
-        "-I",
-        from,
-      ],
+      ...[program!, "-n", "-D", "-i", String(intervalS), "-c", String(count)],
+      ...["-W", String(PATIENCE_S), "-I", from],
       ...(pattern === undefined ? [] : ["-p", pattern]),
       to,
     ],
-    { timeoutMs: (count * INTERVAL_S + PATIENCE_S + 10) * 1000, codes: [0, NOTHING_ANSWERED] },
+    { timeoutMs: (count * intervalS + PATIENCE_S + 10) * 1000, codes: [0, NOTHING_ANSWERED] },
   );
   return readEchoes(out);
 }
 
-/** Reads what ping prints. */
+/** Reads what `ping -D` prints. */
 export function readEchoes(text: string): Echoes {
-  const rttsMs = [...text.matchAll(/bytes from .*icmp_seq=\d+.* time=([\d.]+) ms(?! \(DUP)/g)].map(([, ms]) =>
-    Number(ms),
-  );
-  const sent = Number(/(\d+) packets transmitted/.exec(text)?.[1] ?? 0);
-  return { sent, rttsMs };
+  const answers = [
+    ...text.matchAll(/^\[([\d.]+)\] .*bytes from .*icmp_seq=\d+.* time=([\d.]+) ms(?! \(DUP)/gm),
+  ].map(([, seconds, ms]) => ({ at: Number(seconds) * 1000, rtt: Number(ms) }));
+  const first = answers[0]?.at ?? 0;
+  return {
+    sent: Number(/(\d+) packets transmitted/.exec(text)?.[1] ?? 0),
+    rttsMs: answers.map(({ rtt }) => rtt),
+    atMs: answers.map(({ at }) => Math.round(at - first)),
+  };
 }

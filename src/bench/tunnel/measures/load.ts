@@ -14,24 +14,39 @@ export interface LoadReport {
   /** Of UDP: sent, and of these not received. */
   readonly packets: number;
   readonly lostPackets: number;
+  /** Of UDP: how much the time between sending and receiving varies from packet to packet, smoothed as in RFC 3550 section 6.4.1. */
+  readonly jitterMs: number;
 }
 
-/** iperf3 between the inner addresses, from the client to the gateway. */
+/** iperf3 between the inner addresses, from the client to the gateway unless said otherwise. */
 export class LoadGenerator {
   readonly #ground: Ground;
+  readonly #port: number;
   readonly #program: string;
   #server: RunningProgram | undefined;
   #runs = 0;
 
-  /** Throws PlatformError when there is no iperf3. */
-  constructor(ground: Ground) {
+  /** `port`: its own, for one that runs beside another. Throws PlatformError when there is no iperf3. */
+  constructor(ground: Ground, port = PORT) {
     this.#ground = ground;
+    this.#port = port;
     this.#program = findPrograms([{ program: "iperf3", package: "iperf3" }])[0]!;
   }
 
-  /** One TCP stream. */
-  tcp(seconds: number): Promise<LoadReport> {
-    return this.#run(["-t", String(seconds)], seconds);
+  /** Streams at once, one unless said otherwise; `isReverse`: from the gateway to the client. */
+  tcp(
+    seconds: number,
+    { streams = 1, isReverse = false }: { readonly streams?: number; readonly isReverse?: boolean } = {},
+  ): Promise<LoadReport> {
+    // It takes whole seconds.
+    const words = [
+      "-t",
+      String(Math.max(1, Math.ceil(seconds))),
+      "-P",
+      String(streams),
+      ...(isReverse ? ["-R"] : []),
+    ];
+    return this.#run(words, seconds);
   }
 
   /** UDP at a steady rate for about `seconds`. */
@@ -55,7 +70,7 @@ export class LoadGenerator {
     await this.#listen();
     const { out } = await client.run(
       [
-        ...[this.#program, "-c", gateway.plan.inner, "-B", client.plan.inner, "-p", String(PORT)],
+        ...[this.#program, "-c", gateway.plan.inner, "-B", client.plan.inner, "-p", String(this.#port)],
         ...["-J", "--connect-timeout", "5000", ...words],
       ],
       // A sender that the tunnel slows down needs longer than it should.
@@ -67,7 +82,7 @@ export class LoadGenerator {
   /** The server says that it listens before each run; until then it is busy with the one before. */
   async #listen(): Promise<void> {
     const { gateway } = this.#ground;
-    const words = ["-s", "-B", gateway.plan.inner, "-p", String(PORT), "--forceflush"];
+    const words = ["-s", "-B", gateway.plan.inner, "-p", String(this.#port), "--forceflush"];
     this.#server ??= gateway.start("iperf3", [this.#program, ...words]);
     const server = this.#server;
     const listenings = (): number => server.out.split("Server listening").length - 1;
@@ -91,5 +106,6 @@ export function readReport(text: string): LoadReport {
     seconds: received.seconds,
     packets: sum.packets ?? 0,
     lostPackets: sum.lost_packets ?? 0,
+    jitterMs: sum.jitter_ms ?? 0,
   };
 }

@@ -50,7 +50,9 @@ export async function take(
     case "udp64": {
       const figure = `${measure}PacketsPerSecond` as const;
       const payloadLength = UDP_PAYLOADS[measure];
-      return { figures: { [figure]: await measureUdp(load, { payloadLength, expected: earlier?.[figure] }) } };
+      return {
+        figures: { [figure]: await measureUdp(load, { payloadLength, expected: earlier?.[figure] }) },
+      };
     }
     case "ping":
       return measurePing(ground, load, seconds);

@@ -3,7 +3,7 @@ import type { Summary } from "../../statistics.ts";
 import { FIGURES, type FigureName } from "../figures.ts";
 import { type ContenderRecord, summaryOf } from "../record.ts";
 import type { Look } from "./looks.ts";
-import { coordinate, escape } from "./markup.ts";
+import { coordinate, escapeHtml } from "./markup.ts";
 
 const HEIGHT = 16;
 /** Room for the ends of error bars. */
@@ -24,11 +24,11 @@ export function barChart(figure: FigureName, looks: ReadonlyMap<ContenderRecord,
   const top = scaleOf(rows);
   const bars = rows.map(({ contender, look, summary }) => {
     const value = `<span class="value">${digits(summary.median)}</span>`;
-    const name = `<span class="name">${escape(contender.title)}</span>`;
+    const name = `<span class="name">${escapeHtml(contender.title)}</span>`;
     return `<div class="bar ${look.family}">${name}${value}${drawBar(summary, look, top)}</div>`;
   });
   const direction = better === "more" ? "longer is better" : "shorter is better";
-  return `<figure><figcaption>${escape(label)} <small>${escape(unit)}, ${direction}</small></figcaption>${bars.join("\n")}</figure>`;
+  return `<figure><figcaption>${escapeHtml(label)} <small>${escapeHtml(unit)}, ${direction}</small></figcaption>${bars.join("\n")}</figure>`;
 }
 
 function scaleOf(

@@ -9,7 +9,15 @@ export interface Look {
 }
 
 /** The beginning of a contender's name. */
-const FAMILIES = ["bare", "ikebana", "openvpn", "strongswan", "wireguard", "kernel-ipsec", "kernel-wireguard"];
+const FAMILIES = [
+  "bare",
+  "ikebana",
+  "openvpn",
+  "strongswan",
+  "wireguard",
+  "kernel-ipsec",
+  "kernel-wireguard",
+];
 
 const STROKES: readonly Pick<Look, "dash" | "opacity">[] = [
   { dash: "", opacity: 1 },

@@ -1,5 +1,5 @@
 /** Text as it may stand in HTML, also in an attribute. */
-export function escape(text: string): string {
+export function escapeHtml(text: string): string {
   const entities: Readonly<Record<string, string>> = {
     "&": "&amp;",
     "<": "&lt;",

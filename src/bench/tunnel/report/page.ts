@@ -1,20 +1,26 @@
 import { digits } from "../../markdown-table.ts";
+import { quantile } from "../../statistics.ts";
 import { CHANGE_CONFIDENCE, compareRecords } from "../between.ts";
 import { CLAIM_FIGURES, claimsOf } from "../claims.ts";
 import { FIGURES, type FigureName } from "../figures.ts";
 import { type Finding, findingsOf } from "../findings.ts";
 import { judge } from "../goals.ts";
-import { type ContenderRecord, DATA_ID, formatTunnelRecord, summaryOf, type TunnelRecord } from "../record.ts";
+import {
+  type ContenderRecord,
+  DATA_ID,
+  formatTunnelRecord,
+  summaryOf,
+  type TunnelRecord,
+} from "../record.ts";
 import { figuresIn, SECTIONS } from "../sections.ts";
 import { barChart } from "./bars.ts";
 import { figureTable, formatComparison } from "./figure-table.ts";
 import { type Look, looksOf } from "./looks.ts";
-import { escape, formatUs, htmlTable } from "./markup.ts";
+import { escapeHtml, formatUs, htmlTable } from "./markup.ts";
 import { packetSizes } from "./packet-sizes.ts";
 import { legend } from "./plot.ts";
 import { distribution, roundTripsOf, timeline } from "./round-trips.ts";
 import { STYLE } from "./style.ts";
-import { quantile } from "../../statistics.ts";
 
 /**
  * A run as one HTML file that needs nothing else: what was found, a chart and a table for each measure, what was made sure of, and the
@@ -38,7 +44,7 @@ export function toHtml(record: TunnelRecord, before?: TunnelRecord): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Ikebana tunnel bench, ${escape(record.date.slice(0, 10))}</title>
+<title>Ikebana tunnel bench, ${escapeHtml(record.date.slice(0, 10))}</title>
 <style>${STYLE}</style>
 </head>
 <body>
@@ -57,7 +63,7 @@ function introduction(record: TunnelRecord): string {
   const { rounds, seconds } = settings;
   const facts = `${machine.cpu}, ${machine.cores} cores, ${machine.kernel}, ${machine.distribution}. ${date.slice(0, 16).replace("T", " ")} UTC, ${rounds} ${rounds === 1 ? "round" : "rounds"}, transfers of ${seconds} s.`;
   return `<h1>Tunnels on one machine</h1>
-<p class="soft">${escape(facts)}</p>
+<p class="soft">${escapeHtml(facts)}</p>
 ${isComplete ? "" : '<p class="warn">Broken off: not all rounds were run. What was measured until then is here.</p>'}
 ${othersWarning(record)}`;
 }
@@ -79,13 +85,13 @@ function headline(findings: readonly Finding[], looks: ReadonlyMap<ContenderReco
     const [first, ...tied] = leaders;
     const { unit, label } = FIGURES[figure];
     const value = `${digits(summaryOf(first, figure)!.median)} ${unit}`;
-    const names = escape(first!.title);
+    const names = escapeHtml(first!.title);
     const others =
       tied.length === 0
         ? ""
-        : `<span class="soft">not told apart from ${tied.map((each) => escape(each.title)).join("; ")}</span>`;
-    const lead = next === undefined ? "" : `<span class="soft">${escape(leadOver(figure, next))}</span>`;
-    return `<div class="card ${looks.get(first!)?.family ?? ""}"><span class="soft">${escape(title)}: ${escape(label)}</span><b>${names}</b><span class="big">${escape(value)}</span>${lead}${others}</div>`;
+        : `<span class="soft">not told apart from ${tied.map((each) => escapeHtml(each.title)).join("; ")}</span>`;
+    const lead = next === undefined ? "" : `<span class="soft">${escapeHtml(leadOver(figure, next))}</span>`;
+    return `<div class="card ${looks.get(first!)?.family ?? ""}"><span class="soft">${escapeHtml(title)}: ${escapeHtml(label)}</span><b>${names}</b><span class="big">${escapeHtml(value)}</span>${lead}${others}</div>`;
   });
   return cards.length === 0 ? "" : `<div class="cards">${cards.join("\n")}</div>`;
 }
@@ -105,7 +111,7 @@ function claims(record: TunnelRecord): string {
     found.some(({ comparisons }) => comparisons.some((each) => each.figure === figure)),
   );
   const rows = found.map(({ ipsec, openvpn, comparisons }) => [
-    `${escape(ipsec.title)} <small>/ ${escape(openvpn.title)}</small>`,
+    `${escapeHtml(ipsec.title)} <small>/ ${escapeHtml(openvpn.title)}</small>`,
     ...figures.map((figure) => {
       const comparison = comparisons.find((each) => each.figure === figure)?.comparison;
       return comparison === undefined ? "–" : formatComparison(comparison);
@@ -113,21 +119,21 @@ function claims(record: TunnelRecord): string {
   ]);
   return `<h2>IPsec against OpenVPN</h2>
 <p>Each figure divided by OpenVPN's, round by round, with its 95 % interval. Of times below 1 is better, of throughput above 1.</p>
-${htmlTable(["", ...figures.map((figure) => escape(FIGURES[figure].label))], rows)}`;
+${htmlTable(["", ...figures.map((figure) => escapeHtml(FIGURES[figure].label))], rows)}`;
 }
 
 function changes(record: TunnelRecord, before: TunnelRecord): string {
   const { changes: found, compared } = compareRecords(before, record);
   const chance = Math.round(compared * (1 - CHANGE_CONFIDENCE) * 10) / 10;
   const rows = found.map(({ contender, figure, comparison, isBetter }) => [
-    escape(contender),
-    escape(FIGURES[figure].label),
+    escapeHtml(contender),
+    escapeHtml(FIGURES[figure].label),
     formatComparison(comparison),
     `<span class="${isBetter ? "better" : "worse"}">${isBetter ? "better" : "worse"}</span>`,
   ]);
   const elsewhere = machineChanges(record, before);
-  return `<h2>Since ${escape(before.date.slice(0, 10))}</h2>
-<p>Of ${compared} figures that both runs have, ${found.length} changed beyond the noise (99 % intervals; chance alone makes about ${chance} of them).${elsewhere === "" ? "" : ` The machine is not the same: ${escape(elsewhere)}.`}</p>
+  return `<h2>Since ${escapeHtml(before.date.slice(0, 10))}</h2>
+<p>Of ${compared} figures that both runs have, ${found.length} changed beyond the noise (99 % intervals; chance alone makes about ${chance} of them).${elsewhere === "" ? "" : ` The machine is not the same: ${escapeHtml(elsewhere)}.`}</p>
 ${rows.length === 0 ? "" : htmlTable(["", "figure", "now / then", ""], rows)}`;
 }
 
@@ -144,8 +150,10 @@ function charts(record: TunnelRecord, looks: ReadonlyMap<ContenderRecord, Look>)
   const bars = (key: keyof typeof SECTIONS, words: string): string => {
     const figures = figuresIn(SECTIONS[key], record.contenders);
     if (figures.length === 0) return "";
-    const each = figures.map((figure) => `${barChart(figure, looks)}${figureTable(figure, record.contenders)}`);
-    return `<h2>${escape(SECTIONS[key].title)}</h2>${words === "" ? "" : `<p>${words}</p>`}${each.join("\n")}`;
+    const each = figures.map(
+      (figure) => `${barChart(figure, looks)}${figureTable(figure, record.contenders)}`,
+    );
+    return `<h2>${escapeHtml(SECTIONS[key].title)}</h2>${words === "" ? "" : `<p>${words}</p>`}${each.join("\n")}`;
   };
   return [
     bars(
@@ -162,13 +170,19 @@ function charts(record: TunnelRecord, looks: ReadonlyMap<ContenderRecord, Look>)
       "voice",
       "50 packets a second of 200 octets each, as G.711 makes them: interarrival jitter (RFC 3550) and loss.",
     ),
-    bars("pressure1", "The same with a thread beside it that computes without end, on the gateway's processors."),
+    bars(
+      "pressure1",
+      "The same with a thread beside it that computes without end, on the gateway's processors.",
+    ),
     bars("pressure2", "The same with one such thread on either side."),
     bars(
       "throttled",
       "Each side has a quarter of its processors' time, in slices of 10 ms: a stand-in for a small board. The slices show in the round trips, which a slower processor would not have in that way.",
     ),
-    bars("start", "From the start of the first daemon to the first answered packet; memory in RAM after a transfer."),
+    bars(
+      "start",
+      "From the start of the first daemon to the first answered packet; memory in RAM after a transfer.",
+    ),
   ];
 }
 
@@ -182,7 +196,7 @@ function sizes(record: TunnelRecord, looks: ReadonlyMap<ContenderRecord, Look>):
       ? figures.map((figure) => barChart(figure, looks)).join("")
       : `${chart}${legendOf(looks, (contender) => figures.some((figure) => summaryOf(contender, figure)))}`;
   const tables = figures.map((figure) => figureTable(figure, record.contenders)).join("\n");
-  return `<h2>${escape(SECTIONS.packets.title)}</h2><p>The highest rate of UDP datagrams of which at most 1 % is lost.</p>${drawn}${tables}`;
+  return `<h2>${escapeHtml(SECTIONS.packets.title)}</h2><p>The highest rate of UDP datagrams of which at most 1 % is lost.</p>${drawn}${tables}`;
 }
 
 function roundTrips(record: TunnelRecord, looks: ReadonlyMap<ContenderRecord, Look>): string {
@@ -196,7 +210,7 @@ function roundTrips(record: TunnelRecord, looks: ReadonlyMap<ContenderRecord, Lo
         ? ""
         : `<figure><figcaption>Distribution <small>of all round trips of all rounds</small></figcaption>${chart}${legendOf(looks, hasSeries)}</figure>${distributionTable(record, series)}`;
     const tables = figures.map((figure) => figureTable(figure, record.contenders)).join("\n");
-    return `<h2>${escape(SECTIONS[key].title)}</h2>${barChart(figures[0]!, looks)}${cdf}<details><summary>Tables: each round's quantiles</summary>${tables}</details>`;
+    return `<h2>${escapeHtml(SECTIONS[key].title)}</h2>${barChart(figures[0]!, looks)}${cdf}<details><summary>Tables: each round's quantiles</summary>${tables}</details>`;
   };
   const overTime = timeline(looks);
   return [
@@ -213,7 +227,7 @@ function distributionTable({ contenders: all }: TunnelRecord, series: "pingIdle"
     const rtts = roundTripsOf(contender, series);
     if (rtts.length === 0) return [];
     const times = [0.5, 0.9, 0.99, 0.999].map((q) => formatUs(quantile(rtts, q)));
-    return [[escape(contender.title), ...times, rtts.length.toLocaleString("en")]];
+    return [[escapeHtml(contender.title), ...times, rtts.length.toLocaleString("en")]];
   });
   return htmlTable(["All rounds together", "p50", "p90", "p99", "p99.9", "pings"], rows);
 }
@@ -224,7 +238,7 @@ function timelineTable({ contenders: all }: TunnelRecord): string {
     const idle = summaryOf(contender, "pingIdleP50Us")?.median;
     const loaded = summaryOf(contender, "pingLoadedP50Us")?.median;
     if (idle === undefined || loaded === undefined) return [];
-    return [[escape(contender.title), formatUs(idle), formatUs(loaded), digits(loaded / idle)]];
+    return [[escapeHtml(contender.title), formatUs(idle), formatUs(loaded), digits(loaded / idle)]];
   });
   return htmlTable(["Median round trip", "idle", "under load", "times"], rows);
 }
@@ -242,7 +256,7 @@ function goals(record: TunnelRecord): string {
   if (verdicts.length === 0) return "";
   const titles = new Map(record.contenders.map(({ name, title }) => [name, title]));
   const rows = verdicts.map(({ goal, measured, isMet }) => [
-    escape(`${FIGURES[goal.figure].label}: ${titles.get(goal.ours)} / ${titles.get(goal.theirs)}`),
+    escapeHtml(`${FIGURES[goal.figure].label}: ${titles.get(goal.ours)} / ${titles.get(goal.theirs)}`),
     `${goal.bound} ${goal.ratio}`,
     measured === undefined
       ? "–"
@@ -254,20 +268,20 @@ function goals(record: TunnelRecord): string {
 
 function contenders({ contenders: all, unavailable = [] }: TunnelRecord): string {
   const rows = all.map(({ title, facts, samples, problem }) => [
-    escape(title),
+    escapeHtml(title),
     ...(facts === undefined
       ? [`<small>did not run</small>`, "–", "–", "–", "–"]
       : [
-          `<small>${escape(facts.version)}</small>`,
-          escape(facts.cipher),
+          `<small>${escapeHtml(facts.version)}</small>`,
+          escapeHtml(facts.cipher),
           String(facts.mtu),
-          escape(facts.offloads ?? "–"),
+          escapeHtml(facts.offloads ?? "–"),
           `${facts.proof.plaintextFrames} of ${facts.proof.frames}`,
         ]),
     String(samples.length),
-    problem === undefined ? "" : `<small>${escape(problem.trim().split("\n")[0]!)}</small>`,
+    problem === undefined ? "" : `<small>${escapeHtml(problem.trim().split("\n")[0]!)}</small>`,
   ]);
-  const lacking = unavailable.map(({ measure, reason }) => `<li>${escape(`${measure}: ${reason}`)}</li>`);
+  const lacking = unavailable.map(({ measure, reason }) => `<li>${escapeHtml(`${measure}: ${reason}`)}</li>`);
   const head = ["", "version", "cipher", "MTU", "offloads", "in clear", "rounds", "why not, or not always"];
   return `<h2>Contenders</h2>
 <p>What each was seen to do before it was timed: a capture of the cable was searched for a known text and for the inner addresses. Who does not encrypt, or not as the row says, is refused. Offloads are those of the link into the tunnel.</p>
@@ -290,7 +304,7 @@ function environment({ machine, loadGenerator, command, contenders: all }: Tunne
     ["other programs meanwhile", shareOfTime(programs)],
     ["taken by a hypervisor", shareOfTime(stolen)],
     ["command", command],
-  ].map((row) => row.map((cell) => escape(cell)));
+  ].map((row) => row.map((cell) => escapeHtml(cell)));
   return `<h2>Machine</h2><div class="prose">${htmlTable(["", ""], rows)}</div>`;
 }
 

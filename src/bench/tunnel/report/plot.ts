@@ -1,5 +1,5 @@
 import type { Look } from "./looks.ts";
-import { coordinate, escape } from "./markup.ts";
+import { coordinate, escapeHtml } from "./markup.ts";
 
 /** An axis; `min` and `max` above 0 where it is logarithmic. */
 export interface Axis {
@@ -54,15 +54,15 @@ export function plot({
   const labels = [
     ...x.ticks.map(
       ({ value, text }) =>
-        `<span class="xt" style="left:${coordinate(100 * shareOf(x, value))}%">${escape(text)}</span>`,
+        `<span class="xt" style="left:${coordinate(100 * shareOf(x, value))}%">${escapeHtml(text)}</span>`,
     ),
     ...y.ticks.map(
       ({ value, text }) =>
-        `<span class="yt" style="bottom:${coordinate(100 * shareOf(y, value))}%">${escape(text)}</span>`,
+        `<span class="yt" style="bottom:${coordinate(100 * shareOf(y, value))}%">${escapeHtml(text)}</span>`,
     ),
   ].join("");
   const svg = `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" aria-hidden="true"><path class="grid" d="${grid}"/>${drawn}</svg>`;
-  const axes = `<span class="yl">${escape(y.label)}</span><span class="xl">${escape(x.label)}</span>`;
+  const axes = `<span class="yl">${escapeHtml(y.label)}</span><span class="xl">${escapeHtml(x.label)}</span>`;
   return `<div class="plot${isSmall ? " small" : ""}">${axes}<div class="area">${svg}${labels}</div></div>`;
 }
 
@@ -70,7 +70,7 @@ export function plot({
 export function legend(entries: readonly { readonly title: string; readonly look: Look }[]): string {
   const items = entries.map(
     ({ title, look: { family, dash, opacity } }) =>
-      `<li class="${family}"><svg width="28" height="10" aria-hidden="true"><path class="line" d="M0 5H28" stroke-dasharray="${dash}" stroke-opacity="${lineOpacity(opacity)}"/></svg>${escape(title)}</li>`,
+      `<li class="${family}"><svg width="28" height="10" aria-hidden="true"><path class="line" d="M0 5H28" stroke-dasharray="${dash}" stroke-opacity="${lineOpacity(opacity)}"/></svg>${escapeHtml(title)}</li>`,
   );
   return `<ul class="legend">${items.join("")}</ul>`;
 }
@@ -114,7 +114,8 @@ function drawSeries(
     .filter(({ low, high }) => low !== undefined && high !== undefined)
     .map(({ x, low, high }) => `M${coordinate(atX(x))} ${coordinate(atY(low!))}V${coordinate(atY(high!))}`)
     .join("");
-  const style = kind === "dots" ? "" : ` stroke-dasharray="${look.dash}" stroke-opacity="${lineOpacity(look.opacity)}"`;
+  const style =
+    kind === "dots" ? "" : ` stroke-dasharray="${look.dash}" stroke-opacity="${lineOpacity(look.opacity)}"`;
   return `<g class="${look.family}${isMuted === true ? " muted" : ""}"><path class="${kind}" d="${path}"${style}/>${errors === "" ? "" : `<path class="error" d="${errors}"/>`}</g>`;
 }
 

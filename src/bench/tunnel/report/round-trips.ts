@@ -1,7 +1,7 @@
 import { quantile } from "../../statistics.ts";
 import type { ContenderRecord, RoundSample, SeriesName } from "../record.ts";
 import type { Look } from "./looks.ts";
-import { formatUs, escape } from "./markup.ts";
+import { escapeHtml, formatUs } from "./markup.ts";
 import { type Axis, logarithmicTicks, type Point, plot } from "./plot.ts";
 
 type Looks = ReadonlyMap<ContenderRecord, Look>;
@@ -68,7 +68,7 @@ export function timeline(looks: Looks): string {
         { look, points: dots("pingLoaded", 0), kind: "dots" },
       ],
     });
-    return `<div class="strip"><h4 class="${look.family}">${escape(contender.title)}</h4>${chart}</div>`;
+    return `<div class="strip"><h4 class="${look.family}">${escapeHtml(contender.title)}</h4>${chart}</div>`;
   });
   return `<div class="strips">${drawn.join("\n")}</div>`;
 }
@@ -101,7 +101,10 @@ const SHARES: Axis = {
 
 function timeAxis(values: readonly number[], label: string): Axis {
   // Too many for the arguments of one call.
-  const min = Math.max(LEAST_US, values.reduce((least, each) => Math.min(least, each), Number.POSITIVE_INFINITY) / 1.2);
+  const min = Math.max(
+    LEAST_US,
+    values.reduce((least, each) => Math.min(least, each), Number.POSITIVE_INFINITY) / 1.2,
+  );
   const max = Math.max(min * 10, values.reduce((most, each) => Math.max(most, each), 0) * 1.2);
   const ticks = logarithmicTicks(min, max).map((value) => ({ value, text: formatUs(value) }));
   return { label, min, max, isLogarithmic: true, ticks };
