@@ -8,11 +8,12 @@ import type {
   LivenessPolicy,
   TfcPolicy,
 } from "../policy/connection.ts";
-import { DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS } from "../policy/default-proposals.ts";
+import { DEFAULT_IKE_PROPOSALS } from "../policy/default-proposals.ts";
 import { parseIdentity } from "../policy/identity.ts";
 import { selectorsFromPrefixes } from "../policy/traffic-selectors.ts";
 import { numberProposals } from "../policy/transforms.ts";
 import { type Authentication, authenticationOf, isHostName } from "./authentication.ts";
+import { defaultEspProposals } from "./default-esp.ts";
 import { DEFAULT_MTU, DEFAULT_REPLAY_WINDOW_PACKETS, IKE_PORT } from "./defaults.ts";
 import type { ChildEntry, ConfigFile, ConnectionEntry } from "./schema.ts";
 import type { ConfigPath } from "./yaml-source.ts";
@@ -134,7 +135,7 @@ function childPolicy(name: string, entry: ChildEntry, mtu: number): ChildPolicy 
     name,
     local,
     remote,
-    espProposals: numberProposals(esp ?? DEFAULT_ESP_PROPOSALS),
+    espProposals: numberProposals(esp ?? defaultEspProposals()),
     replayWindowPackets: replayWindow ?? DEFAULT_REPLAY_WINDOW_PACKETS,
     ...(copyDscp !== undefined && { copyDscp }),
     ...(clampMss !== undefined && { clampsMss: clampMss }),

@@ -9,13 +9,14 @@ import { EapType } from "../iana/eap.ts";
 import type { TrustPolicy } from "../pki/trust.ts";
 import { systemRandom } from "../platform/random.ts";
 import type { ConnectionPolicy, RemoteAuthentication } from "../policy/connection.ts";
-import { DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS } from "../policy/default-proposals.ts";
+import { DEFAULT_IKE_PROPOSALS } from "../policy/default-proposals.ts";
 import { parseIdentity } from "../policy/identity.ts";
 import { selectorsFromPrefixes } from "../policy/traffic-selectors.ts";
 import { numberProposals } from "../policy/transforms.ts";
 import { ownAddressIn } from "../pool/prefix.ts";
 import { loadUsers } from "../users/users-file.ts";
 import type { Findings, Remark } from "./connections.ts";
+import { defaultEspProposals } from "./default-esp.ts";
 import { DEFAULT_REPLAY_WINDOW_PACKETS, IKE_PORT } from "./defaults.ts";
 import type { GatewayConfig } from "./gateway.ts";
 import { GatewayLogins } from "./gateway-logins.ts";
@@ -129,7 +130,7 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & {
         name: "clients",
         local: selectorsFromPrefixes(gateway.subnets),
         remote: selectorsFromPrefixes(gateway.pools),
-        espProposals: numberProposals(gateway.esp ?? DEFAULT_ESP_PROPOSALS),
+        espProposals: numberProposals(gateway.esp ?? defaultEspProposals()),
         replayWindowPackets: DEFAULT_REPLAY_WINDOW_PACKETS,
         rekey: LEFT_TO_CLIENTS,
       },

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { defaultEspProposals } from "../config/default-esp.ts";
 import type { EngineConfig } from "../engine/engine-config.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
-import { DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS } from "../policy/default-proposals.ts";
+import { DEFAULT_IKE_PROPOSALS } from "../policy/default-proposals.ts";
 import { parseIdentity } from "../policy/identity.ts";
 import { selectorsFromPrefixes } from "../policy/traffic-selectors.ts";
 
@@ -88,7 +89,7 @@ export function configurationOf(role: Role, key: Uint8Array): EngineConfig {
         name: "demo",
         local: selectorsFromPrefixes(own.innerPrefixes),
         remote: selectorsFromPrefixes(peer.innerPrefixes),
-        espProposals: DEFAULT_ESP_PROPOSALS,
+        espProposals: defaultEspProposals(),
         replayWindowPackets: 1024,
       },
     ],
@@ -97,6 +98,7 @@ export function configurationOf(role: Role, key: Uint8Array): EngineConfig {
     connections: [connection],
     listen: { addresses: ["0.0.0.0", "::"], port: 500, natTraversalPort: 4500 },
     tun: { name: TUN_NAME, mtu: INNER_MTU },
+    processorAes: "auto",
     // Nothing of a demo outlives it, so nothing has to be remembered; the folder does not exist.
     stateDirectory: join(tmpdir(), `ikebana-demo-${process.pid}`),
   };

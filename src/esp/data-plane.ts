@@ -19,6 +19,7 @@ import { PolicyError } from "../errors/index.ts";
 import type { Path } from "../platform/address.ts";
 import { type Clock, createMonotonicClock } from "../platform/clock.ts";
 import { MemoryPoller } from "../platform/poller/memory-poller.ts";
+import { openProcessorAes } from "../platform/processor-aes/openssl-aes.ts";
 import type { Random } from "../platform/random.ts";
 import { RAW_ESP_PORT } from "../platform/raw-esp/open-raw-esp-socket.ts";
 import { encodePacketInfo, encodeSocketAddress, familyOf } from "../platform/socket-address.ts";
@@ -270,6 +271,8 @@ export function startMemoryDataPlane(
   facts: CommonFacts & {
     readonly tun: MemoryTun;
     readonly sockets: readonly PumpSocket<MemoryUdpSocket>[];
+    /** As `startDataPlane` has it, but "off" by default. */
+    readonly processorAes?: "auto" | "off";
     readonly schedule?: (run: () => void) => void;
     /** The system's monotonic clock by default. */
     readonly clock?: Clock;
@@ -280,13 +283,15 @@ export function startMemoryDataPlane(
     workers = 1,
     tun,
     sockets,
+    processorAes = "off",
     schedule = setImmediate,
     clock = createMonotonicClock(),
   } = facts;
   const parts = rolesOf(workers).map((role) => {
     // Nothing is steered in memory: packets and datagrams come to the first lane, which hands over those of others.
     const isForSendingOnly = role.lane > 0;
-    const kernel = loadKernel(memory, role.worker);
+    const aes = processorAes === "auto" ? openProcessorAes(memory, facts.onRefusal) : undefined;
+    const kernel = loadKernel(memory, role.worker, aes);
     const pump = new DataPump({
       memory,
       kernel,
@@ -302,7 +307,12 @@ export function startMemoryDataPlane(
       ring: () => {}, // the rounds are followed by a look into the mailboxes anyway
       callCompanion: () => {}, // and by others, as long as there is something to do
     });
-    return { kernel, pump, mail: new MailDrain(new MailboxReader(memory, role.worker), facts.onIkeDatagram) };
+    return {
+      kernel,
+      aes,
+      pump,
+      mail: new MailDrain(new MailboxReader(memory, role.worker), facts.onIkeDatagram),
+    };
   });
   const poller = new MemoryPoller([tun, ...sockets.map(({ socket }) => socket)]);
   let isScheduled = false;
@@ -334,6 +344,7 @@ export function startMemoryDataPlane(
       hasStopped = true;
       clearTimeout(rest);
       poller.close();
+      for (const { aes } of parts) aes?.close();
       return Promise.resolve();
     },
   };

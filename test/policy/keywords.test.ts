@@ -1,7 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { keyLengths } from "../../src/crypto/suites.ts";
 import { PolicyError } from "../../src/errors/index.ts";
-import { DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS } from "../../src/policy/default-proposals.ts";
+import {
+  DEFAULT_ESP_PROPOSALS,
+  DEFAULT_ESP_PROPOSALS_WITHOUT_AES,
+  DEFAULT_IKE_PROPOSALS,
+} from "../../src/policy/default-proposals.ts";
 import { FOREIGN_KEYWORDS, KEYWORDS } from "../../src/policy/keyword-table.ts";
 import { formatProposal, parseEspProposal, parseIkeProposal } from "../../src/policy/keywords.ts";
 import { findTransform } from "../../src/policy/transforms.ts";
@@ -305,6 +309,10 @@ test("the defaults put combined-mode ciphers first and leave out SHA-1 and small
   expect(findTransform(DEFAULT_IKE_PROPOSALS[0]!, 1)).toEqual({ type: 1, id: 20, keyLength: 256 });
   expect(DEFAULT_IKE_PROPOSALS.map(formatProposal).join(" ")).not.toMatch(/sha1|modp1024|modp1536|3des/);
   expect(DEFAULT_ESP_PROPOSALS.map(formatProposal)).toEqual([
+    "aes256gcm16-aes128gcm16-chacha20poly1305-esn-noesn",
+    "aes256-aes128-sha256-sha384-sha512-esn-noesn",
+  ]);
+  expect(DEFAULT_ESP_PROPOSALS_WITHOUT_AES.map(formatProposal)).toEqual([
     "chacha20poly1305-aes256gcm16-aes128gcm16-esn-noesn",
     "aes256-aes128-sha256-sha384-sha512-esn-noesn",
   ]);

@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { requireKoffi } from "../system-calls/require-koffi.ts";
 import type { SharedMemory } from "../system-calls/system-calls.ts";
+import { hasAesInstructions } from "./has-aes-instructions.ts";
 import type { LentAes } from "./lent-aes.ts";
 
 /** OpenSSL's functions, which Node has in it; `intptr_t` is an address. */
@@ -111,13 +111,4 @@ function loadOpenSsl(): OpenSsl {
     ...(calls as Record<keyof typeof PROTOTYPES, Call>),
     addressOf: (octets) => Number(koffi.address(Buffer.from(octets.buffer))),
   };
-}
-
-/** x86 and ARM both call them "aes" in /proc/cpuinfo. */
-function hasAesInstructions(): boolean {
-  try {
-    return /^(flags|Features)\s*:.*\baes\b/m.test(readFileSync("/proc/cpuinfo", "utf8"));
-  } catch {
-    return false;
-  }
 }
