@@ -1,5 +1,5 @@
 import type { DataPlane, SaTraffic } from "../esp/index.ts";
-import { type Counters, DROP_COUNTERS } from "../ike/counters.ts";
+import { DROP_COUNTERS } from "../ike/counters.ts";
 import type { IkeEndpoint } from "../ike/endpoint.ts";
 import type { ChildSaView, IkeSaView } from "../ike/view.ts";
 import { weakKeywords } from "../policy/weak-algorithms.ts";
@@ -34,7 +34,7 @@ export function describeEngine(facts: EngineFacts): EngineStatus {
     tun: { name: facts.open.tunName, mtu: facts.config.tun.mtu },
     listen: facts.open.listening,
     connections: facts.connections.map((connection) => describeConnection(connection, facts)),
-    ike: describeIke(facts.endpoint.counters),
+    ike: describeIke(facts.endpoint),
     dataPlane: describeDataPlane(facts.open.dataPlane),
   };
 }
@@ -43,10 +43,11 @@ function describeDataPlane({ workers, aes, drops, tallies, times, occupancy }: D
   return { workers, aes, drops, systemCalls: tallies, times, memory: occupancy };
 }
 
-function describeIke(counters: Readonly<Counters>): IkeStatus {
+function describeIke({ counters, halfOpenCount }: IkeEndpoint): IkeStatus {
   const { received, transmitted } = counters;
-  const drops = DROP_COUNTERS.map((cause) => [cause, counters[cause]] as const);
-  return { received, transmitted, drops: Object.fromEntries(drops.filter(([, count]) => count > 0)) };
+  const causes = DROP_COUNTERS.map((cause) => [cause, counters[cause]] as const);
+  const drops = Object.fromEntries(causes.filter(([, count]) => count > 0));
+  return { received, transmitted, halfOpen: halfOpenCount, drops };
 }
 
 function describeConnection(connection: ConnectionState, facts: EngineFacts): ConnectionStatus {

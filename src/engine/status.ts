@@ -85,6 +85,8 @@ export interface IkeStatus {
   /** IKE datagrams. */
   readonly received: number;
   readonly transmitted: number;
+  /** IKE SAs of peers that called us and whom we do not know yet. */
+  readonly halfOpen: number;
   /** Dropped datagrams by cause, only those above zero: { malformed: 3, unknownSpi: 1 }. */
   readonly drops: Readonly<Record<string, number>>;
 }

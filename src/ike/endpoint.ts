@@ -124,6 +124,11 @@ export class IkeEndpoint {
     return this.#machine.counters;
   }
 
+  /** IKE SAs of peers that began them and are not authenticated. */
+  get halfOpenCount(): number {
+    return this.#machine.halfOpen.size;
+  }
+
   /** The IKE SAs as they are now, without those that are closed. */
   get ikeSas(): readonly IkeSaView[] {
     return views(this.#machine.ikeSas);

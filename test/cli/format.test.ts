@@ -53,7 +53,7 @@ const STATUS: EngineStatus = {
     },
     { name: "depot", state: "trap", nextAttemptMs: undefined, lastError: undefined, ikeSa: undefined },
   ],
-  ike: { received: 20, transmitted: 12, drops: { malformed: 3, unknownSpi: 1 } },
+  ike: { received: 20, transmitted: 12, halfOpen: 0, drops: { malformed: 3, unknownSpi: 1 } },
   dataPlane: {
     workers: 1,
     aes: "processor",

@@ -13,7 +13,7 @@ export const STATUS: EngineStatus = {
   connections: [
     { name: "office", state: "down", nextAttemptMs: undefined, lastError: undefined, ikeSa: undefined },
   ],
-  ike: { received: 0, transmitted: 0, drops: {} },
+  ike: { received: 0, transmitted: 0, halfOpen: 0, drops: {} },
   dataPlane: {
     workers: 1,
     aes: "processor",
