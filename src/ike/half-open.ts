@@ -4,7 +4,10 @@ import { TokenBucket } from "./token-bucket.ts";
 
 export type Admission = "admit" | "demand-cookie" | "refuse";
 
-/** A place in the table, held from IKE_SA_INIT until the peer is authenticated or its SA is forgotten. */
+/**
+ * A place in the table, held from IKE_SA_INIT until the peer is authenticated or its SA is forgotten. One that failed takes nobody
+ * else's place while its last answer is kept; it goes on counting against its address and prefix, which slows down who guesses.
+ */
 export interface HalfOpenPlace {
   readonly address: string;
   readonly prefix: string;
@@ -19,6 +22,8 @@ export interface HalfOpenPlace {
 export class HalfOpenTable {
   readonly #limits: Limits;
   #count = 0;
+  /** Places of SAs that failed, the oldest first, with what makes them forgotten. */
+  readonly #failed = new Map<HalfOpenPlace, () => void>();
   readonly #unverified = new Tally();
   readonly #byAddress = new Tally();
   readonly #byPrefix = new Tally();
@@ -29,6 +34,7 @@ export class HalfOpenTable {
     this.#withoutCookie = new TokenBucket(limits.cookielessPerSecond);
   }
 
+  /** Without those that failed. */
   get size(): number {
     return this.#count;
   }
@@ -57,8 +63,15 @@ export class HalfOpenTable {
     return place;
   }
 
-  leave(place: HalfOpenPlace): void {
+  /** `forget` is called when too many have failed since, and makes the place be left. */
+  fail(place: HalfOpenPlace, forget: () => void): void {
     this.#count--;
+    this.#failed.set(place, forget);
+    if (this.#failed.size > this.#limits.failedCount) this.#failed.values().next().value?.();
+  }
+
+  leave(place: HalfOpenPlace): void {
+    if (!this.#failed.delete(place)) this.#count--;
     this.#change(place, -1);
   }
 

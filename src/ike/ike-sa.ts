@@ -464,8 +464,12 @@ export class IkeSa {
     };
     // An IKE_SA_INIT that comes again simply begins anew.
     const hasOnlyInit = this.initKey !== undefined && nextMessageId === 1;
-    if (!hasAnswers || hasOnlyInit) this.forget();
-    else this.timers.set("linger", now + this.machine.limits.lingerMs, () => this.forget());
+    if (!hasAnswers || hasOnlyInit) {
+      this.forget();
+      return;
+    }
+    this.timers.set("linger", now + this.machine.limits.lingerMs, () => this.forget());
+    if (this.halfOpenPlace !== undefined) this.machine.halfOpen.fail(this.halfOpenPlace, () => this.forget());
   }
 
   #reportFailure(closing: Closing, now: number): void {

@@ -53,6 +53,8 @@ export interface Limits {
   readonly halfOpenPerAddressCount: number;
   readonly halfOpenPerPrefixCount: number;
   readonly halfOpenCount: number;
+  /** SAs of peers that were refused or gave up, and whose last answer is kept; some KB each. */
+  readonly failedCount: number;
   /** A cookie is good for one to two of these. */
   readonly cookieSecretLifetimeMs: number;
   /** Unprotected errors that we send in a second; the rest is dropped, so that we are no amplifier. */
@@ -179,6 +181,7 @@ export const DEFAULT_LIMITS: Limits = {
   halfOpenPerAddressCount: 64,
   halfOpenPerPrefixCount: 256,
   halfOpenCount: 1_024,
+  failedCount: 1_024,
   cookieSecretLifetimeMs: 60_000,
   unprotectedErrorsPerSecond: 50,
   dropEventsPerSecond: 10,

@@ -29,6 +29,8 @@ interface Device {
   /** IDi. */
   readonly id: string;
   readonly address: string;
+  /** The user's name unless it is said. */
+  readonly password?: string;
 }
 
 interface Access {
@@ -63,7 +65,7 @@ function accessOf(seed: number, devices: readonly Device[], limits: Partial<Limi
     return machine;
   };
   const anywhere = ["0.0.0.0/0"];
-  const clients = devices.map(({ user, id, address }, i) =>
+  const clients = devices.map(({ user, id, address, password = user }, i) =>
     add({
       name: `client ${i}`,
       address,
@@ -77,7 +79,7 @@ function accessOf(seed: number, devices: readonly Device[], limits: Partial<Limi
               children: [childPolicy({ local: anywhere, remote: anywhere })],
             }),
             {
-              local: { kind: "eap", client: login(user, user) },
+              local: { kind: "eap", client: login(user, password) },
               remote: [{ kind: "certificate", trust: ca.trust("server") }],
             },
           ),
@@ -140,6 +142,55 @@ describe("one connection for many", () => {
     for (const client of clients) client.disconnect();
     await link.settle();
     expect([gateway.installed.size, pools.leaseCount]).toEqual([0, 0]);
+  });
+
+  test("whoever was refused takes no place from those who come, and no more memory than was set apart", async () => {
+    const thieves = Array.from({ length: 12 }, (_, i) => ({
+      user: "anna",
+      id: "192.168.1.7",
+      address: `198.18.${i}.1`,
+      password: "123456",
+    }));
+    const anna = { user: "anna", id: "phone.example.org", address: "198.51.100.1" };
+    const access = accessOf(9, [...thieves, anna], {
+      halfOpenCount: 4,
+      failedCount: 6,
+      cookieThresholdCount: 0,
+    });
+    const { gateway, clients, link } = access;
+    for (const client of clients) {
+      client.connect();
+      await link.settle();
+    }
+    expect(usersOf(access)).toEqual(["anna"]);
+    expect(gateway.endpoint.counters.halfOpenRefused).toBe(0);
+    expect(gateway.endpoint.halfOpenCount).toBe(0);
+    // Their last requests come again: the latest six are answered as before, nobody knows of the others.
+    for (const client of clients.slice(0, -1)) {
+      const { octets, path } = link.transmitted.findLast(({ from }) => from === client)!;
+      gateway.handle({ kind: "datagram", octets, path });
+    }
+    expect(gateway.endpoint.counters).toMatchObject({ answeredAgain: 6, unknownSpi: 6 });
+  });
+
+  test("an address that was refused again and again waits until that is forgotten", async () => {
+    const devices = Array.from({ length: 4 }, () => ({
+      user: "anna",
+      id: "192.168.1.7",
+      address: "198.18.0.1",
+      password: "123456",
+    }));
+    const access = accessOf(10, devices.slice(0, 1), { halfOpenPerAddressCount: 3, cookieThresholdCount: 0 });
+    const { gateway, clients, link } = access;
+    for (const _ of devices) {
+      clients[0]!.connect();
+      await link.settle();
+    }
+    const failures = () => clients[0]!.eventNames().filter((name) => name === "ike-sa-failed").length;
+    expect([gateway.endpoint.counters.halfOpenRefused, failures()]).toEqual([1, 3]);
+    link.run({ until: link.now + 60_000 });
+    await link.settle();
+    expect(failures()).toBe(4);
   });
 
   test("strangers who call themselves the same do not disturb each other", async () => {
