@@ -36,6 +36,8 @@ const COLOUR_OF_STATE: Readonly<Record<ConnectionStatus["state"], string>> = {
  *   gateway  2 clients
  *     ...
  *
+ *   pool 10.77.0.0/24: 2 of 253 addresses in use
+ *
  *   packets of no SA: 12 noSa
  *   dropped IKE datagrams: 3 malformed
  */
@@ -55,6 +57,7 @@ export function formatStatus(
   const blocks = [
     headline(status),
     ...status.connections.map((connection) => connectionBlock(connection, look)),
+    ...poolsBlock(status),
     ...dropsBlock(status),
   ];
   return `${blocks.join("\n\n")}\n`;
@@ -163,6 +166,14 @@ function childLines(child: ChildSaStatus, { paint, rates }: Look): readonly stri
 function dropsOf({ drops }: TrafficStatus, paint: Paint): string {
   const text = dropText(drops);
   return text === "" ? "" : paint(`  drops: ${text}`, YELLOW);
+}
+
+function poolsBlock({ pools = [] }: EngineStatus): readonly string[] {
+  const lines = pools.map(
+    ({ prefix, inUse, limit }) =>
+      `pool ${prefix}: ${formatCount(inUse)} of ${formatCount(limit)} addresses in use`,
+  );
+  return lines.length === 0 ? [] : [lines.join("\n")];
 }
 
 function dropsBlock({ dataPlane, ike }: EngineStatus): readonly string[] {

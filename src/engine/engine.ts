@@ -197,6 +197,7 @@ export class Engine implements EngineControl {
       open: this.#open,
       endpoint: this.#endpoint,
       connections: [...this.#connections.values()],
+      pools: this.#addresses.usage,
     });
   }
 

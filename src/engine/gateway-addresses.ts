@@ -1,7 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import type { AddressSource } from "../ike/machine.ts";
 import { userOfAccount } from "../ike/uniqueness.ts";
-import { type AddressLease, AddressPools, type AddressRefusal } from "../pool/address-pools.ts";
+import {
+  type AddressLease,
+  AddressPools,
+  type AddressRefusal,
+  type PoolUsage,
+} from "../pool/address-pools.ts";
 import type { LeaseFile } from "../pool/lease-file.ts";
 
 /** Which addresses there are for clients. */
@@ -36,16 +41,21 @@ export class GatewayAddresses implements AddressSource {
       ...(devicesOf !== undefined && { devicesOf }),
     };
     if (isDeepStrictEqual(policy, this.#policy)) return;
-    const pools = new AddressPools({
-      prefixes,
+    const limits = {
       ...(devicesPerUser !== undefined && { devicesPerUser }),
       ...(devicesOf !== undefined && {
-        devicesOf: (account) => {
+        devicesOf: (account: string) => {
           const user = userOfAccount(account);
           return user === undefined ? undefined : devicesOf(user);
         },
       }),
-    });
+    };
+    if (isDeepStrictEqual(prefixes, this.#policy.pools)) {
+      this.#pools.limitDevices(limits);
+      this.#policy = policy;
+      return;
+    }
+    const pools = new AddressPools({ prefixes, ...limits });
     pools.recall(this.#isLoaded ? this.#pools.remembered() : this.#load(prefixes));
     this.#isLoaded = this.#isLoaded || prefixes.length > 0;
     this.#pools = pools;
@@ -56,6 +66,11 @@ export class GatewayAddresses implements AddressSource {
     const given = this.#pools.assign({ user, device }, wanted);
     if (typeof given !== "string") this.#save();
     return given;
+  }
+
+  /** One for each pool, in their order. */
+  get usage(): readonly PoolUsage[] {
+    return this.#pools.usage;
   }
 
   /** Of an address that somebody has given back, the file need not know at once. */

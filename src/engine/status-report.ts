@@ -3,6 +3,7 @@ import { DROP_COUNTERS } from "../ike/counters.ts";
 import type { IkeEndpoint } from "../ike/endpoint.ts";
 import type { ChildSaView, IkeSaView } from "../ike/view.ts";
 import { weakKeywords } from "../policy/weak-algorithms.ts";
+import type { PoolUsage } from "../pool/address-pools.ts";
 import type { ConnectionState } from "./connection-state.ts";
 import type { EngineConfig } from "./engine-config.ts";
 import type { OpenHost } from "./host.ts";
@@ -13,6 +14,7 @@ import type {
   EngineStatus,
   IkeSaStatus,
   IkeStatus,
+  PoolStatus,
   TrafficStatus,
 } from "./status.ts";
 import { version } from "./version.ts";
@@ -24,6 +26,7 @@ interface EngineFacts {
   readonly open: OpenHost;
   readonly endpoint: IkeEndpoint;
   readonly connections: readonly ConnectionState[];
+  readonly pools: readonly PoolUsage[];
 }
 
 /** Puts together what the machine and the data plane know. */
@@ -34,9 +37,14 @@ export function describeEngine(facts: EngineFacts): EngineStatus {
     tun: { name: facts.open.tunName, mtu: facts.config.tun.mtu },
     listen: facts.open.listening,
     connections: facts.connections.map((connection) => describeConnection(connection, facts)),
+    ...(facts.pools.length > 0 && { pools: facts.pools.map(describePool) }),
     ike: describeIke(facts.endpoint),
     dataPlane: describeDataPlane(facts.open.dataPlane),
   };
+}
+
+function describePool({ prefix, inUse, capacity }: PoolUsage): PoolStatus {
+  return { prefix, inUse, limit: capacity };
 }
 
 function describeDataPlane({ workers, aes, drops, tallies, times, occupancy }: DataPlane): DataPlaneStatus {

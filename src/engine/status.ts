@@ -8,6 +8,8 @@ export interface EngineStatus {
   /** Local UDP ports that are open, as "address:port". */
   readonly listen: readonly string[];
   readonly connections: readonly ConnectionStatus[];
+  /** A gateway's pools: addresses of devices that are connected, and how many there are. */
+  readonly pools?: readonly PoolStatus[];
   readonly ike: IkeStatus;
   readonly dataPlane: DataPlaneStatus;
 }
@@ -104,6 +106,11 @@ interface SystemCallStatus {
 interface ShareStatus {
   readonly inUse: number;
   readonly limit: number;
+}
+
+export interface PoolStatus extends ShareStatus {
+  /** "10.77.0.0/24". */
+  readonly prefix: string;
 }
 
 /** What SAs and policies take of the shared memory; none of it grows beyond its limit. */

@@ -40,6 +40,24 @@ export type AddressRefusal =
   /** A fixed address that is not for clients. */
   | "address-outside-pool";
 
+/** How many devices with an address a user may have. */
+interface DeviceLimits {
+  readonly devicesPerUser?: number;
+  /** How many a user may have who differs from the others; asked anew for each lease. */
+  readonly devicesOf?: (user: string) => number | undefined;
+}
+
+/** Addresses of one prefix. */
+export interface PoolUsage {
+  readonly prefix: string;
+  /** With a device that has a lease. */
+  readonly inUse: number;
+  /** With any device, idle ones among them. */
+  readonly taken: number;
+  /** All that there are for devices. */
+  readonly capacity: number;
+}
+
 /** What is kept over a restart, those that were used last at the end. */
 export interface RememberedLease extends Holder {
   readonly addresses: readonly string[];
@@ -65,8 +83,8 @@ interface Binding extends Holder {
  */
 export class AddressPools {
   readonly #pools: readonly HostNumbers[];
-  readonly #devicesPerUser: number;
-  readonly #devicesOf: (user: string) => number | undefined;
+  #devicesPerUser = DEFAULT_DEVICES;
+  #devicesOf: (user: string) => number | undefined = () => undefined;
   readonly #maximumRemembered: number;
   readonly #users = new Map<string, Map<string, Binding>>();
   readonly #places = new Map<string, Binding>();
@@ -78,14 +96,13 @@ export class AddressPools {
   #leaseCount = 0;
 
   /** Throws PolicyError (code "POOL") when a prefix is none, too small, or overlaps another. */
-  constructor(options: {
-    /** "10.77.0.0/24", "fd77::/64"; those of one family are used up one after the other. */
-    readonly prefixes: readonly string[];
-    readonly devicesPerUser?: number;
-    /** How many a user may have who differs from the others; asked anew for each lease. */
-    readonly devicesOf?: (user: string) => number | undefined;
-    readonly maximumRemembered?: number;
-  }) {
+  constructor(
+    options: DeviceLimits & {
+      /** "10.77.0.0/24", "fd77::/64"; those of one family are used up one after the other. */
+      readonly prefixes: readonly string[];
+      readonly maximumRemembered?: number;
+    },
+  ) {
     const prefixes = options.prefixes.map(parsePoolPrefix);
     for (const [i, prefix] of prefixes.entries()) {
       const other = prefixes.slice(0, i).find((each) => overlap(each.text, prefix.text));
@@ -93,8 +110,7 @@ export class AddressPools {
         throw new PolicyError(`pools ${other.text} and ${prefix.text} overlap`, { code: "POOL" });
     }
     this.#pools = prefixes.map((prefix) => new HostNumbers(prefix));
-    this.#devicesPerUser = options.devicesPerUser ?? DEFAULT_DEVICES;
-    this.#devicesOf = options.devicesOf ?? (() => undefined);
+    this.limitDevices(options);
     this.#maximumRemembered = options.maximumRemembered ?? MAXIMUM_REMEMBERED;
   }
 
@@ -103,13 +119,28 @@ export class AddressPools {
     return this.#leaseCount;
   }
 
-  /** How many addresses of each prefix are with a device, idle ones among them, and how many there are. */
-  get usage(): readonly { readonly prefix: string; readonly taken: number; readonly capacity: number }[] {
-    return this.#pools.map(({ prefix, takenCount }) => ({
+  /** One for each prefix, in their order. */
+  get usage(): readonly PoolUsage[] {
+    const inUse = new Map(this.#pools.map((pool) => [pool, 0]));
+    for (const devices of this.#users.values()) {
+      for (const { leases, ipv4, ipv6 } of devices.values()) {
+        if (leases.size === 0) continue;
+        for (const place of [ipv4, ipv6])
+          if (place !== undefined) inUse.set(place.pool, inUse.get(place.pool)! + 1);
+      }
+    }
+    return [...inUse].map(([{ prefix, takenCount }, count]) => ({
       prefix: prefix.text,
+      inUse: count,
       taken: takenCount,
       capacity: prefix.capacity,
     }));
+  }
+
+  /** Other numbers of devices from now on; nobody who has an address loses it. */
+  limitDevices({ devicesPerUser, devicesOf }: DeviceLimits): void {
+    this.#devicesPerUser = devicesPerUser ?? DEFAULT_DEVICES;
+    this.#devicesOf = devicesOf ?? (() => undefined);
   }
 
   /**

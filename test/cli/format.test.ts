@@ -167,6 +167,13 @@ dropped IKE datagrams: 3 malformed, 1 unknownSpi
   anna   10.77.0.2, fd77::2  203.0.113.9:51234   ?        12m 4s  1.2 MB  999 B  aes256gcm16-prfsha384-x25519, aes256gcm16  drops: 3 replayed
   berta  10.77.0.3           [2001:db8::7]:4500  Windows  3s      0 B     0 B    aes256-sha1-prfsha1-modp1024 (weak: sha1, prfsha1, modp1024)`,
     );
+    const pools = [
+      { prefix: "10.77.0.0/24", inUse: 2, limit: 253 },
+      { prefix: "fd77::/64", inUse: 1, limit: 16_777_214 },
+    ];
+    expect(
+      formatStatus({ ...STATUS, connections: [gateway], pools }, { colour: false }).split("\n\n")[2],
+    ).toBe("pool 10.77.0.0/24: 2 of 253 addresses in use\npool fd77::/64: 1 of 16,777,214 addresses in use");
     const nobody = { ...gateway, clients: [] };
     expect(formatStatus({ ...STATUS, connections: [nobody] }, { colour: false })).toContain(
       "gateway  nobody is connected\n",

@@ -74,6 +74,19 @@ test("a user who has logged in may have a number of devices of its own", async (
   await addresses.close();
 });
 
+test("whoever is connected keeps its place when the number of devices changes", async () => {
+  const addresses = life();
+  const phone = give(addresses, "anna");
+  addresses.configure({ ...POOLS, devicesPerUser: 1 });
+  expect(addresses.usage.map(({ inUse }) => inUse)).toEqual([1, 1]);
+  const laptop = { connection: "gateway", user: "anna", device: "laptop", wanted };
+  expect(addresses.assign(laptop)).toBe("too-many-devices");
+  addresses.release(phone);
+  expect(addresses.usage.map(({ inUse }) => inUse)).toEqual([0, 0]);
+  expect(addresses.assign(laptop)).toHaveProperty("addresses");
+  await addresses.close();
+});
+
 test("where the file cannot be read or written, clients get addresses nevertheless", async () => {
   writeFileSync(path, "nonsense");
   expect(give(life(), "anna").addresses).toEqual(["10.77.0.2", "fd77::2"]);

@@ -76,11 +76,17 @@ describe("a client that asks its gateway for addresses", () => {
     expect(await client.engine.up("site")).toMatchObject({ kind: "done" });
     await client.settle();
     expect(clientMachine()).toEqual(GRANTED);
+    expect(gateway.engine.status().pools).toEqual([
+      { prefix: "10.77.0.0/24", inUse: 1, limit: 253 },
+      { prefix: "fd77::/64", inUse: 1, limit: 16_777_214 },
+    ]);
+    expect(client.engine.status()).not.toHaveProperty("pools");
     client.tun.inject(toServer("10.77.0.2"));
     expect(await gateway.nextPacket()).toEqual(toServer("10.77.0.2"));
     await client.engine.down("site");
     await client.settle();
     expect(clientMachine()).toEqual(NOTHING);
+    expect(gateway.engine.status().pools!.map(({ inUse }) => inUse)).toEqual([0, 0]);
     expect(await client.engine.up("site")).toMatchObject({ kind: "done" });
     await client.settle();
     expect(clientMachine()).toEqual(GRANTED);

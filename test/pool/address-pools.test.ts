@@ -102,6 +102,11 @@ describe("a device", () => {
     some.release(first);
     some.release(first);
     expect(some.leaseCount).toBe(2);
+    some.release(second);
+    expect(some.usage.map(({ inUse, taken }) => [inUse, taken])).toEqual([
+      [1, 2],
+      [1, 2],
+    ]);
     lease(some.assign(someone("carl"), BOTH));
     expect(lease(some.assign(someone("anna"), BOTH)).addresses).toEqual(first.addresses);
   });
@@ -129,7 +134,7 @@ describe("a device", () => {
     expect(lease(some.assign(someone("f"), IPV4)).addresses).toEqual(leases[3]!.addresses);
     expect(lease(some.assign(someone("b"), IPV4)).addresses).toEqual(leases[1]!.addresses);
     expect(some.assign(someone("d"), IPV4)).toBe("exhausted");
-    expect(some.usage).toEqual([{ prefix: "10.77.0.0/29", taken: 5, capacity: 5 }]);
+    expect(some.usage).toEqual([{ prefix: "10.77.0.0/29", inUse: 5, taken: 5, capacity: 5 }]);
   });
 
   test("gets what it asks for where nobody has it", () => {
