@@ -543,7 +543,7 @@ export class Engine implements EngineControl {
   #reportCompat(): void {
     for (const { name: connection, compat = [] } of this.#config.connections) {
       if (compat.length === 0) continue;
-      const message = `${connection} allows weak algorithms for old clients: compat: [${compat.join(", ")}]`;
+      const message = `${connection} allows weak algorithms for old clients: compat: ${compat.join(", ")}`;
       this.#onEvent({ name: "compat", level: "warning", connection, message, facts: { compat } });
     }
   }

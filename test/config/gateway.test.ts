@@ -70,7 +70,7 @@ describe("a gateway", () => {
       "devicesPerUser: 2",
       "clientToClient: true",
       "nat: true",
-      "compat: [windows-default]",
+      "compat: windows-default",
     ];
     expect(gateway(lines.join("\n"))).toEqual({
       domain: "vpn.example.org",

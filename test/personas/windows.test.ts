@@ -19,7 +19,7 @@ test("is refused with its own proposals, and the log says what to do", () => {
   const { gateway } = client.access;
   const { message } = gateway.event("refused")!;
   expect(message).toContain('the script of "ikebana profile --for windows"');
-  expect(message).toContain('"compat: [windows-default]"');
+  expect(message).toContain('"compat: windows-default"');
   expect(gateway.ikeSas).toEqual([]);
 });
 

@@ -297,7 +297,7 @@ function noProposalChosen(facts: {
 }
 
 const WINDOWS_HINT =
-  '. This is what Windows offers by default: set the client up with the script of "ikebana profile --for windows", or allow it with "compat: [windows-default]"';
+  '. This is what Windows offers by default: set the client up with the script of "ikebana profile --for windows", or allow it with "compat: windows-default"';
 
 /** Sends an error, unless too many were sent just now. Returns whether it did. */
 function refuse(machine: Machine, received: InitRequest, error: Payload): boolean {
