@@ -313,72 +313,34 @@ secrets {
 }
 `;
 
+function door(name: string, remote: string): string {
+  return `  ${name} {
+    version = 2
+    local_addrs = 192.0.2.2
+    pools = ipv4, ipv6
+    proposals = aes256gcm16-prfsha384-curve25519
+    local {
+      auth = pubkey
+      certs = rsa.pem
+      id = vpn.example.org
+    }
+    remote {
+      ${remote}
+    }
+    children {
+      all {
+        local_ts = 10.2.0.0/24, fd02::/64
+        esp_proposals = aes256gcm16
+      }
+    }
+  }
+`;
+}
+
 const GATEWAY = `connections {
-  login {
-    version = 2
-    local_addrs = 192.0.2.2
-    pools = ipv4, ipv6
-    proposals = aes256gcm16-prfsha384-curve25519
-    local {
-      auth = pubkey
-      certs = rsa.pem
-      id = vpn.example.org
-    }
-    remote {
-      auth = eap-mschapv2
-      id = anna
-      eap_id = %any
-    }
-    children {
-      all {
-        local_ts = 10.2.0.0/24, fd02::/64
-        esp_proposals = aes256gcm16
-      }
-    }
-  }
-  tls {
-    version = 2
-    local_addrs = 192.0.2.2
-    pools = ipv4, ipv6
-    proposals = aes256gcm16-prfsha384-curve25519
-    local {
-      auth = pubkey
-      certs = rsa.pem
-      id = vpn.example.org
-    }
-    remote {
-      auth = eap-tls
-      id = tls@example.org
-      eap_id = %any
-    }
-    children {
-      all {
-        local_ts = 10.2.0.0/24, fd02::/64
-        esp_proposals = aes256gcm16
-      }
-    }
-  }
-  certificate {
-    version = 2
-    local_addrs = 192.0.2.2
-    pools = ipv4, ipv6
-    proposals = aes256gcm16-prfsha384-curve25519
-    local {
-      auth = pubkey
-      certs = rsa.pem
-      id = vpn.example.org
-    }
-    remote {
-      auth = pubkey
-      id = anna@example.org
-    }
-    children {
-      all {
-        local_ts = 10.2.0.0/24, fd02::/64
-        esp_proposals = aes256gcm16
-      }
-    }
-  }
+${door("login", "auth = eap-mschapv2\n id = anna\n eap_id = %any")}
+${door("tls", "auth = eap-tls\n id = tls@example.org\n eap_id = %any")}
+${door("certificate", "auth = pubkey\n id = anna@example.org")}
 }
 pools {
   ipv4 {
