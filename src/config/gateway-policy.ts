@@ -28,9 +28,8 @@ import { trustAnchorsIn, trustPolicy } from "./trust.ts";
 /** The gateway's connection, by this name in `status` and in the log. */
 const GATEWAY_NAME = "gateway";
 
-/** Clients rekey when they like; a gateway that begins is refused by Windows behind a NAT. What stops an SA is its hard limit. */
+/** Clients rekey when they like; a gateway that begins is refused by Windows behind a NAT. What stops an SA is its hard limit or lifetime. */
 const LEFT_TO_CLIENTS = {
-  timeMs: Number.POSITIVE_INFINITY,
   octets: Number.POSITIVE_INFINITY,
   packets: Number.POSITIVE_INFINITY,
 };
@@ -135,12 +134,17 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & {
         rekey: LEFT_TO_CLIENTS,
       },
     ],
-    ikeRekeyMs: Number.POSITIVE_INFINITY,
+    clientLifetimes: { childMs: gateway.childLifetimeMs, ikeMs: gateway.ikeLifetimeMs },
     ...(gateway.takesWindowsDefault && { compat: ["windows-default"] as const }),
   };
   if (gateway.takesWindowsDefault) {
     const message = "windows-default takes MODP-1024 and SHA-1 from whoever offers nothing better";
     warnings.push({ path: ["gateway", "compat"], message });
+  }
+  for (const key of ["childLifetime", "ikeLifetime"] as const) {
+    if (gateway[`${key}Ms`] >= SLOWEST_CLIENT_MS) continue;
+    const message = `some clients rekey but once a day, and ${key} cuts them off before: 28h suits all that are known`;
+    warnings.push({ path: ["gateway", key], message });
   }
   return {
     connections: [policy],
@@ -151,6 +155,9 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & {
     warnings,
   };
 }
+
+/** Apple's clients, unless their profile says less. */
+const SLOWEST_CLIENT_MS = 24 * 3_600_000;
 
 function trustInClients({ clientAuthorities, revocation }: GatewayConfig): TrustPolicy {
   const anchors = trustAnchorsIn(clientAuthorities);

@@ -2,7 +2,14 @@ import * as v from "valibot";
 import { parseEspProposal, parseIkeProposal } from "../policy/keywords.ts";
 import { integer, mapping, oneOf, oneOrMore, password, text, textOrNumber } from "./fields.ts";
 import { revocationSchema } from "./revocation.ts";
-import { parseDomain, parseIpAddress, parseNetwork, parsePath, parseReportInterval } from "./values.ts";
+import {
+  parseDomain,
+  parseIpAddress,
+  parseLifetime,
+  parseNetwork,
+  parsePath,
+  parseReportInterval,
+} from "./values.ts";
 
 /** How clients may show who they are. */
 export const GATEWAY_AUTHENTICATIONS = ["eap-mschapv2", "eap-tls", "radius", "certificate"] as const;
@@ -32,6 +39,8 @@ export const gatewaySchema = mapping({
   domains: v.optional(oneOrMore(text(parseDomain))),
   subnets: v.optional(oneOrMore(text(parseNetwork))),
   devicesPerUser: v.optional(integer({ from: 1, to: 1000 })),
+  childLifetime: v.optional(textOrNumber(parseLifetime)),
+  ikeLifetime: v.optional(textOrNumber(parseLifetime)),
   clientToClient: v.optional(v.boolean("expected true or false")),
   nat: v.optional(v.boolean("expected true or false")),
   compat: v.optional(oneOrMore(oneOf(COMPATIBILITIES))),

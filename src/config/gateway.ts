@@ -37,6 +37,9 @@ export interface GatewayConfig extends InsideNetwork {
   /** What clients reach through us. */
   readonly subnets: readonly string[];
   readonly devicesPerUser: number;
+  /** How long child SAs and IKE SAs stand that a client does not rekey; Infinity is for ever. */
+  readonly childLifetimeMs: number;
+  readonly ikeLifetimeMs: number;
   /** Takes what Windows offers without a script: MODP-1024, and SHA-1 for integrity. */
   readonly takesWindowsDefault: boolean;
   /** Undefined for the usual proposals. */
@@ -74,6 +77,8 @@ const DISCONNECT_PORT = 3799;
 /** RFC 2869 section 5.16: not less than ten minutes unless somebody wants it so. */
 const DEFAULT_INTERIM_MS = 600_000;
 const DEFAULT_DEVICES_PER_USER = 5;
+/** 28 hours: Windows rekeys child SAs after one and IKE SAs after eight, Android after one and two, Apple's clients within a day. */
+const DEFAULT_LIFETIME_MS = 28 * 3_600_000;
 const EVERYTHING = ["0.0.0.0/0", "::/0"];
 /** An address for us, and one for a client. */
 const SMALLEST_POOL_HOST_BITS = 2;
@@ -132,6 +137,8 @@ export function completeGateway(
     domains: entry.domains ?? [],
     subnets: (entry.subnets ?? EVERYTHING).filter((subnet) => families.has(isIpv6(subnet))),
     devicesPerUser: entry.devicesPerUser ?? DEFAULT_DEVICES_PER_USER,
+    childLifetimeMs: entry.childLifetime ?? DEFAULT_LIFETIME_MS,
+    ikeLifetimeMs: entry.ikeLifetime ?? DEFAULT_LIFETIME_MS,
     reachEachOther: entry.clientToClient === true,
     masquerades: entry.nat === true,
     takesWindowsDefault: entry.compat?.includes("windows-default") === true,

@@ -278,10 +278,13 @@ export class IkeSa {
     this.prober.begin(now);
     const lifetime = lifetimeOf(this, now);
     if (lifetime === undefined) return;
-    this.rekeyAt(lifetime.rekeyAt);
-    const closing = { reason: "expired", message: "its lifetime is over, and rekeying it has failed" };
-    this.timers.set("expire", lifetime.expireAt, (then) => this.terminate(closing, then));
-    this.timers.set("renew", lifetime.expireAt - this.machine.limits.renewalMarginMs, (then) => {
+    const { rekeyAt, expireAt } = lifetime;
+    const why = rekeyAt === undefined ? "the client has not rekeyed it" : "rekeying it has failed";
+    const closing = { reason: "expired", message: `its lifetime is over, and ${why}` };
+    this.timers.set("expire", expireAt, (then) => this.terminate(closing, then));
+    if (rekeyAt === undefined) return;
+    this.rekeyAt(rekeyAt);
+    this.timers.set("renew", expireAt - this.machine.limits.renewalMarginMs, (then) => {
       if (this.failedRekeys > 0) renew(this, then);
     });
   }

@@ -14,7 +14,9 @@ export function scheduleChild(childSa: ChildSa, now: number): void {
   cancelChild(childSa);
   if (isShared(childSa.owner)) {
     // Stock clients rekey, and some take it ill from a gateway: Windows breaks off.
-    expireAt(childSa, childSa.establishedAt + Math.max(timeMs, machine.limits.clientChildMs));
+    const { clientLifetimes } = childSa.owner.connection ?? {};
+    const hardMs = clientLifetimes?.childMs ?? Math.max(timeMs, machine.limits.clientChildMs);
+    expireAt(childSa, childSa.establishedAt + hardMs);
     return;
   }
   if (!Number.isFinite(timeMs)) return;
@@ -55,14 +57,18 @@ export function cancelChild(childSa: ChildSa): void {
   machine.timers.cancel(childSa.timers.expire);
 }
 
-/** When the IKE SA is to be rekeyed, and when it ends if that fails; undefined for never. */
+/** When we rekey the IKE SA, where that is ours to do, and when it ends if nobody has; undefined for never. */
 export function lifetimeOf(
   ikeSa: IkeSa,
   now: number,
-): { readonly rekeyAt: number; readonly expireAt: number } | undefined {
+): { readonly rekeyAt: number | undefined; readonly expireAt: number } | undefined {
   const { limits } = ikeSa.machine;
-  const usualMs = isShared(ikeSa) ? limits.clientIkeRekeyMs : limits.ikeRekeyMs;
-  const timeMs = ikeSa.connection?.ikeRekeyMs ?? usualMs;
+  const { clientLifetimes, ikeRekeyMs } = ikeSa.connection ?? {};
+  if (clientLifetimes !== undefined && isShared(ikeSa)) {
+    const { ikeMs } = clientLifetimes;
+    return Number.isFinite(ikeMs) ? { rekeyAt: undefined, expireAt: now + ikeMs } : undefined;
+  }
+  const timeMs = ikeRekeyMs ?? (isShared(ikeSa) ? limits.clientIkeRekeyMs : limits.ikeRekeyMs);
   if (!Number.isFinite(timeMs)) return undefined;
   const hardMs = Math.max(timeMs * HARD_TIME_FACTOR, timeMs + limits.expiryMarginMs);
   return { rekeyAt: now + softTime(ikeSa, timeMs), expireAt: now + hardMs };

@@ -109,8 +109,9 @@ export interface Limits {
   readonly ikeRekeyMs: number;
   readonly rekeyJitter: number;
   /**
-   * Of clients under a connection that many share: most rekey within an hour or eight, Apple's profiles within a day. This is when one that
-   * does not loses its child SAs, and when the gateway rekeys the IKE SA, behind all of them also with `rekeyJitter` taken off.
+   * Of clients under a connection that many share, where the policy says nothing: most rekey within an hour or eight, Apple's profiles within
+   * a day. This is when one that does not loses its child SAs, and when we rekey the IKE SA, behind all of them also with `rekeyJitter`
+   * taken off.
    */
   readonly clientChildMs: number;
   readonly clientIkeRekeyMs: number;

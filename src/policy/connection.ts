@@ -56,6 +56,14 @@ export interface ConnectionPolicy {
   readonly compat?: readonly "windows-default"[];
   /** Soft lifetime of an IKE SA, in milliseconds; undefined for the usual one, Infinity for none. */
   readonly ikeRekeyMs?: number;
+  /** Gateway: clients rekey by themselves, and what they do not replace in time ends. Undefined where we rekey, or as the limits say. */
+  readonly clientLifetimes?: ClientLifetimes;
+}
+
+/** Hard lifetimes of what a client has with us, in milliseconds; Infinity is for ever. */
+interface ClientLifetimes {
+  readonly childMs: number;
+  readonly ikeMs: number;
 }
 
 /** What our AUTH is made with (RFC 7296 section 2.15). The two sides of a connection need not do the same. */

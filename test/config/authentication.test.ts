@@ -27,6 +27,8 @@ import { startFakeServer } from "../radius/fake-server.ts";
 import { makeAuthority } from "../support/certificates.ts";
 import { makeList } from "../support/revocation.ts";
 
+const HOUR = 3_600_000;
+
 let folder: string;
 let keys: { readonly authority: KeyPair; readonly own: KeyPair; readonly next: KeyPair };
 
@@ -280,7 +282,7 @@ describe("a gateway", () => {
         local: { address: undefined, authentication: { kind: "certificate" } },
         remote: { address: undefined, identity: undefined, authentication: [{ kind: "eap" }] },
         gives: { dns: ["10.77.0.1"], subnets: [], domains: [{ name: "corp.example.org", trustAnchors: [] }] },
-        ikeRekeyMs: Number.POSITIVE_INFINITY,
+        clientLifetimes: { childMs: 28 * HOUR, ikeMs: 28 * HOUR },
       },
     ]);
     const [{ local, children }] = connections as [ConnectionPolicy];
@@ -302,6 +304,12 @@ describe("a gateway", () => {
     expect(connections[0]?.compat).toEqual(["windows-default"]);
     expect(warnings).toEqual([expect.stringContaining("windows-default takes MODP-1024")]);
     expect(parse(GATEWAY).connections[0]).not.toHaveProperty("compat");
+  });
+
+  test("ends what clients do not rekey when it is told to, and warns where that is before some of them do", () => {
+    const { connections, warnings } = parse(`${GATEWAY}  childLifetime: 23h\n  ikeLifetime: never\n`);
+    expect(connections[0]?.clientLifetimes).toEqual({ childMs: 23 * HOUR, ikeMs: Number.POSITIVE_INFINITY });
+    expect(warnings).toEqual([expect.stringMatching(/childLifetime cuts them off before/)]);
   });
 
   test("keeps its logins over a reload, with all that they remember", () => {

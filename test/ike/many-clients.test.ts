@@ -3,6 +3,7 @@ import { ExchangeType } from "../../src/iana/ikev2-parameters.ts";
 import type { Limits } from "../../src/ike/limits.ts";
 import type { AddressSource } from "../../src/ike/machine.ts";
 import type { Credential } from "../../src/pki/credential.ts";
+import type { ConnectionPolicy } from "../../src/policy/connection.ts";
 import { AddressPools } from "../../src/pool/address-pools.ts";
 import { decodeHeader } from "../../src/wire/message.ts";
 import { login, logins, TestAuthority } from "../support/simulator/credentials.ts";
@@ -31,6 +32,7 @@ interface Device {
   readonly address: string;
   /** The user's name unless it is said. */
   readonly password?: string;
+  readonly neverRekeys?: boolean;
 }
 
 interface Access {
@@ -41,7 +43,12 @@ interface Access {
 }
 
 /** One connection of the gateway for all of them. Whoever logs in has the user's name as a password. */
-function accessOf(seed: number, devices: readonly Device[], limits: Partial<Limits> = {}): Access {
+function accessOf(
+  seed: number,
+  devices: readonly Device[],
+  limits: Partial<Limits> = {},
+  lifetimes: Pick<ConnectionPolicy, "clientLifetimes"> = {},
+): Access {
   const link = new Link();
   const pools = new AddressPools({ prefixes: ["10.77.0.0/16"], devicesPerUser: 8 });
   const addresses: AddressSource = {
@@ -65,7 +72,8 @@ function accessOf(seed: number, devices: readonly Device[], limits: Partial<Limi
     return machine;
   };
   const anywhere = ["0.0.0.0/0"];
-  const clients = devices.map(({ user, id, address, password = user }, i) =>
+  const never = Number.POSITIVE_INFINITY;
+  const clients = devices.map(({ user, id, address, password = user, neverRekeys = false }, i) =>
     add({
       name: `client ${i}`,
       address,
@@ -76,7 +84,12 @@ function accessOf(seed: number, devices: readonly Device[], limits: Partial<Limi
             initiatorPolicy({
               localId: id,
               localAddress: address,
-              children: [childPolicy({ local: anywhere, remote: anywhere })],
+              children: [
+                {
+                  ...childPolicy({ local: anywhere, remote: anywhere }),
+                  ...(neverRekeys && { rekey: { timeMs: never } }),
+                },
+              ],
             }),
             {
               local: { kind: "eap", client: login(user, password) },
@@ -84,6 +97,7 @@ function accessOf(seed: number, devices: readonly Device[], limits: Partial<Limi
             },
           ),
           asks: { ipv4: true, ipv6: false },
+          ...(neverRekeys && { ikeRekeyMs: never }),
         },
       ],
     }),
@@ -108,6 +122,7 @@ function accessOf(seed: number, devices: readonly Device[], limits: Partial<Limi
           },
         ),
         gives: { dns: [], subnets: [], domains: [] },
+        ...lifetimes,
       },
     ],
   });
@@ -318,7 +333,7 @@ describe("one connection for many", () => {
     const [client] = clients;
     client!.connect();
     await link.settle();
-    link.run({ until: link.now + 12 * 3_600_000 });
+    link.run({ until: link.now + 12 * HOUR });
     await link.settle();
     const rekeyed = (machine: SimulatedMachine) =>
       machine.events.filter(({ name }) => name === "child-sa-rekeyed" || name === "ike-sa-rekeyed").length;
@@ -335,4 +350,40 @@ describe("one connection for many", () => {
     gateway.handle({ kind: "used-up", connection: "gateway", inboundSpi: inboundSpi!, limit: "soft" });
     expect(link.inFlight).toEqual([]);
   });
+
+  test("what a client does not rekey in time ends: its child SA, then its IKE SA; who rekeys stays", async () => {
+    const lifetimes = { clientLifetimes: { childMs: 2 * HOUR, ikeMs: 5 * HOUR } };
+    const devices = [
+      { user: "anna", id: "phone.example.org", address: "198.18.0.1", neverRekeys: true },
+      { user: "bert", id: "phone.example.org", address: "198.18.0.2" },
+    ];
+    const access = accessOf(11, devices, { livenessMs: Number.POSITIVE_INFINITY }, lifetimes);
+    const { gateway, clients, pools, link } = access;
+    const [anna, bert] = clients as [SimulatedMachine, SimulatedMachine];
+    for (const client of clients) {
+      client.connect();
+      await link.settle();
+    }
+    const begunAt = link.now;
+    link.run({ until: begunAt + 1.99 * HOUR });
+    expect(anna.childSas).toHaveLength(1);
+    link.run({ until: begunAt + 2.01 * HOUR });
+    // --> INFORMATIONAL { D(child SA) }
+    expect([anna.state, anna.childSas.length, bert.childSas.length]).toEqual(["established", 0, 1]);
+    expect(
+      gateway.events.filter(({ level, name }) => name === "child-sa-deleted" && level === "info"),
+    ).toEqual([expect.objectContaining({ message: "child SA lan deleted: its lifetime is over" })]);
+    expect(pools.leaseCount).toBe(2);
+    link.run({ until: begunAt + 5.01 * HOUR });
+    // --> INFORMATIONAL { D(IKE SA) }
+    expect(usersOf(access)).toEqual(["bert"]);
+    expect(anna.event("ike-sa-deleted")!.facts.reason).toBe("peer-deleted");
+    expect(gateway.event("ike-sa-deleted")!.message).toMatch(
+      /its lifetime is over, and the client has not rekeyed it$/,
+    );
+    link.run({ until: begunAt + 12 * HOUR });
+    expect([usersOf(access), gateway.installed.size, pools.leaseCount]).toEqual([["bert"], 1, 1]);
+  });
 });
+
+const HOUR = 3_600_000;
