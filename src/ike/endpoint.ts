@@ -433,7 +433,7 @@ class EndpointMachine implements Machine {
   }
 
   reportUnverified(event: IkeEvent, now: number): void {
-    if (this.#unverifiedEvents.take(now)) this.report(event);
+    if (this.#unverifiedEvents.take(now)) this.report({ ...event, isUnverified: true });
   }
 
   drop(drop: Drop, now: number): void {

@@ -165,4 +165,6 @@ export interface IkeEvent {
   readonly connection: string | undefined;
   readonly message: string;
   readonly facts: Readonly<Record<string, string | number | boolean | readonly string[]>>;
+  /** About a peer that nobody has authenticated. It may be anybody, and there may be thousands of them. */
+  readonly isUnverified?: boolean;
 }

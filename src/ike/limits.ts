@@ -53,6 +53,11 @@ export interface Limits {
   readonly halfOpenPerAddressCount: number;
   readonly halfOpenPerPrefixCount: number;
   readonly halfOpenCount: number;
+  /**
+   * Attempts in a second of peers whose /24 or /56 has seen one fail of late, all together. Who guesses at passwords from many places gets
+   * no more of our time than this, and waits for it; each attempt costs some two milliseconds.
+   */
+  readonly suspectsPerSecond: number;
   /** SAs of peers that were refused or gave up, and whose last answer is kept; some KB each. */
   readonly failedCount: number;
   /** A cookie is good for one to two of these. */
@@ -61,7 +66,7 @@ export interface Limits {
   readonly unprotectedErrorsPerSecond: number;
   /** Dropped datagrams that become an event in a second; all are counted. */
   readonly dropEventsPerSecond: number;
-  /** Events in a second about peers that nobody has authenticated. */
+  /** Events in a second about peers that nobody has authenticated. A log takes far fewer, and counts what it leaves out. */
   readonly unverifiedEventsPerSecond: number;
 
   /** IKE messages above this length go out in fragments: 1280 less IPv6, UDP and the non-ESP marker (RFC 7383 section 2.5.1). */
@@ -182,11 +187,12 @@ export const DEFAULT_LIMITS: Limits = {
   halfOpenPerAddressCount: 64,
   halfOpenPerPrefixCount: 256,
   halfOpenCount: 1_024,
+  suspectsPerSecond: 200,
   failedCount: 1_024,
   cookieSecretLifetimeMs: 60_000,
   unprotectedErrorsPerSecond: 50,
   dropEventsPerSecond: 10,
-  unverifiedEventsPerSecond: 20,
+  unverifiedEventsPerSecond: 1_000,
 
   fragmentLength: 1_228,
   fragmentCount: 64,

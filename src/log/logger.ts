@@ -28,8 +28,9 @@ export class Logger {
 
   log(event: LogEvent): void {
     if (!isAtLeast(event.level, this.#level)) return;
-    if (!this.#limit.admits({ name: event.name, source: sourceOf(event) }, this.#clock.monotonicMs())) return;
-    this.#publish(event);
+    const { name, isUnverified = false } = event;
+    if (this.#limit.admits({ name, source: sourceOf(event), isUnverified }, this.#clock.monotonicMs()))
+      this.#publish(event);
   }
 
   /** Logs what we did ourselves and nobody outside can provoke, such as warnings about the configuration: without the rate limit. */

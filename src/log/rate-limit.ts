@@ -1,6 +1,7 @@
 /**
  * Keeps a hostile sender from filling the log: a burst of lines for each event name and source, then one a second; and for each
- * event name over all sources ten times that, since a source address costs nothing to forge. What is left out is counted and told.
+ * event name over all sources ten times that, since a source address costs nothing to forge. What strangers cause has less: all of them
+ * together as much as two sources, so that the log can be read while thousands guess at passwords. What is left out is counted and told.
  */
 interface RateLimitSettings {
   /** Lines at once from one source. */
@@ -10,6 +11,9 @@ interface RateLimitSettings {
   /** The same over all sources of an event name. */
   readonly nameBurst: number;
   readonly namePerSecond: number;
+  /** The same where nobody knows who causes it. */
+  readonly strangerBurst: number;
+  readonly strangerPerSecond: number;
   /** How many sources are remembered; the oldest goes first. */
   readonly sourceCount: number;
 }
@@ -19,6 +23,8 @@ const DEFAULT_RATE_LIMIT: RateLimitSettings = {
   sourcePerSecond: 1,
   nameBurst: 100,
   namePerSecond: 10,
+  strangerBurst: 20,
+  strangerPerSecond: 1,
   sourceCount: 1024,
 };
 
@@ -31,6 +37,7 @@ export class RateLimit {
   readonly #settings: RateLimitSettings;
   readonly #sources = new Map<string, Bucket>();
   readonly #names = new Map<string, Bucket>();
+  readonly #strangers = new Map<string, Bucket>();
   readonly #suppressed = new Map<string, number>();
 
   constructor(settings: RateLimitSettings = DEFAULT_RATE_LIMIT) {
@@ -38,18 +45,17 @@ export class RateLimit {
   }
 
   /** Whether a line may be written now; `now` is monotonic milliseconds. */
-  admits(event: { readonly name: string; readonly source: string }, now: number): boolean {
-    const { sourceBurst, sourcePerSecond, nameBurst, namePerSecond } = this.#settings;
+  admits(
+    event: { readonly name: string; readonly source: string; readonly isUnverified?: boolean },
+    now: number,
+  ): boolean {
+    const { sourceBurst, sourcePerSecond } = this.#settings;
     const source = refill(this.#sourceBucket(event, now), {
       burst: sourceBurst,
       perSecond: sourcePerSecond,
       now,
     });
-    const name = refill(bucketOf(this.#names, event.name, { tokens: nameBurst, at: now }), {
-      burst: nameBurst,
-      perSecond: namePerSecond,
-      now,
-    });
+    const name = this.#nameBucket(event, now);
     if (source.tokens < 1 || name.tokens < 1) {
       this.#suppressed.set(event.name, (this.#suppressed.get(event.name) ?? 0) + 1);
       return false;
@@ -64,6 +70,15 @@ export class RateLimit {
     const taken = new Map(this.#suppressed);
     this.#suppressed.clear();
     return taken;
+  }
+
+  /** Lines about strangers take nothing from those about peers that are known. */
+  #nameBucket(event: { readonly name: string; readonly isUnverified?: boolean }, now: number): Bucket {
+    const { nameBurst, namePerSecond, strangerBurst, strangerPerSecond } = this.#settings;
+    const [buckets, burst, perSecond] = event.isUnverified
+      ? [this.#strangers, strangerBurst, strangerPerSecond]
+      : [this.#names, nameBurst, namePerSecond];
+    return refill(bucketOf(buckets, event.name, { tokens: burst, at: now }), { burst, perSecond, now });
   }
 
   #sourceBucket(event: { readonly name: string; readonly source: string }, now: number): Bucket {

@@ -12,6 +12,8 @@ export interface LogEvent {
   readonly message: string;
   /** The same as fields. */
   readonly facts: Readonly<Record<string, unknown>>;
+  /** Anybody can cause it, as often as they like. */
+  readonly isUnverified?: boolean;
 }
 
 export type LogLevel = "debug" | "info" | "warning" | "error";

@@ -430,7 +430,7 @@ describe("a flood of IKE_SA_INIT", () => {
     );
     expect(refusals.length).toBeLessThanOrEqual(50);
     expect(responder.ikeSas).toHaveLength(0);
-    expect(responder.eventNames().filter((name) => name === "refused").length).toBeLessThanOrEqual(20);
+    expect(responder.eventNames().filter((name) => name === "refused").length).toBeLessThanOrEqual(50);
   });
 
   test("is told why it is refused only as often as it is answered, since words are dear", () => {

@@ -80,6 +80,21 @@ describe("a flood", () => {
     expect(lines.length).toBeLessThanOrEqual(200);
   });
 
+  test("of strangers is a burst and then one line a second, and takes nothing from those who are known", () => {
+    const { clock, logger, lines } = bed();
+    for (let login = 0; login < 10_000; login += 1) {
+      clock.now = 6 * login;
+      const facts = { remote: `198.18.${login >> 8}.${login & 255}:500` };
+      logger.log(event({ name: "ike-sa-failed", level: "error", isUnverified: true, facts }));
+    }
+    expect(lines.length).toBeGreaterThanOrEqual(20 + 59);
+    expect(lines.length).toBeLessThanOrEqual(20 + 60);
+    logger.log(event({ name: "ike-sa-failed", message: "of ours", facts: { remote: "203.0.113.9:500" } }));
+    expect(lines.at(-1)!.message).toBe("of ours");
+    logger.flush();
+    expect(lines.at(-1)!.facts).toEqual({ event: "ike-sa-failed", count: 10_000 - (lines.length - 2) });
+  });
+
   test("does not silence another source or another event", () => {
     const { logger, lines } = bed();
     for (let packet = 0; packet < 1000; packet += 1) logger.log(event({ facts: { remote: "198.51.100.7" } }));
@@ -108,6 +123,8 @@ describe("a flood", () => {
       sourcePerSecond: 0,
       nameBurst: 1e9,
       namePerSecond: 0,
+      strangerBurst: 1e9,
+      strangerPerSecond: 0,
       sourceCount: 4,
     });
     const admits = (source: string) => limit.admits({ name: "x", source }, 0);
