@@ -13,25 +13,34 @@ export interface HalfOpenPlace {
   readonly prefix: string;
   /** The peer showed a cookie, so it receives at its address. */
   readonly isRoutable: boolean;
+  /** Makes somebody else's room: the place is left, or has failed, when this returns. */
+  readonly giveUp: (now: number) => void;
 }
 
 /**
  * Counts the responder's half-open SAs. Whoever has not shown a cookie may have a forged address, so such peers are
- * limited together and never use up the places that an address has for those who did (RFC 8019 section 4).
+ * limited together and never use up the places that an address has for those who did (RFC 8019 section 4). Whoever has failed of late
+ * shares some attempts in a second with all others who have, and leaves the rest of our time to those who have not. And where no place
+ * is left, the prefix that holds most makes room.
  */
 export class HalfOpenTable {
   readonly #limits: Limits;
   #count = 0;
+  /** Places in use by prefix, the oldest first. */
+  readonly #active = new Map<string, Set<HalfOpenPlace>>();
   /** Places of SAs that failed, the oldest first, with what makes them forgotten. */
   readonly #failed = new Map<HalfOpenPlace, () => void>();
+  readonly #failedByPrefix = new Tally();
   readonly #unverified = new Tally();
   readonly #byAddress = new Tally();
   readonly #byPrefix = new Tally();
   readonly #withoutCookie: TokenBucket;
+  readonly #suspects: TokenBucket;
 
   constructor(limits: Limits) {
     this.#limits = limits;
     this.#withoutCookie = new TokenBucket(limits.cookielessPerSecond);
+    this.#suspects = new TokenBucket(limits.suspectsPerSecond);
   }
 
   /** Without those that failed. */
@@ -46,33 +55,69 @@ export class HalfOpenTable {
       const isCalm =
         this.#count < limits.cookieThresholdCount &&
         this.#unverified.of(address) < limits.cookieThresholdPerAddressCount &&
+        !this.#isSuspect(address) &&
         this.#withoutCookie.take(now);
       return isCalm ? "admit" : "demand-cookie";
     }
+    const prefix = prefixOf(address);
     const isFull =
-      this.#count >= limits.halfOpenCount ||
       this.#byAddress.of(address) >= limits.halfOpenPerAddressCount ||
-      this.#byPrefix.of(prefixOf(address)) >= limits.halfOpenPerPrefixCount;
-    return isFull ? "refuse" : "admit";
+      this.#byPrefix.of(prefix) >= limits.halfOpenPerPrefixCount ||
+      (this.#count >= limits.halfOpenCount && this.#fullest().size <= this.#activeOf(prefix));
+    const mayTry = !isFull && (!this.#isSuspect(address) || this.#suspects.take(now));
+    return mayTry ? "admit" : "refuse";
   }
 
-  enter(address: string, isRoutable: boolean): HalfOpenPlace {
-    const place = { address, prefix: prefixOf(address), isRoutable };
+  /** `giveUp` ends the SA when somebody else needs the place more. */
+  enter(
+    facts: Pick<HalfOpenPlace, "address" | "isRoutable" | "giveUp"> & { readonly now: number },
+  ): HalfOpenPlace {
+    const { address, isRoutable, giveUp, now } = facts;
+    if (this.#count >= this.#limits.halfOpenCount) {
+      const [oldest] = this.#fullest();
+      oldest?.giveUp(now);
+    }
+    const place = { address, prefix: prefixOf(address), isRoutable, giveUp };
     this.#count++;
+    this.#active.set(place.prefix, (this.#active.get(place.prefix) ?? new Set()).add(place));
     this.#change(place, 1);
     return place;
   }
 
   /** `forget` is called when too many have failed since, and makes the place be left. */
   fail(place: HalfOpenPlace, forget: () => void): void {
-    this.#count--;
+    this.#rest(place);
     this.#failed.set(place, forget);
+    this.#failedByPrefix.change(place.prefix, 1);
     if (this.#failed.size > this.#limits.failedCount) this.#failed.values().next().value?.();
   }
 
   leave(place: HalfOpenPlace): void {
-    if (!this.#failed.delete(place)) this.#count--;
+    if (this.#failed.delete(place)) this.#failedByPrefix.change(place.prefix, -1);
+    else this.#rest(place);
     this.#change(place, -1);
+  }
+
+  #isSuspect(address: string): boolean {
+    return this.#failed.size > 0 && this.#failedByPrefix.of(prefixOf(address)) > 0;
+  }
+
+  #rest(place: HalfOpenPlace): void {
+    const places = this.#active.get(place.prefix);
+    if (places?.delete(place) !== true) return;
+    this.#count--;
+    if (places.size === 0) this.#active.delete(place.prefix);
+  }
+
+  #activeOf(prefix: string): number {
+    return this.#active.get(prefix)?.size ?? 0;
+  }
+
+  /** The places of the prefix that holds most of them. */
+  #fullest(): ReadonlySet<HalfOpenPlace> {
+    let fullest: ReadonlySet<HalfOpenPlace> = NONE;
+    for (const places of this.#active.values()) if (places.size > fullest.size) fullest = places;
+    return fullest;
   }
 
   #change({ address, prefix, isRoutable }: HalfOpenPlace, by: number): void {
@@ -84,6 +129,8 @@ export class HalfOpenTable {
     }
   }
 }
+
+const NONE: ReadonlySet<HalfOpenPlace> = new Set();
 
 /** How many of each; what falls to zero is forgotten. */
 class Tally {

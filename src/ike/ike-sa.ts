@@ -409,6 +409,12 @@ export class IkeSa {
     });
   }
 
+  /** Somebody else needs its place among the half-open SAs more. */
+  makeRoom(now: number): void {
+    const message = `${formatEnd(this.path.remote)} took too long, and others wait`;
+    this.close({ reason: "timeout", message }, now);
+  }
+
   /** A login may take longer, and not for ever, on either side. */
   limitLogin(now: number): void {
     this.timers.set("half-open", now + this.machine.limits.eapTimeoutMs, (then) => {

@@ -148,7 +148,9 @@ function consider(
   });
   ikeSa.peerSpi = header.initiatorSpi;
   machine.rememberInit(initKey, ikeSa);
-  ikeSa.halfOpenPlace = machine.halfOpen.enter(path.remote.address, isRoutable);
+  const { address } = path.remote;
+  const giveUp = (then: number): void => ikeSa.makeRoom(then);
+  ikeSa.halfOpenPlace = machine.halfOpen.enter({ address, isRoutable, giveUp, now });
   ikeSa.isBehindNat = nat?.isBehindNat ?? false;
   ikeSa.isPeerBehindNat = nat?.isPeerBehindNat ?? false;
   ikeSa.supportsFragmentation = findNotify(payloads, NotifyType.IKEV2_FRAGMENTATION_SUPPORTED) !== undefined;
