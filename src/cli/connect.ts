@@ -3,11 +3,12 @@ import { resolve } from "node:path";
 import { stringify } from "yaml";
 import { checkPort } from "../checks/machine.ts";
 import type { Config } from "../config/config.ts";
-import { DEFAULT_TUN_NAME, IKE_PORT, NAT_TRAVERSAL_PORT } from "../config/defaults.ts";
+import { DEFAULT_CONFIG_FILE, DEFAULT_TUN_NAME, IKE_PORT, NAT_TRAVERSAL_PORT } from "../config/defaults.ts";
 import { parseConfig } from "../config/load.ts";
 import { resolveHosts } from "../config/resolve-hosts.ts";
 import { parseHost, parseNetwork, parseUserName } from "../config/values.ts";
 import { PolicyError } from "../errors/index.ts";
+import { pinnedHosts } from "../killswitch/record.ts";
 import { faultOfPassword } from "../users/user.ts";
 import type { StartEngine } from "./daemon.ts";
 import { type ExitCode, exitCodeOf } from "./exit-code.ts";
@@ -76,7 +77,8 @@ export async function runConnect({
   let known: Config | undefined;
   const readConfig = async () => {
     const config = parseConfig({ text: stringify(settings), file: resolve("connect") });
-    known = await resolveHosts({ ...config, file: `connect ${host}` }, known);
+    const pinned = pinnedHosts(DEFAULT_CONFIG_FILE);
+    known = await resolveHosts({ ...config, file: `connect ${host}` }, known, pinned);
     return known;
   };
   return runDaemon({

@@ -1,6 +1,9 @@
 import { Option } from "commander";
 import { DEFAULT_CONFIG_FILE, DEFAULT_SOCKET } from "../config/defaults.ts";
 
+/** Where units of the administrator are. */
+const UNITS_FOLDER = "/etc/systemd/system";
+
 /** Options that several commands share. */
 
 export function socketOption(when = ""): Option {
@@ -11,6 +14,12 @@ export function socketOption(when = ""): Option {
 
 export function configOption(): Option {
   return new Option("-c, --config <file>", "configuration file").default(DEFAULT_CONFIG_FILE);
+}
+
+export function unitsOption(): Option {
+  return new Option("--units <folder>", "where systemd looks for units of the administrator").default(
+    UNITS_FOLDER,
+  );
 }
 
 /** Below a command's help. */

@@ -10,6 +10,7 @@ import { version } from "../engine/version.ts";
 import { PlatformError, PolicyError } from "../errors/index.ts";
 import { addCheck } from "./add-check.ts";
 import { addConnect } from "./add-connect.ts";
+import { addKillSwitch } from "./add-killswitch.ts";
 import { addProfile } from "./add-profile.ts";
 import { addSetup } from "./add-setup.ts";
 import { addUsers } from "./add-users.ts";
@@ -101,6 +102,7 @@ function createProgram(
   program
     .command("status")
     .description("show connections, their SAs and counters")
+  addKillSwitch(program, { terminal, done });
     .option("--json", "print JSON")
     .addOption(
       new Option("--watch [interval]", 'show again and again, every second or every "5s"')

@@ -16,6 +16,17 @@ export async function askLine(question: string, otherwise = ""): Promise<string>
   return answer.trim() === "" ? otherwise : answer.trim();
 }
 
+/** Asks at the terminal for so long; undefined when nobody has answered by then. Throws PolicyError where there is no terminal. */
+export async function askWithin(question: string, limitMs: number): Promise<string | undefined> {
+  const limit = AbortSignal.timeout(limitMs);
+  try {
+    return await ask(question, { echo: true, limit });
+  } catch (error) {
+    if (error instanceof PlatformError) return undefined;
+    throw error;
+  }
+}
+
 /** Asks for a password twice, until both are the same. */
 export async function askNewPassword(whose: string): Promise<string> {
   for (;;) {
@@ -46,13 +57,17 @@ function checkedPassword(password: string): string {
   return password;
 }
 
-function ask(question: string, { echo }: { readonly echo: boolean }): Promise<string> {
+function ask(
+  question: string,
+  { echo, limit }: { readonly echo: boolean; readonly limit?: AbortSignal },
+): Promise<string> {
   if (process.stdin.isTTY !== true) throw new PolicyError("there is no terminal to ask at");
   const lines = createInterface({
     input: process.stdin,
     output: echo ? process.stderr : new Writable({ write: (_chunk, _encoding, done) => done() }),
     terminal: true,
     historySize: 0,
+    ...(limit !== undefined && { signal: limit }),
   });
   // Where it is seen even if somebody collects the output, and once the terminal shows nothing by itself any more: the answer of
   // whoever types ahead is a secret too.

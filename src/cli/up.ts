@@ -2,6 +2,8 @@ import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { resolveHosts } from "../config/resolve-hosts.ts";
 import { version } from "../engine/version.ts";
+import { shutOut } from "../killswitch/gateways.ts";
+import { pinnedHosts, readRecord } from "../killswitch/record.ts";
 import { formatHuman, formatJson } from "../log/format.ts";
 import { Logger } from "../log/logger.ts";
 import type { LogRecord } from "../log/record.ts";
@@ -24,8 +26,11 @@ export interface UpOptions {
 export async function runUp({ configFile, terminal, startEngine }: UpOptions): Promise<ExitCode> {
   let known: Config | undefined;
   const readConfig = async () => {
-    known = await resolveHosts(loadConfig(configFile), known);
-    return known;
+    known = await resolveHosts(loadConfig(configFile), known, pinnedHosts(configFile));
+    const record = readRecord(configFile);
+    return record === undefined
+      ? known
+      : { ...known, warnings: [...known.warnings, ...shutOut(known, record)] };
   };
   return runDaemon({ readConfig, terminal, startEngine });
 }

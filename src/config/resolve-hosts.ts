@@ -4,13 +4,17 @@ import type { Config } from "./config.ts";
 
 /**
  * The configuration with addresses for the peers that it names. `known`, of an earlier time, is kept to where the name still leads
- * there. Throws PlatformError (code "EAI") for a name that has no address.
+ * there. `pinned`: hosts whose addresses are fixed, and not looked up. Throws PlatformError (code "EAI") for a name that has no address.
  */
-export async function resolveHosts(config: Config, known?: Config): Promise<Config> {
+export async function resolveHosts(
+  config: Config,
+  known?: Config,
+  pinned: ReadonlyMap<string, readonly string[]> = new Map(),
+): Promise<Config> {
   const found = await Promise.all(
     config.hosts.map(async ({ connection, host }) => {
       const before = known?.connections.find(({ name }) => name === connection)?.remote.address;
-      const addresses = await addressesOf(host);
+      const addresses = pinned.get(host) ?? (await addressesOf(host));
       const isStill = before !== undefined && addresses.includes(before);
       return [connection, isStill ? before : addresses[0]!] as const;
     }),

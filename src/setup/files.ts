@@ -6,7 +6,7 @@ import { PlatformError } from "../errors/index.ts";
 export function writeWhole(path: string, content: string, mode: number): void {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-    writeFileSync(`${path}.new`, content, { mode });
+    writeFileSync(`${path}.new`, content, { mode, flush: true });
     // What the umask has taken away.
     chmodSync(`${path}.new`, mode);
     renameSync(`${path}.new`, path);

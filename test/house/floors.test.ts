@@ -17,7 +17,18 @@ const FLOORS: readonly { readonly rooms: readonly string[]; readonly mayMeet?: t
   { rooms: ["engine"] },
   { rooms: ["bench"] },
   {
-    rooms: ["config", "control", "log", "profile", "checks", "setup", "cli", "demo", "index.ts"],
+    rooms: [
+      "config",
+      "control",
+      "log",
+      "profile",
+      "checks",
+      "setup",
+      "killswitch",
+      "cli",
+      "demo",
+      "index.ts",
+    ],
     mayMeet: true,
   },
 ];
