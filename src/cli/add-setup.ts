@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { configOption, examples, socketOption } from "./options.ts";
+import { configOption, examples, socketOption, unitsOption } from "./options.ts";
 import type { SetupFlags } from "./setup.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -21,6 +21,11 @@ export function addSetup(
     .addOption(
       new Option("--letsencrypt <folder>", "where certbot keeps its things").default("/etc/letsencrypt"),
     )
+    .option(
+      "--systemd",
+      "make a service of it, with a user of its own and few rights, that starts with the machine",
+    )
+    .addOption(unitsOption())
     .option("--force", "replace a configuration that is there")
     .addOption(configOption())
     .addOption(socketOption())

@@ -10,6 +10,8 @@ import type { LogEvent } from "../log/record.ts";
 
 /** An engine as the daemon drives it. */
 export interface RunningEngine extends EngineControl {
+  /** Whether each of the threads that move packets has gone round since the last call. */
+  isMoving(): boolean;
   /** Deletes what was negotiated, restores routes, closes devices and sockets. */
   stop(): Promise<void>;
 }
@@ -25,6 +27,8 @@ export interface DaemonOptions {
   readonly readConfig: () => Promise<Config>;
   readonly logger: Logger;
   readonly startEngine: StartEngine;
+  /** Told when a reload begins and when it is over, whatever came of it. */
+  readonly onReload?: (what: "begins" | "is-over") => void;
   /** Called when somebody asks through the socket that the process ends. */
   readonly onStopRequest: () => void;
   /** Called when no packet moves any more: whoever watches over the process can only start it again once it has ended. */
@@ -37,6 +41,7 @@ export class RunningDaemon {
   readonly #server: ControlServer;
   readonly #logger: Logger;
   readonly #readConfig: DaemonOptions["readConfig"];
+  readonly #onReload: NonNullable<DaemonOptions["onReload"]>;
   #config: Config;
   #reloading: Promise<Outcome> | undefined;
 
@@ -69,6 +74,7 @@ export class RunningDaemon {
     this.#server = options.server;
     this.#logger = options.logger;
     this.#readConfig = options.readConfig;
+    this.#onReload = options.onReload ?? (() => {});
     this.#config = options.config;
     this.#server.serve(this.#surface(options.onStopRequest));
     this.#watchFiles();
@@ -77,6 +83,11 @@ export class RunningDaemon {
   /** Brings a connection up, as somebody at the socket could. */
   up(name: string): Promise<Outcome> {
     return this.#engine.up(name);
+  }
+
+  /** Whether packets move, where there are any. */
+  isMoving(): boolean {
+    return this.#engine.isMoving();
   }
 
   async stop(): Promise<void> {
@@ -96,7 +107,9 @@ export class RunningDaemon {
   }
 
   async #reload(): Promise<Outcome> {
+    this.#onReload("begins");
     const outcome = await this.#tryReload();
+    this.#onReload("is-over");
     this.#logger.announce({
       name: outcome.kind === "done" ? "configuration-reloaded" : "configuration-refused",
       level: outcome.kind === "done" ? "info" : "error",

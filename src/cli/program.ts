@@ -30,11 +30,14 @@ import { configOption, examples, socketOption } from "./options.ts";
 import { runPing } from "./ping.ts";
 import { runStatus } from "./status.ts";
 import type { Terminal } from "./terminal.ts";
+import type { UpOptions } from "./up.ts";
 
 export interface ProgramOptions {
   readonly terminal: Terminal;
   /** Behind `up`; without it there is no such command. */
   readonly startEngine?: StartEngine;
+  /** What `up` does before it starts the engine. */
+  readonly shedPrivileges?: UpOptions["shedPrivileges"];
   /** Behind `demo`, likewise. */
   readonly runDemo?: RunDemo;
 }
@@ -70,7 +73,7 @@ function describe(error: unknown): string {
 }
 
 function createProgram(
-  { terminal, startEngine, runDemo }: ProgramOptions,
+  { terminal, startEngine, shedPrivileges, runDemo }: ProgramOptions,
   words: readonly string[],
   done: Done,
 ): Command {
@@ -91,7 +94,7 @@ function createProgram(
 
   if (runDemo !== undefined) addDemo(program, { runDemo, done });
   if (startEngine !== undefined) {
-    addUp(program, { startEngine, terminal, done });
+    addUp(program, { startEngine, shedPrivileges, terminal, done });
     addConnect(program, { startEngine, terminal, done });
   }
   addBench(program, { terminal, done, words });
@@ -99,10 +102,10 @@ function createProgram(
   addCheck(program, { terminal, done });
   addUsers(program, { terminal, done });
   addSetup(program, { terminal, done });
+  addKillSwitch(program, { terminal, done });
   program
     .command("status")
     .description("show connections, their SAs and counters")
-  addKillSwitch(program, { terminal, done });
     .option("--json", "print JSON")
     .addOption(
       new Option("--watch [interval]", 'show again and again, every second or every "5s"')
@@ -245,9 +248,13 @@ function addUp(
   program: Command,
   {
     startEngine,
+    shedPrivileges,
     terminal,
     done,
-  }: Pick<Required<ProgramOptions>, "startEngine" | "terminal"> & { readonly done: Done },
+  }: Pick<Required<ProgramOptions>, "startEngine" | "terminal"> & {
+    readonly shedPrivileges: UpOptions["shedPrivileges"];
+    readonly done: Done;
+  },
 ): void {
   program
     .command("up")
@@ -263,7 +270,7 @@ function addUp(
     .action(async (name: string | undefined, { config, socket, json }: UpFlags) => {
       if (name === undefined) {
         const { runUp } = await import("./up.ts");
-        return done(await runUp({ configFile: config, terminal, startEngine }));
+        return done(await runUp({ configFile: config, terminal, startEngine, shedPrivileges }));
       }
       done(await runConnectionUp({ client: new ControlClient(socket), name, json: json === true, terminal }));
     });

@@ -7,6 +7,8 @@ import { ntHash } from "../crypto/nt-hash.ts";
 import { PolicyError } from "../errors/index.ts";
 import { formatCard } from "../profile/card.ts";
 import { type CertificateSource, writeGatewayFiles } from "../setup/gateway-files.ts";
+import { installService } from "../setup/service.ts";
+import { SERVICE_USER } from "../setup/service-unit.ts";
 import { faultOfName, faultOfPassword } from "../users/user.ts";
 import { changeUsers } from "../users/users-file.ts";
 import { checkEverything, formatFindings } from "./check.ts";
@@ -28,6 +30,10 @@ export interface SetupFlags {
   /** Where certbot keeps its things. */
   readonly letsencrypt: string;
   readonly force?: boolean;
+  /** Also make a service of it. */
+  readonly systemd?: boolean;
+  /** Where units are. */
+  readonly units: string;
 }
 
 const USERS_FILE = "users.yaml";
@@ -58,14 +64,29 @@ export async function runSetup({
 
   const users = join(dirname(config), USERS_FILE);
   addFirstUser(users, user, password);
-  const { paths, authority } = await writeGatewayFiles({
+  const program = resolve(process.argv[1] ?? "");
+  const { paths, authority, own, foreign } = await writeGatewayFiles({
     domain,
     source,
     config,
     users: USERS_FILE,
-    reload: [process.execPath, resolve(process.argv[1] ?? ""), "reload", "--socket", flags.socket],
+    reload: [process.execPath, program, "reload", "--socket", flags.socket],
   });
-  for (const path of [users, ...paths]) terminal.error(`written: ${path}\n`);
+  const service =
+    flags.systemd === true
+      ? await installService({
+          user: SERVICE_USER,
+          folder: flags.units,
+          config,
+          node: process.execPath,
+          program,
+          owned: [users, ...own],
+          needed: foreign,
+        })
+      : undefined;
+  for (const message of service?.warnings ?? []) terminal.error(`ikebana: ${message}\n`);
+  for (const path of [users, ...paths, ...(service === undefined ? [] : [service.path])])
+    terminal.error(`written: ${path}\n`);
 
   const findings = await checkEverything({ configFile: config, socket: flags.socket });
   terminal.out(`\n${formatFindings(findings, terminal)}\n`);
@@ -80,7 +101,14 @@ export async function runSetup({
       onDemand: false,
     }),
   );
-  terminal.out(closingWords({ config, user, isGenerated: flags.passwordStdin !== true }));
+  terminal.out(
+    closingWords({
+      config,
+      user,
+      isGenerated: flags.passwordStdin !== true,
+      isService: service !== undefined,
+    }),
+  );
   return ExitCode.DONE;
 }
 
@@ -130,17 +158,19 @@ function closingWords({
   config,
   user,
   isGenerated,
+  isService,
 }: {
   readonly config: string;
   readonly user: string;
   readonly isGenerated: boolean;
+  readonly isService: boolean;
 }): string {
   const isDefault = config === DEFAULT_CONFIG_FILE;
   const flag = isDefault ? "" : ` -c ${config}`;
   return [
     "",
     ...(isGenerated ? [`The password of ${user} stands above, and nowhere else: it is not kept.`] : []),
-    `Start the gateway:  ikebana up${flag}`,
+    `Start the gateway:  ${isService ? "systemctl start ikebana" : `ikebana up${flag}`}`,
     `More users:         ikebana users add NAME${flag}`,
     `Files for devices:  ikebana profile ${user} --for windows|apple|android|networkmanager${flag}`,
     "",

@@ -9,6 +9,7 @@ import { Logger } from "../log/logger.ts";
 import type { LogRecord } from "../log/record.ts";
 import { RunningDaemon, type StartEngine, warning } from "./daemon.ts";
 import { ExitCode } from "./exit-code.ts";
+import { ServiceReport } from "./service-report.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** How often the log tells what its rate limit has left out. */
@@ -20,10 +21,17 @@ export interface UpOptions {
   readonly configFile: string;
   readonly terminal: Terminal;
   readonly startEngine: StartEngine;
+  /** Gives up the rights that only a start needs: returns in a process that has none to give up. Throws what keeps it from that. */
+  readonly shedPrivileges: ((config: Config) => Promise<void>) | undefined;
 }
 
 /** `ikebana up`: the daemon with the connections and the gateway of a configuration file. */
-export async function runUp({ configFile, terminal, startEngine }: UpOptions): Promise<ExitCode> {
+export async function runUp({
+  configFile,
+  terminal,
+  startEngine,
+  shedPrivileges,
+}: UpOptions): Promise<ExitCode> {
   let known: Config | undefined;
   const readConfig = async () => {
     known = await resolveHosts(loadConfig(configFile), known, pinnedHosts(configFile));
@@ -32,6 +40,7 @@ export async function runUp({ configFile, terminal, startEngine }: UpOptions): P
       ? known
       : { ...known, warnings: [...known.warnings, ...shutOut(known, record)] };
   };
+  await shedPrivileges?.(loadConfig(configFile));
   return runDaemon({ readConfig, terminal, startEngine });
 }
 
@@ -53,6 +62,7 @@ export async function runDaemon({
   startEngine,
   whenReady,
 }: ForegroundOptions): Promise<ExitCode> {
+  const report = ServiceReport.begin();
   const config = await readConfig();
   const logger = startLogger(config, terminal);
   const stop = new StopRequest();
@@ -67,6 +77,7 @@ export async function runDaemon({
       readConfig,
       logger,
       startEngine,
+      onReload: (what) => (what === "begins" ? report.reloading() : report.reloaded()),
       onStopRequest: () => stop.request({ reason: "asked through the control socket", code: ExitCode.DONE }),
       onDataPlaneFailure: () =>
         stop.request({ reason: "the data plane has ended", code: ExitCode.WRONG_USE }),
@@ -74,10 +85,12 @@ export async function runDaemon({
     const reload = () => void daemon.reload();
     process.on("SIGHUP", reload);
     announceReady(config, logger);
+    report.ready(readyText(config), () => daemon.isMoving());
     void whenReady?.(daemon).then((reason) => {
       if (reason !== undefined) stop.request(reason);
     });
     const { reason, code } = await stop.requested;
+    report.stopping(reason);
     logger.announce({
       name: "stopping",
       level: "info",
@@ -89,6 +102,7 @@ export async function runDaemon({
     process.off("SIGHUP", reload);
     return isClean ? code : ExitCode.WRONG_USE;
   } finally {
+    report.end();
     stop.ignoreSignals();
     clearInterval(flushing);
     logger.flush();
@@ -117,14 +131,18 @@ function announceStart(config: Config, logger: Logger): void {
 }
 
 function announceReady(config: Config, logger: Logger): void {
-  const names = config.connections.map(({ name }) => name);
   logger.announce({
     name: "ready",
     level: "info",
     connection: undefined,
-    message: `ready: ${names.length === 1 ? "connection" : "connections"} ${names.join(", ")}`,
+    message: readyText(config),
     facts: { socket: config.socket },
   });
+}
+
+function readyText({ connections }: Config): string {
+  const names = connections.map(({ name }) => name);
+  return `ready: ${names.length === 1 ? "connection" : "connections"} ${names.join(", ")}`;
 }
 
 async function stopWithin(daemon: RunningDaemon, limitMs: number, logger: Logger): Promise<boolean> {

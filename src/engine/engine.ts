@@ -201,6 +201,11 @@ export class Engine implements EngineControl {
     });
   }
 
+  /** Whether the data workers go round: each has since the last call. */
+  isMoving(): boolean {
+    return this.#open.dataPlane.isMoving();
+  }
+
   async up(name: string): Promise<Outcome> {
     const connection = this.#connections.get(name);
     if (connection === undefined) return this.#unknown(name);

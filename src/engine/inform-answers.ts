@@ -18,7 +18,8 @@ const Option = {
 } as const;
 const DHCPACK = 5;
 const DHCPINFORM = 8;
-const SERVER_PORT = 67;
+/** Where DHCP servers listen. */
+export const SERVER_PORT = 67;
 const CLIENT_PORT = 68;
 /** A client asks once for each connection. */
 const ANSWERS_PER_SECOND = 50;

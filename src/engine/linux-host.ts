@@ -4,11 +4,12 @@ import { createMonotonicClock, systemUptime } from "../platform/clock.ts";
 import { NftFirewall } from "../platform/firewall/nft-firewall.ts";
 import { LinuxKernelSettings } from "../platform/kernel-settings/linux-kernel-settings.ts";
 import { LinuxNetwork } from "../platform/network/linux-network.ts";
+import { InheritedSockets } from "../platform/privileges/inherited-sockets.ts";
 import { systemRandom } from "../platform/random.ts";
 import { LinuxResolver } from "../platform/resolver/linux-resolver.ts";
 import { createLinuxSystemCalls } from "../platform/system-calls/linux-system-calls.ts";
 import { LinuxDatagramSender } from "../platform/udp/linux-datagram-sender.ts";
-import { openServiceSocket } from "../platform/udp/service-socket.ts";
+import { serviceSocketsOver } from "../platform/udp/service-socket.ts";
 import { SOCKET_MARK } from "./detours.ts";
 import type { EngineConfig } from "./engine-config.ts";
 import type { Host, IkeListener, OpenHost } from "./host.ts";
@@ -22,12 +23,14 @@ const QUEUE_LENGTH = 2000;
 
 /**
  * The Linux machine and the network namespace that this process runs in. `onThreadStart` is called behind the start of each
- * thread of ours.
+ * thread of ours. `inherited`: sockets that are open already.
  */
 export function createLinuxHost({
   onThreadStart = () => {},
+  inherited = new InheritedSockets(),
 }: {
   readonly onThreadStart?: () => void;
+  readonly inherited?: InheritedSockets;
 } = {}): Host {
   const crypto = new NodeCryptoProvider({ onThreadStart });
   return {
@@ -36,7 +39,7 @@ export function createLinuxHost({
     random: systemRandom,
     crypto,
     open: async (config, listener) => {
-      const open = await openLinuxHost(config, listener);
+      const open = await openLinuxHost(config, listener, inherited);
       onThreadStart();
       return open;
     },
@@ -44,7 +47,11 @@ export function createLinuxHost({
   };
 }
 
-async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promise<OpenHost> {
+async function openLinuxHost(
+  config: EngineConfig,
+  listener: IkeListener,
+  inherited: InheritedSockets,
+): Promise<OpenHost> {
   const memory = createSharedMemory();
   const systemCalls = createLinuxSystemCalls(memory);
   const network = new LinuxNetwork(systemCalls);
@@ -54,7 +61,7 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
     network.close();
   };
   try {
-    const { first, further, udp, refusals } = openLanes(systemCalls, config, descriptors);
+    const { first, further, udp, refusals } = openLanes(systemCalls, config, { descriptors, inherited });
     const { tun, sockets } = first;
     // The kernel's own solicitations would match no policy and look like traffic that was dropped.
     network.withholdLinkLocal(tun.name);
@@ -83,7 +90,7 @@ async function openLinuxHost(config: EngineConfig, listener: IkeListener): Promi
       kernelSettings: new LinuxKernelSettings(),
       resolver: new LinuxResolver({ stateDirectory: config.stateDirectory }),
       sender: new LinuxDatagramSender(systemCalls, udp),
-      openServiceSocket,
+      openServiceSocket: serviceSocketsOver((place) => inherited.service(place)),
       tunName: tun.name,
       listening: listeningOn(config),
       refusals,

@@ -1,5 +1,6 @@
 import { type LaneDevices, lanesOf, type PumpSocket } from "../esp/index.ts";
 import { SOCKET_BLOCK_COUNT } from "../platform/io-region.ts";
+import type { InheritedSockets } from "../platform/privileges/inherited-sockets.ts";
 import { openRawEspSocket } from "../platform/raw-esp/open-raw-esp-socket.ts";
 import { familyOf } from "../platform/socket-address.ts";
 import type { SystemCalls } from "../platform/system-calls/system-calls.ts";
@@ -24,21 +25,30 @@ interface Lanes {
 /**
  * Opens the TUN device and the sockets. Each lane has sockets of its own, since whoever sends changes their settings; those for ESP
  * share a port, and the SPI says whose a datagram is. The port for IKE is not shared, so a second daemon is refused as ever. Each lane
- * that has a sender of its own has a queue of the device too. `descriptors` gets whatever is open, also when PlatformError is thrown.
+ * that has a sender of its own has a queue of the device too. `descriptors` gets whatever is open, also when PlatformError is thrown. `inherited` sockets
+ * are used before others are opened.
  */
-export function openLanes(systemCalls: SystemCalls, config: EngineConfig, descriptors: number[]): Lanes {
+export function openLanes(
+  systemCalls: SystemCalls,
+  config: EngineConfig,
+  { descriptors, inherited }: { readonly descriptors: number[]; readonly inherited: InheritedSockets },
+): Lanes {
   const lanes = lanesOf(config.workers ?? 1);
   const queueCount = new Set(lanes.map(({ sender }) => sender)).size;
   const sharesPort = lanes.length > 1;
-  const udp = openUdp(systemCalls, config, { descriptors, sharesPort });
-  const raw = openRaw(systemCalls, config, { descriptors, room: SOCKET_BLOCK_COUNT - udp.length });
+  const udp = openUdp(systemCalls, config, { descriptors, sharesPort, inherited });
+  const raw = openRaw(systemCalls, config, {
+    descriptors,
+    inherited,
+    room: SOCKET_BLOCK_COUNT - udp.length,
+  });
   const { offloads = "auto" } = config;
   const tun = openTun(systemCalls, { ...config.tun, offloads, hasQueues: queueCount > 1 });
   descriptors.push(tun.descriptor);
   const further = lanes.slice(1).map(({ sender }): LaneDevices => {
     const sockets = [
-      ...openUdp(systemCalls, config, { descriptors, sharesPort, first: udp }),
-      ...openRawForSending(systemCalls, raw.sockets, descriptors),
+      ...openUdp(systemCalls, config, { descriptors, sharesPort, inherited, first: udp }),
+      ...openRawForSending(systemCalls, raw.sockets, { descriptors, inherited }),
     ];
     if (sender === lanes[0]!.sender) return { tun, sockets };
     const queue = openTunQueue(systemCalls, tun);
@@ -61,7 +71,12 @@ export function openLanes(systemCalls: SystemCalls, config: EngineConfig, descri
 function openUdp(
   systemCalls: SystemCalls,
   { listen, offloads = "auto" }: EngineConfig,
-  lane: { readonly descriptors: number[]; readonly sharesPort: boolean; readonly first?: Sockets },
+  lane: {
+    readonly descriptors: number[];
+    readonly sharesPort: boolean;
+    readonly inherited: InheritedSockets;
+    readonly first?: Sockets;
+  },
 ): Sockets {
   const places = listen.addresses.flatMap((address) =>
     [listen.port, listen.natTraversalPort].map((port) => ({ address, port })),
@@ -76,6 +91,7 @@ function openUdp(
       mark: SOCKET_MARK,
       setsDontFragment: carriesEsp,
       sharesPort: carriesEsp && lane.sharesPort,
+      bound: lane.inherited.udp({ address, port }),
     });
     lane.descriptors.push(socket.descriptor);
     return { socket, carriesEsp };
@@ -86,7 +102,15 @@ function openUdp(
 function openRaw(
   systemCalls: SystemCalls,
   { connections, listen }: EngineConfig,
-  { descriptors, room }: { readonly descriptors: number[]; readonly room: number },
+  {
+    descriptors,
+    inherited,
+    room,
+  }: {
+    readonly descriptors: number[];
+    readonly inherited: InheritedSockets;
+    readonly room: number;
+  },
 ): { readonly sockets: Sockets; readonly refusals: string[] } {
   const sockets: PumpSocket<OpenUdpSocket>[] = [];
   const refusals: string[] = [];
@@ -95,7 +119,11 @@ function openRaw(
     try {
       if (sockets.length === room)
         throw new RangeError(`raw ESP over IPv${family}: too many listen addresses`);
-      const socket = openRawEspSocket(systemCalls, { family, mark: SOCKET_MARK });
+      const socket = openRawEspSocket(systemCalls, {
+        family,
+        mark: SOCKET_MARK,
+        opened: inherited.rawEsp(family),
+      });
       descriptors.push(socket.descriptor);
       sockets.push({ socket, carriesEsp: false, isRaw: true });
     } catch (error) {
@@ -106,9 +134,17 @@ function openRaw(
 }
 
 /** Every raw socket would get every packet: those of the first lane alone do, and hand over what is for others. */
-function openRawForSending(systemCalls: SystemCalls, first: Sockets, descriptors: number[]): Sockets {
+function openRawForSending(
+  systemCalls: SystemCalls,
+  first: Sockets,
+  { descriptors, inherited }: { readonly descriptors: number[]; readonly inherited: InheritedSockets },
+): Sockets {
   return first.map(({ socket: { family }, ...use }) => {
-    const socket = openRawEspSocket(systemCalls, { family, mark: SOCKET_MARK });
+    const socket = openRawEspSocket(systemCalls, {
+      family,
+      mark: SOCKET_MARK,
+      opened: inherited.rawEsp(family),
+    });
     descriptors.push(socket.descriptor);
     refuseAll(systemCalls, socket.descriptor);
     return { socket, ...use, isForSendingOnly: true };

@@ -40,6 +40,7 @@ import { MailDrain } from "./mail-drain.ts";
 import { type IkeDatagram, MailboxReader } from "./mailbox.ts";
 import { type Occupancy, occupancyOf } from "./occupancy.ts";
 import { PathMtus } from "./path-mtus.ts";
+import { WorkerPulse } from "./pulse.ts";
 import { DataPump } from "./pump.ts";
 import type { PumpSocket } from "./pump-socket.ts";
 import { immediateQuiescence, type Quiescence, WorkerQuiescence } from "./quiescence.ts";
@@ -157,6 +158,8 @@ export interface DataPlane {
   readonly occupancy: Occupancy;
   /** Makes the workers look around now. */
   wake(): void;
+  /** Whether every worker has gone round since the last call, which woke them. To be asked now and then: a round may take milliseconds. */
+  isMoving(): boolean;
   /** Stops the pumps, then zeroes every key. Devices and sockets stay open: they are the caller's. Settles within three seconds. */
   stop(): Promise<void>;
 }
@@ -185,6 +188,7 @@ interface CommonFacts {
 
 /** What runs the pumps. */
 interface Driver {
+  isMoving(): boolean;
   /** Told the slot of an SA that sent something longer than its path takes. */
   onTooLong?: (slot: number) => void;
   wake(): void;
@@ -251,7 +255,13 @@ export async function startDataPlane(
     workers: roles.map(({ worker }) => worker),
     wake: () => team.wake(),
   });
+  const pulse = new WorkerPulse({
+    memory,
+    workers: roles.map(({ worker }) => worker),
+    wake: () => team.wake(),
+  });
   const driver: Driver = {
+    isMoving: () => pulse.take(),
     wake: () => team.wake(),
     stop: async () => {
       await team.stop();
@@ -339,6 +349,8 @@ export function startMemoryDataPlane(
   poller.onReady = scheduleRound;
   if (poller.wait(0)) scheduleRound();
   const driver: Driver = {
+    // Whoever asks does so in the thread that moves the packets.
+    isMoving: () => true,
     wake: () => poller.wake(),
     stop: () => {
       hasStopped = true;
@@ -484,6 +496,7 @@ function createDataPlane({
       });
     },
     wake: () => driver.wake(),
+    isMoving: () => driver.isMoving(),
     stop: async () => {
       paths.close();
       await driver.stop();

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { PlatformError } from "../errors/index.ts";
 import { configurationText } from "./configuration-text.ts";
 import { deployHook } from "./deploy-hook.ts";
@@ -18,6 +18,10 @@ export type CertificateSource =
 
 export interface WrittenFiles {
   readonly paths: readonly string[];
+  /** Those that the gateway alone shall read, and change: its certificates' folder, where it is ours. */
+  readonly own: readonly string[];
+  /** What it reads beside them. */
+  readonly foreign: readonly string[];
   /** PEM file of the CA that devices have to be given; undefined when systems know it. */
   readonly authority: string | undefined;
 }
@@ -29,6 +33,7 @@ const HOOK_MODE = 0o755;
 const RESOLVER_FILES = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
 const CERTIFICATE = "certificates/fullchain.pem";
 const KEY = "certificates/privkey.pem";
+const OURS = { certificate: CERTIFICATE, key: KEY, foreign: [] } as const;
 
 /**
  * Writes what a gateway needs into the configuration's folder: certificate and key (or uses those that were named) and the
@@ -61,7 +66,8 @@ export async function writeGatewayFiles({
     dns: usableResolvers(RESOLVER_FILES.map(textOf)),
   });
   writeWhole(config, text, CONFIG_MODE);
-  return { paths: [...certificates.paths, config], authority: certificates.authority };
+  const { authority, own, foreign } = certificates;
+  return { paths: [...certificates.paths, config], authority, own, foreign };
 }
 
 interface WrittenCertificates extends WrittenFiles {
@@ -84,7 +90,13 @@ async function writeCertificates({
   const [certificate, key] = [join(folder, CERTIFICATE), join(folder, KEY)];
   switch (source.kind) {
     case "files":
-      return { ...source, paths: [], authority: undefined };
+      return {
+        ...source,
+        paths: [],
+        own: [],
+        foreign: [source.certificate, source.key],
+        authority: undefined,
+      };
     case "certbot": {
       const hook = join(source.hooks, "ikebana");
       const lineage = basename(source.folder);
@@ -92,7 +104,7 @@ async function writeCertificates({
       writeWhole(hook, deployHook({ lineage, certificate, key, reload }), HOOK_MODE);
       // The first time is like every other.
       runHook(hook, source.folder);
-      return { certificate: CERTIFICATE, key: KEY, paths: [hook, certificate, key], authority: undefined };
+      return { ...OURS, own: [dirname(key)], paths: [hook, certificate, key], authority: undefined };
     }
     case "own-authority": {
       const authority = join(folder, "certificates/ca.pem");
@@ -100,7 +112,7 @@ async function writeCertificates({
       writeWhole(authority, made.authority, PUBLIC_MODE);
       writeWhole(key, made.key, KEY_MODE);
       writeWhole(certificate, made.certificate, PUBLIC_MODE);
-      return { certificate: CERTIFICATE, key: KEY, paths: [authority, certificate, key], authority };
+      return { ...OURS, own: [dirname(key)], paths: [authority, certificate, key], authority };
     }
   }
 }

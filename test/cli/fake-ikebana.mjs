@@ -35,6 +35,7 @@ async function startEngine({ config, onEvent }) {
     setTimeout(() => onEvent({ ...event, message: "no packet moves any more" }), 100);
   }
   return {
+    isMoving: () => process.env.FAKE_WORKERS_HANG === undefined,
     status: () => ({
       version: "0.1.0",
       uptimeMs: Date.now() - startedAt,

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { NotifySocket } from "../support/notify-socket.ts";
 import { type Child, type Environment, FAKE, fakeIkebana, startFakeIkebana, until } from "./children.ts";
 
 let folder: string;
@@ -51,6 +52,30 @@ async function up(environment: Environment = {}): Promise<Child> {
 const ask = (...words: readonly string[]) => fakeIkebana(...words, "--socket", socket);
 
 describe("a daemon", () => {
+  test("tells its service manager that it is ready and alive, and not alive any more when packets do not move", async () => {
+    for (const hangs of [false, true]) {
+      const path = join(folder, `manager-${hangs}`);
+      const manager = new NotifySocket(path);
+      const daemon = await up({
+        NOTIFY_SOCKET: path,
+        WATCHDOG_USEC: "60000",
+        ...(hangs && { FAKE_WORKERS_HANG: "1" }),
+      });
+      await until(() => manager.messages.length > 0);
+      expect(manager.messages[0]).toMatch(/^READY=1\nSTATUS=ready/);
+      if (!hangs) await until(() => manager.count("WATCHDOG=1") > 2);
+      // Many signs of life could have come by then.
+      await ask("status");
+      daemon.process.kill("SIGHUP");
+      await until(() => manager.count("READY=1") === 2);
+      daemon.process.kill("SIGTERM");
+      await daemon.ended;
+      expect(manager.count("STOPPING=1")).toBe(1);
+      if (hangs) expect(manager.count("WATCHDOG=1")).toBe(0);
+      manager.close();
+    }
+  });
+
   test("prints what happens, without a key in it", async () => {
     const daemon = await up();
     expect(daemon.out()).toMatch(/info {4}ikebana \d+\.\d+\.\d+ is starting with .*ikebana\.yaml/);

@@ -11,6 +11,7 @@ import {
 } from "../../src/esp/index.ts";
 import { readTallies } from "../../src/esp/tally.ts";
 import { LinuxNetwork } from "../../src/platform/network/linux-network.ts";
+import { InheritedSockets } from "../../src/platform/privileges/inherited-sockets.ts";
 import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
 import type { SystemCalls } from "../../src/platform/system-calls/system-calls.ts";
 import { LinuxDatagramSender } from "../../src/platform/udp/linux-datagram-sender.ts";
@@ -235,7 +236,7 @@ describe.skipIf(!mayRun).each([1, 2, 4])("the data plane with workers: %i", (wor
         workers,
         stateDirectory: "",
       },
-      descriptors,
+      { descriptors, inherited: new InheritedSockets() },
     );
     const { tun } = lanes.first;
     writeFileSync(`/proc/sys/net/ipv6/conf/${tun.name}/disable_ipv6`, "1");

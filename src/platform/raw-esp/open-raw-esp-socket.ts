@@ -34,12 +34,21 @@ const BUFFER_LENGTH = 4 * 1024 * 1024;
  */
 export function openRawEspSocket(
   systemCalls: SystemCalls,
-  { family, mark }: { readonly family: 4 | 6; readonly mark?: number },
+  {
+    family,
+    mark,
+    opened,
+  }: {
+    readonly family: 4 | 6;
+    readonly mark?: number;
+    /** A raw socket for ESP that is there already. */
+    readonly opened?: number | undefined;
+  },
 ): OpenUdpSocket {
   const what = `raw ESP over IPv${family}`;
   const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const domain = family === 4 ? AF_INET : AF_INET6;
-  const descriptor = succeed(what, systemCalls.socket(domain, type, IpProtocol.ESP));
+  const descriptor = opened ?? succeed(what, systemCalls.socket(domain, type, IpProtocol.ESP));
   const set = (level: number, option: number, value: number): number =>
     systemCalls.setsockopt(descriptor, level, option, new Uint8Array(new Int32Array([value]).buffer));
   try {

@@ -14,6 +14,7 @@ export const EFD_NONBLOCK = 0x800;
 export const EFD_CLOEXEC = 0x80000;
 
 // sys/socket.h
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
@@ -23,6 +24,7 @@ export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0x800;
 export const SOCK_CLOEXEC = 0x80000;
 export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_REUSEPORT = 15;
@@ -33,6 +35,7 @@ export const SO_TIMESTAMPNS = 35;
 export const SO_MARK = 36;
 export const SO_ATTACH_REUSEPORT_CBPF = 51;
 export const MSG_DONTWAIT = 0x40;
+export const MSG_NOSIGNAL = 0x4000;
 
 // netinet/in.h
 export const IPPROTO_IP = 0;
@@ -92,6 +95,15 @@ export const ETH_P_ALL = 3;
 // sys/mman.h
 export const PROT_READ_WRITE = 3;
 export const MAP_SHARED = 1;
+
+// sys/ioctl.h
+export const FIOCLEX = 0x5451;
+
+// linux/prctl.h, linux/capability.h
+export const PR_CAP_AMBIENT = 47;
+export const PR_CAP_AMBIENT_LOWER = 3;
+export const CAP_NET_BIND_SERVICE = 10;
+export const CAP_NET_RAW = 13;
 
 // sched.h, time.h
 export const CLONE_NEWNET = 0x40000000;

@@ -51,6 +51,8 @@ export function createLinuxSystemCalls(
     eventfd: (initial, flags) => settle(libc.eventfd(initial, flags)),
     setns: (descriptor, kind) => settle(libc.setns(descriptor, kind)),
     unshare: (flags) => settle(libc.unshare(flags)),
+    prctl: (option, first, second) => settle(libc.prctl(option, first, second, 0, 0)),
+    execve: (path, words, environment) => settle(libc.execve(path, words, environment)),
     clockGettime: (clock, timespec) => settle(libc.clock_gettime(clock, timespec)),
   };
 }
@@ -87,11 +89,13 @@ const PROTOTYPES = {
   setns: ["int", "int"],
   unshare: ["int"],
   clock_gettime: ["int", "void *"],
+  prctl: ["int", "ulong", "ulong", "ulong", "ulong"],
 } as const satisfies Record<string, readonly string[]>;
 
 type CallName = keyof typeof PROTOTYPES | "syscall" | "mmap" | "ioctlNumber";
 
 interface Libc extends Readonly<Record<CallName, Call>> {
+  execve(path: string, words: readonly string[], environment: readonly string[]): number;
   readonly numbers: (typeof SYSTEM_CALL_NUMBERS)[keyof typeof SYSTEM_CALL_NUMBERS];
   /** errno of this thread, in place. */
   readonly errno: Int32Array;
@@ -124,8 +128,10 @@ function loadLibc(): Libc {
     for (const [name, types] of Object.entries(PROTOTYPES)) {
       calls[name] = library.func(name, "int", [...types]);
     }
+    const execve = library.func("execve", "int", ["str", "const char **", "const char **"]);
     loaded = {
       ...(calls as Record<CallName, Call>),
+      execve: (path, words, environment) => execve(path, [...words, null], [...environment, null]) as number,
       numbers,
       errno: new Int32Array(koffi.view(BigInt(errnoLocation()), 4)),
       octetsAt: (address, length) => koffi.view(BigInt(address), length),

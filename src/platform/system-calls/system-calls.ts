@@ -47,6 +47,10 @@ export interface SystemCalls {
   /** Moves the calling thread. */
   setns(descriptor: number, kind: number): number;
   unshare(flags: number): number;
+  /** Of the calling thread. */
+  prctl(option: number, first: number, second: number): number;
+  /** Puts another program in the place of this process, all of its threads, and returns only where that fails. */
+  execve(path: string, words: readonly string[], environment: readonly string[]): number;
   /** Fills a `timespec`: two 64-bit numbers, seconds and nanoseconds. */
   clockGettime(clock: number, timespec: Uint8Array): number;
 }

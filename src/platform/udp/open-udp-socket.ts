@@ -15,6 +15,7 @@ import {
   SO_MARK,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
+  SO_REUSEADDR,
   SO_REUSEPORT,
   SO_SNDBUF,
   SO_SNDBUFFORCE,
@@ -47,19 +48,57 @@ export interface UdpSocketOptions {
   readonly setsDontFragment?: boolean;
   /** Whether other sockets of this process may have the same port. Default false. */
   readonly sharesPort?: boolean;
+  /** From `bindUdpSocket`: then none is made, and it does not share its port. */
+  readonly bound?: number | undefined;
+}
+
+/** Binds a UDP socket of one family that survives an execve, and sets nothing else. Throws PlatformError. */
+export function bindUdpSocket(
+  systemCalls: SystemCalls,
+  {
+    address,
+    port,
+    isShared = false,
+  }: Pick<UdpSocketOptions, "address" | "port"> & {
+    /** Whether other programs may have the same port. */
+    readonly isShared?: boolean;
+  },
+): number {
+  const what = `UDP port ${port} on ${address}`;
+  const family = familyOf(address);
+  const domain = family === 4 ? AF_INET : AF_INET6;
+  const descriptor = succeed(what, systemCalls.socket(domain, SOCK_DGRAM | SOCK_NONBLOCK, 0));
+  try {
+    const switchOn = (level: number, option: number): number =>
+      systemCalls.setsockopt(descriptor, level, option, Uint8Array.of(1, 0, 0, 0));
+    if (family === 6) succeed(what, switchOn(IPPROTO_IPV6, IPV6_V6ONLY));
+    if (isShared) succeed(what, switchOn(SOL_SOCKET, SO_REUSEADDR));
+    succeed(what, systemCalls.bind(descriptor, encodeSocketAddress({ address, port })));
+    return descriptor;
+  } catch (error) {
+    systemCalls.close(descriptor);
+    throw error;
+  }
 }
 
 /** Binds a UDP socket of one family that tells which of our addresses each datagram reached, and its traffic class. Throws PlatformError: "UDP port 500 on ::: EADDRINUSE". */
 export function openUdpSocket(
   systemCalls: SystemCalls,
-  { address, port, mark, offloads = "off", setsDontFragment = false, sharesPort = false }: UdpSocketOptions,
+  {
+    address,
+    port,
+    mark,
+    offloads = "off",
+    setsDontFragment = false,
+    sharesPort = false,
+    bound: inherited,
+  }: UdpSocketOptions,
 ): OpenUdpSocket {
   const what = `UDP port ${port} on ${address}`;
   const family = familyOf(address);
-  const descriptor = succeed(
-    what,
-    systemCalls.socket(family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
-  );
+  const type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const descriptor =
+    inherited ?? succeed(what, systemCalls.socket(family === 4 ? AF_INET : AF_INET6, type, 0));
   const set = (level: number, option: number, value: number): number =>
     systemCalls.setsockopt(descriptor, level, option, new Uint8Array(new Int32Array([value]).buffer));
   try {
@@ -67,7 +106,7 @@ export function openUdpSocket(
       succeed(what, set(IPPROTO_IP, IP_PKTINFO, 1));
       succeed(what, set(IPPROTO_IP, IP_RECVTOS, 1));
     } else {
-      succeed(what, set(IPPROTO_IPV6, IPV6_V6ONLY, 1));
+      if (inherited === undefined) succeed(what, set(IPPROTO_IPV6, IPV6_V6ONLY, 1));
       succeed(what, set(IPPROTO_IPV6, IPV6_RECVPKTINFO, 1));
       succeed(what, set(IPPROTO_IPV6, IPV6_RECVTCLASS, 1));
     }
@@ -80,7 +119,8 @@ export function openUdpSocket(
     // Beyond the system's maximum only root of the machine may go; within a user namespace we take what is given.
     if (set(SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_LENGTH) < 0) set(SOL_SOCKET, SO_RCVBUF, BUFFER_LENGTH);
     if (set(SOL_SOCKET, SO_SNDBUFFORCE, BUFFER_LENGTH) < 0) set(SOL_SOCKET, SO_SNDBUF, BUFFER_LENGTH);
-    succeed(what, systemCalls.bind(descriptor, encodeSocketAddress({ address, port })));
+    if (inherited === undefined)
+      succeed(what, systemCalls.bind(descriptor, encodeSocketAddress({ address, port })));
     const bound = new Uint8Array(SOCKADDR_IN6_SIZE);
     succeed(what, systemCalls.getsockname(descriptor, bound));
     const refusals: string[] = [];

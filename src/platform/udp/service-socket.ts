@@ -23,14 +23,30 @@ export type OpenServiceSocket = (
   onDatagram: (octets: Uint8Array, from: { readonly address: string; readonly port: number }) => void,
 ) => Promise<ServiceSocket>;
 
-export const openServiceSocket: OpenServiceSocket = async ({ port, address, isShared }, onDatagram) => {
+/** `inherited`: the descriptor of a socket that is bound to a place already, or undefined; asked once for each. */
+export const serviceSocketsOver =
+  (inherited: (place: ServicePlace) => number | undefined): OpenServiceSocket =>
+  (place, onDatagram) =>
+    open(place, { descriptor: inherited(place), onDatagram });
+
+async function open(
+  { port, address, isShared }: ServicePlace,
+  {
+    descriptor,
+    onDatagram,
+  }: {
+    readonly descriptor: number | undefined;
+    readonly onDatagram: Parameters<OpenServiceSocket>[1];
+  },
+): Promise<ServiceSocket> {
   const type = isIPv6(address) ? "udp6" : "udp4";
   const socket = createSocket({ type, reuseAddr: isShared, ipv6Only: type === "udp6" });
   socket.on("message", onDatagram);
   try {
     await new Promise<void>((resolve, reject) => {
       socket.once("error", reject);
-      socket.bind(port, address, resolve);
+      if (descriptor === undefined) socket.bind(port, address, resolve);
+      else socket.bind({ fd: descriptor }, resolve);
     });
   } catch (cause) {
     socket.close();
@@ -43,4 +59,4 @@ export const openServiceSocket: OpenServiceSocket = async ({ port, address, isSh
     send: (octets, to) => socket.send(octets, to.port, to.address, () => {}),
     close: () => new Promise((resolve) => socket.close(() => resolve())),
   };
-};
+}
