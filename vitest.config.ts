@@ -9,6 +9,7 @@ const ALONE = [
   "test/system/offloads.test.ts",
   "test/system/tunnel-bench.test.ts",
   "test/guest/kernel-esp.test.ts",
+  "test/guest/kernel-esp-by-ike.test.ts",
 ];
 
 // Three groups, one after the other: what runs in memory, in parallel; what needs namespaces, TUN devices and real peers, two files

@@ -104,10 +104,16 @@ export class Guest {
     return program.out;
   }
 
+  /** Writes a file that the guest may read, and says where it is. */
+  write(name: string, text: string): string {
+    const file = join(this.#place, name);
+    writeFileSync(file, text, { mode: 0o600 });
+    return file;
+  }
+
   /** Runs `ip` with each line of words, in order; all have to succeed. */
   async ip(lines: readonly string[]): Promise<void> {
-    const file = join(this.#place, `batch-${this.#programs.length}`);
-    writeFileSync(file, `${lines.join("\n")}\n`);
+    const file = this.write(`batch-${this.#programs.length}`, `${lines.join("\n")}\n`);
     await this.run(`ip -batch ${file}`);
   }
 

@@ -18,7 +18,7 @@ export class HostProcess {
   readonly ended: Promise<Ending>;
 
   constructor(
-    host: TestHost,
+    host: Pick<TestHost, "start">,
     command: readonly [string, ...string[]],
     environment: Readonly<Record<string, string>> = {},
   ) {

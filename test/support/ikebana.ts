@@ -38,7 +38,7 @@ export interface IkebanaDaemon {
  * `environment`: further variables.
  */
 export async function startIkebana(
-  host: TestHost,
+  host: Pick<TestHost, "start">,
   configuration: string,
   {
     directory = mkdtempSync(join(tmpdir(), "ikebana-")),
