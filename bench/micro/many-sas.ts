@@ -24,6 +24,8 @@ import type { TrafficSelector } from "../../src/wire/payloads/traffic-selector.t
 import type { Subject } from "./subject.ts";
 
 const MANY = 10_000;
+/** Batches begin anew where the SAs do. */
+const IN_TURN = [64, 256, 1_024, MANY];
 const BATCH = 64;
 const LENGTHS = [100, 1400];
 const WORKER = 1;
@@ -43,7 +45,11 @@ export function* manySasSubjects(): Generator<Subject> {
       yield manySasSubject(`${name}, ${length} octets`, length, [
         { name: "alone", crowd: one, spread: 1 },
         { name: `beside ${MANY.toLocaleString("en")} idle SAs`, crowd: many, spread: 1 },
-        { name: `${MANY.toLocaleString("en")} SAs in turn`, crowd: many, spread: MANY },
+        ...IN_TURN.map((spread) => ({
+          name: `${spread.toLocaleString("en")} SAs in turn`,
+          crowd: many,
+          spread,
+        })),
       ]);
     }
   }

@@ -2,6 +2,8 @@
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { readHandshakeRecord } from "../../src/bench/handshake/record.ts";
+import { toMarkdown as toHandshakeMarkdown } from "../../src/bench/handshake/table.ts";
 import { mergeRecords } from "../../src/bench/tunnel/merge.ts";
 import { readTunnelRecord } from "../../src/bench/tunnel/record.ts";
 import { toHtml } from "../../src/bench/tunnel/report/page.ts";
@@ -26,6 +28,12 @@ if (tunnel.length > 0) {
   writeResult("tunnel", tunnel, toTunnelMarkdown(record));
   writeFileSync(new URL("tunnel.html", RESULTS), toHtml(record));
   fillReadme("tunnel figures", toTunnelHeadline(record));
+}
+
+const handshake = filesOf("handshake");
+if (handshake.length > 0) {
+  const all = handshake.map((name) => readHandshakeRecord(fileURLToPath(new URL(name, RESULTS))));
+  writeResult("handshake", handshake, all.map(toHandshakeMarkdown).join("\n\n"));
 }
 
 function filesOf(bench: string): readonly string[] {

@@ -15,7 +15,7 @@ import { toHtml } from "../bench/tunnel/report/page.ts";
 import { type Progress, runTunnelBench, type TunnelBenchOptions } from "../bench/tunnel/run.ts";
 import { changesToMarkdown, toMarkdown } from "../bench/tunnel/table.ts";
 import { PlatformError, PolicyError } from "../errors/index.ts";
-import { asSupervisor, namespaceAccess } from "../platform/namespaces.ts";
+import { asSupervisor, type NamespaceAccess, namespaceAccess } from "../platform/namespaces.ts";
 import { ExitCode } from "./exit-code.ts";
 import { formatDuration } from "./quantities.ts";
 import type { Terminal } from "./terminal.ts";
@@ -36,9 +36,9 @@ export interface BenchTunnelFlags {
 }
 
 /** It ends when we do, however that is. */
-const WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"] as const;
+export const WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"] as const;
 
-const ENDING_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+export const ENDING_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
  * `ikebana bench tunnel`. Progress goes to the error output, the report to the output. SIGINT, SIGTERM and SIGHUP break the run off
@@ -58,12 +58,7 @@ export async function runBenchTunnel({
   const before = flags.compare === undefined ? undefined : readRecord(flags.compare);
   // Not after half an hour of measuring.
   for (const file of [flags.json, flags.html]) requireWritable(file);
-  const access = namespaceAccess();
-  if (access === "none") {
-    throw new PlatformError("this machine lets us make neither network nor user namespaces: run it as root", {
-      code: "EPERM",
-    });
-  }
+  const access = whoMayMeasure();
   if (access === "user-namespace")
     return runAgain(asSupervisor(access, [...WITH_US, ...thisProgram(), ...words]));
   const controller = new AbortController();
@@ -80,8 +75,7 @@ export async function runBenchTunnel({
     const record = await runTunnelBench({
       ...plan,
       cores: flags.cores,
-      // Where somebody keeps his files is nobody's business.
-      command: ["ikebana", ...words.map((word) => (word.includes("/") ? basename(word) : word))].join(" "),
+      command: commandOf(words),
       signal: controller.signal,
       onProgress: (progress) => line.show(progress),
     });
@@ -168,13 +162,27 @@ function announce({ contenders, measures, rounds, seconds, limitMs }: Plan): str
   return `${count}: about ${formatDuration(whole)}${limit}, less for each contender that cannot run here`;
 }
 
+/** Throws PlatformError where nobody may make namespaces. */
+export function whoMayMeasure(): Exclude<NamespaceAccess, "none"> {
+  const access = namespaceAccess();
+  if (access !== "none") return access;
+  throw new PlatformError("this machine lets us make neither network nor user namespaces: run it as root", {
+    code: "EPERM",
+  });
+}
+
+/** The command line as records have it. Where somebody keeps his files is nobody's business. */
+export function commandOf(words: readonly string[]): string {
+  return ["ikebana", ...words.map((word) => (word.includes("/") ? basename(word) : word))].join(" ");
+}
+
 /** Node and our main file. */
-function thisProgram(): readonly string[] {
+export function thisProgram(): readonly string[] {
   return [process.execPath, resolve(process.argv[1]!)];
 }
 
 /** Runs the same command line as "root" of a user namespace of our own, and lets it answer the signals. */
-async function runAgain([program, ...args]: readonly string[]): Promise<number> {
+export async function runAgain([program, ...args]: readonly string[]): Promise<number> {
   // A terminal's Ctrl-C reaches us alone, and so it gets there once.
   const child = spawn(program!, args, { stdio: "inherit", detached: true });
   const pass = (name: NodeJS.Signals): void => void child.kill(name);

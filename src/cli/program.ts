@@ -1,4 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { GROUPS } from "../bench/handshake/groups.ts";
 import { MEASURES, type Measure } from "../bench/tunnel/figures.ts";
 import { CORES } from "../bench/tunnel/ground.ts";
 import { DEFAULT_CONFIG_FILE } from "../config/defaults.ts";
@@ -15,6 +16,7 @@ import { addProfile } from "./add-profile.ts";
 import { addSetup } from "./add-setup.ts";
 import { addUsers } from "./add-users.ts";
 import type { BenchTunnelFlags } from "./bench.ts";
+import type { BenchHandshakeFlags } from "./bench-handshake.ts";
 import {
   runConnectionDown,
   runConnectionUp,
@@ -334,6 +336,26 @@ function addBench(
     .action(async (flags: BenchTunnelFlags) => {
       const { runBenchTunnel } = await import("./bench.ts");
       done(await runBenchTunnel({ flags, terminal, words }));
+    });
+  bench
+    .command("handshake")
+    .description(
+      "set up IKE SAs as fast as they come, with Ikebana and strongSwan as the responder: rate, time and processor time",
+    )
+    .option("--rounds <count>", "how often each responder runs", parseCount, 3)
+    .option("--seconds <count>", "length of each phase", parseCount, 3)
+    .option("--peers <count>", "set-ups side by side", parseCount, 16)
+    .option("--connected <count>", "others that are connected all the while", parseCount, 0)
+    .option("--groups <names>", "key exchanges: x25519, ecp256, modp2048", parseList, GROUPS)
+    .option("--responders <names>", "who answers: ikebana, strongswan", parseList, ["ikebana", "strongswan"])
+    .option("--json <file>", "also write everything that was measured to a file")
+    .addHelpText(
+      "after",
+      examples("ikebana bench handshake", "ikebana bench handshake --responders ikebana --groups x25519"),
+    )
+    .action(async (flags: BenchHandshakeFlags) => {
+      const { runBenchHandshake } = await import("./bench-handshake.ts");
+      done(await runBenchHandshake({ flags, terminal, words }));
     });
   bench
     .command("report")

@@ -62,8 +62,10 @@ export async function openGuestGateway(): Promise<GuestGateway> {
 
 /** This thread's namespace, as a host that programs are started on. */
 const HERE = {
-  start: (command: string, args: readonly string[], options = {}) =>
-    spawn("setpriv", ["--pdeathsig", "KILL", "--", command, ...args], options),
+  start: (command: string, args: readonly string[], options = {}) => {
+    const [program, ...words] = ["setpriv", "--pdeathsig", "KILL", "--", command, ...args];
+    return spawn(program!, words, options);
+  },
 };
 
 async function startStrongswan(guest: Guest): Promise<void> {
@@ -169,6 +171,7 @@ ${CHILDREN.map(
 
 /** `ip` with its words, in the network namespace of this thread. */
 function ip(words: string): void {
-  const { status, stderr } = spawnSync("ip", words.split(" "), { encoding: "utf8" });
+  const [program, ...args] = `ip ${words}`.split(" ");
+  const { status, stderr } = spawnSync(program!, args, { encoding: "utf8" });
   if (status !== 0) throw new Error(`ip ${words}: ${stderr}`);
 }

@@ -54,7 +54,8 @@ export function strongswan({
   };
 }
 
-function requirePlugins(): void {
+/** Throws PlatformError that names what is missing. */
+export function requirePlugins(): void {
   const missing = ["kernel-libipsec", "chapoly", "openssl"].filter(
     (name) => !PLUGIN_FOLDERS.some((folder) => existsSync(join(folder, `libstrongswan-${name}.so`))),
   );
@@ -82,7 +83,7 @@ class Side {
     this.#logFile = join(ground.directory, `${this.#name}.log`);
     this.#swanctlProgram = swanctl;
     const settings = join(ground.directory, `${this.#name}-strongswan.conf`);
-    writeFileSync(settings, settingsOf(this.#vici, this.#logFile));
+    writeFileSync(settings, settingsOf({ vici: this.#vici, logFile: this.#logFile }));
     this.#daemon = host.start("strongSwan", [charon], { STRONGSWAN_CONF: settings });
   }
 
@@ -119,14 +120,25 @@ class Side {
  * The plugins that compute fastest go first: openssl and aesni before the plain C ones. User-space ESP takes what it shall
  * protect through a TUN device and a routing table of its own; the mark keeps the daemon's own datagrams out of it.
  */
-function settingsOf(vici: string, logFile: string): string {
-  return `charon-systemd {
+export function settingsOf({
+  vici,
+  logFile,
+  logLevel = 1,
+  more = "",
+}: {
+  readonly vici: string;
+  readonly logFile: string;
+  readonly logLevel?: number;
+  /** Further lines of the daemon's section. */
+  readonly more?: string;
+}): string {
+  return `charon-systemd {${more}
   load = random nonce aesni openssl aes sha1 sha2 hmac kdf gcm curve25519 chapoly gmp pem pkcs1 x509 kernel-libipsec kernel-netlink socket-default vici
   install_routes = yes
   filelog {
     log {
       path = ${logFile}
-      default = 1
+      default = ${logLevel}
       flush_line = yes
     }
   }
