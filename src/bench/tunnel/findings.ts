@@ -10,7 +10,7 @@ export interface Finding {
   readonly figure: FigureName;
   /** The best median, and whoever noise does not tell apart from it, best first. */
   readonly leaders: readonly ContenderRecord[];
-  /** The best of those who are behind for certain. Undefined when there is none. */
+  /** The best of those who are behind for certain, of another program: that one cipher beats another is no news. Undefined when there is none. */
   readonly next: { readonly contender: ContenderRecord; readonly comparison: Comparison } | undefined;
 }
 
@@ -34,10 +34,15 @@ export function findingsOf({ contenders }: TunnelRecord): readonly Finding[] {
     for (const contender of rivals) {
       const comparison = compareContenders(first, contender, { figure, confidence });
       if (comparison === undefined || !comparison.isDifferent) leaders.push(contender);
-      else next ??= { contender, comparison };
+      else if (programOf(contender) !== programOf(first)) next ??= { contender, comparison };
     }
     return [{ title, figure, leaders, next }];
   });
+}
+
+/** "ikebana-aes256gcm16" is of "ikebana". */
+function programOf({ name }: ContenderRecord): string {
+  return name.split("-")[0]!;
 }
 
 function rank(contenders: readonly ContenderRecord[], figure: FigureName): readonly ContenderRecord[] {

@@ -93,7 +93,7 @@ function unclosedTags(text: string): readonly string[] {
   const wrong: string[] = [];
   const body = text.replace(/(<script[^>]*>)[\s\S]*?<\/script>/, "");
   for (const [, slash, name, selfClosing] of body.matchAll(/<(\/?)([a-z][a-z0-9]*)(?:\s[^>]*?)?(\/?)>/g)) {
-    if (selfClosing === "/" || name === "meta") continue;
+    if (selfClosing === "/" || name === "meta" || name === "br") continue;
     if (slash === "") open.push(name!);
     else if (open.pop() !== name) wrong.push(name!);
   }

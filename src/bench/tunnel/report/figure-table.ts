@@ -15,28 +15,28 @@ export function figureTable(figure: FigureName, contenders: readonly ContenderRe
       [
         escapeHtml(contender.title),
         `<b>${digits(median)}</b>`,
-        interval === undefined ? "–" : `${digits(interval.low)} to ${digits(interval.high)}`,
-        `${digits(min)} to ${digits(max)}`,
+        interval === undefined ? "–" : range(interval.low, interval.high),
+        range(min, max),
         String(n),
       ],
     ];
   });
-  const head = [
-    `${escapeHtml(label)}, ${escapeHtml(unit)}`,
-    "median",
-    "95 % interval",
-    "rounds from – to",
-    "n",
-  ];
+  const head = [`${escapeHtml(label)}, ${escapeHtml(unit)}`, "median", "95 % interval", "all rounds", "n"];
   return htmlTable(head, rows);
 }
 
-/** "2.53 (2.41 to 2.66)", and what is no difference as such. */
+/** Narrow, since a telephone is. */
+function range(low: number, high: number): string {
+  return `${digits(low)}–${digits(high)}`;
+}
+
+/** The value, its interval below it, and what is no difference as such. */
 export function formatComparison({ scale, value, interval, isDifferent }: Comparison): string {
   const sign = scale === "difference" && value > 0 ? "+" : "";
-  const range =
-    interval === undefined ? "" : ` <small>${digits(interval.low)} to ${digits(interval.high)}</small>`;
-  const text = `${sign}${digits(value)}${range}`;
-  if (interval === undefined) return `${text} <small class="noise">one round</small>`;
-  return isDifferent ? `<b>${text}</b>` : `${text} <small class="noise">within the noise</small>`;
+  const text = `${sign}${digits(value)}`;
+  if (interval === undefined) return `${text}<br><small class="noise">one round</small>`;
+  const bounds = `<br><small>${range(interval.low, interval.high)}</small>`;
+  return isDifferent
+    ? `<b>${text}</b>${bounds}`
+    : `${text}${bounds}<br><small class="noise">within the noise</small>`;
 }

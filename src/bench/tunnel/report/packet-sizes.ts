@@ -1,10 +1,12 @@
 import { type FigureName, UDP_PAYLOADS, type UdpMeasure } from "../figures.ts";
 import { type ContenderRecord, summaryOf } from "../record.ts";
 import type { Look } from "./looks.ts";
-import { type Axis, linearTicks, type Point, plot } from "./plot.ts";
+import { type Axis, logarithmicTicks, type Point, plot } from "./plot.ts";
 
 /** UDP and IPv4. */
 const HEADERS_LENGTH = 28;
+/** Around what is drawn. */
+const MARGIN = 1.3;
 
 /** What gets through at most against the size of the packets, in Mbit/s of inner packets. "" for less than two sizes. */
 export function packetSizes(looks: ReadonlyMap<ContenderRecord, Look>): string {
@@ -20,7 +22,8 @@ export function packetSizes(looks: ReadonlyMap<ContenderRecord, Look>): string {
     kind: "line" as const,
     points: sizes.flatMap(({ figure, length }): readonly Point[] => {
       const summary = summaryOf(contender, figure);
-      if (summary === undefined) return [];
+      // Where nothing gets through there is no place on this scale.
+      if (summary === undefined || summary.median === 0) return [];
       const mbps = (packets: number): number => (packets * length * 8) / 1e6;
       const { median, interval } = summary;
       const error = interval && { low: mbps(interval.low), high: mbps(interval.high) };
@@ -29,12 +32,14 @@ export function packetSizes(looks: ReadonlyMap<ContenderRecord, Look>): string {
   }));
   const drawn = lines.filter(({ points }) => points.length > 1);
   if (drawn.length === 0) return "";
-  const highest = Math.max(...drawn.flatMap(({ points }) => points.map(({ y }) => y)));
+  const all = drawn.flatMap(({ points }) => points.map(({ y }) => y)).filter((mbps) => mbps > 0);
+  const [lowest, highest] = [Math.min(...all) / MARGIN, Math.max(...all) * MARGIN];
   const y: Axis = {
-    label: "Mbit/s",
-    min: 0,
-    max: highest * 1.1,
-    ticks: linearTicks(highest * 1.1).map((value) => ({ value, text: value.toLocaleString("en") })),
+    label: "Mbit/s, logarithmic",
+    min: lowest,
+    max: highest,
+    isLogarithmic: true,
+    ticks: logarithmicTicks(lowest, highest).map((value) => ({ value, text: value.toLocaleString("en") })),
   };
   const lengths = sizes.map(({ length }) => length);
   const x: Axis = {

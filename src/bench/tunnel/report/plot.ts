@@ -87,16 +87,11 @@ export function logarithmicTicks(min: number, max: number): readonly number[] {
     .filter((each) => each >= min && each <= max);
 }
 
-/** Three to six round numbers from 0. */
-export function linearTicks(max: number): readonly number[] {
-  const power = 10 ** Math.floor(Math.log10(max));
-  const step = [0.2, 0.5, 1, 2].map((each) => each * power).find((each) => max / each <= 6) ?? power;
-  return Array.from({ length: Math.floor(max / step) + 1 }, (_, index) => index * step);
-}
-
 function shareOf({ min, max, isLogarithmic }: Axis, value: number): number {
   const share =
-    isLogarithmic === true ? Math.log(value / min) / Math.log(max / min) : (value - min) / (max - min);
+    isLogarithmic === true
+      ? Math.log(Math.max(value, min) / min) / Math.log(max / min)
+      : (value - min) / (max - min);
   return Math.min(1, Math.max(0, share));
 }
 

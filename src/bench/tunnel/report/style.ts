@@ -45,6 +45,6 @@ summary { cursor: pointer; color: var(--soft); font-size: .9rem } ul { padding-l
 code { font-size: .85em; overflow-wrap: anywhere }
 @media (max-width: 40rem) {
   .bar { grid-template-columns: minmax(0, 1fr) auto; padding: .25rem 0 } .bar svg { grid-column: 1 / -1 }
-  .plot { padding-left: 3.4rem } .xl { left: 3.4rem } .plot .area { height: 16rem } th, td { padding: .28rem .35rem } .two { display: none }
+  .plot { padding-left: 3.4rem } .xl { left: 3.4rem } .plot .area { height: 16rem } table { font-size: .77rem } th, td { padding: .28rem .3rem } th:first-child { min-width: 6.5rem; overflow-wrap: anywhere } .two { display: none }
 }
 `;
