@@ -49,7 +49,10 @@ describe.skipIf(!requireRoot("the tunnel bench") || !requireStrongswan(PEERS))("
       }
       if (cpus().length > 1) {
         const { cpuSecondsPerGb = 0, clientCpuSecondsPerGb = 0, gatewayCpuSecondsPerGb = 0 } = figures;
-        expect(clientCpuSecondsPerGb + gatewayCpuSecondsPerGb).toBeCloseTo(cpuSecondsPerGb, 1);
+        // Read one after the other, in ticks of 10 ms.
+        const sides = (clientCpuSecondsPerGb + gatewayCpuSecondsPerGb) / cpuSecondsPerGb;
+        expect(sides).toBeGreaterThan(0.8);
+        expect(sides).toBeLessThan(1.2);
       }
       expect(others?.programs).toBeGreaterThanOrEqual(0);
       expect(series?.pingLoaded.rttUs.length).toBeGreaterThan(100);

@@ -15,7 +15,7 @@ export interface Contender {
   /** How long it takes to come up, where that is no matter of a few seconds. */
   readonly startSeconds?: number;
   /**
-   * Brings the tunnel up on fresh ground; what it started ends with the ground. `firstPacket` settles when the first packet has been
+   * Brings the tunnel up on fresh ground, the gateway first and then the client; what it started ends with the ground. `firstPacket` settles when the first packet has been
    * answered through it: who has to look whether the tunnel is up may wait for that, and takes no processor time from those who bring it
    * up. Throws PlatformError with the reason why it cannot.
    */

@@ -261,25 +261,26 @@ function findUnavailable(measures: readonly Measure[]): readonly Unavailable[] {
   return reason === undefined ? [] : [{ measure: "throttled", reason }];
 }
 
-/** `firstPacketMs`: from the start of the first daemon until a packet had gone through and been answered. Undefined for the bare path. */
+/**
+ * `firstPacketMs`: from the start of the client's daemon, while the gateway's is there, until a packet had gone through and been answered.
+ * Undefined where there are no daemons.
+ */
 async function startAndTime(
   contender: Contender,
   ground: Ground,
 ): Promise<{ readonly tunnel: Tunnel; readonly firstPacketMs: number | undefined }> {
   const watch = watchFirstPacket(ground);
   try {
-    const calledAtMs = performance.now();
     const tunnel = await contender.start(ground, watch.seenAtMs);
     if (!contender.encrypts) return { tunnel, firstPacketMs: undefined };
-    const { client, gateway } = ground;
-    const starts = tunnel.daemons.flatMap((pid) => client.startedAtMs(pid) ?? gateway.startedAtMs(pid) ?? []);
+    const starts = tunnel.daemons.flatMap((pid) => ground.client.startedAtMs(pid) ?? []);
     const seenAtMs = await Promise.race([
       watch.seenAtMs,
       sleep(FIRST_PACKET_PATIENCE_MS, undefined, { ref: false }),
     ]);
     if (seenAtMs === undefined)
       throw new PlatformError("the tunnel is up, and no packet is answered through it");
-    return { tunnel, firstPacketMs: seenAtMs - Math.min(...(starts.length > 0 ? starts : [calledAtMs])) };
+    return { tunnel, firstPacketMs: starts.length === 0 ? undefined : seenAtMs - Math.min(...starts) };
   } finally {
     watch.close();
   }

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { toHex } from "../../../bytes/hex.ts";
@@ -63,9 +63,13 @@ export function ikebana({
     ...(idleSas > 0 && { startSeconds: idleSas / 100 }),
     async start(ground, firstPacket) {
       const psk = toHex(systemRandom.bytes(32));
-      const sides = [ground.gateway, ground.client].map((host) =>
-        startSide(ground, host, { psk, proposal, offloads, command, idleSas, workers }),
-      );
+      const start = (host: Host): Side =>
+        startSide(ground, host, { psk, proposal, offloads, command, idleSas, workers });
+      const gateway = start(ground.gateway);
+      await waitUntil("Ikebana's gateway is ready", () => gateway.isReady() || gateway.daemon.hasEnded, {
+        describe: () => gateway.daemon.lastWords,
+      });
+      const sides = [gateway, start(ground.client)];
       const describe = (): string => sides.map(({ daemon }) => daemon.lastWords).join("\n");
       await Promise.race([
         firstPacket,
@@ -102,6 +106,8 @@ export function ikebana({
 
 interface Side {
   readonly daemon: RunningProgram;
+  /** Whether it can be asked things. */
+  isReady(): boolean;
   /** Undefined while nobody answers. */
   status(): Promise<EngineStatus | undefined>;
 }
@@ -131,6 +137,7 @@ function startSide(
   const daemon = host.start("ikebana", [...options.command, "up", "-c", file]);
   return {
     daemon,
+    isReady: () => existsSync(socket),
     status: async () => {
       const asked = host.start("ikebana status", [...options.command, "status", "--json", "-s", socket]);
       const { code, out } = await asked.ended;

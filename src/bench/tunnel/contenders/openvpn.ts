@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { PlatformError } from "../../../errors/index.ts";
 import type { Contender } from "../contender.ts";
 import { type Ground, type Host, INNER_MTU } from "../ground.ts";
-import { findPrograms } from "../program.ts";
+import { findPrograms, type RunningProgram } from "../program.ts";
 import { waitUntil } from "../wait.ts";
 
 const LINK = "tun0";
@@ -41,7 +41,7 @@ export function openvpn({
       for (const host of [ground.client, ground.gateway]) {
         certificates.set(host, await makeCertificate(ground, host, openssl!));
       }
-      const daemons = [ground.gateway, ground.client].map((host) => {
+      const start = (host: Host): RunningProgram => {
         const peer = host === ground.client ? ground.gateway : ground.client;
         const file = join(ground.directory, `openvpn-${host.plan.outer}.conf`);
         const text = configurationOf({
@@ -55,7 +55,16 @@ export function openvpn({
         });
         writeFileSync(file, text, { mode: 0o600 });
         return host.start("openvpn", [program!, "--config", file]);
-      });
+      };
+      const gateway = start(ground.gateway);
+      await waitUntil(
+        "OpenVPN's gateway is ready",
+        () => gateway.out.includes("link remote") || gateway.hasEnded,
+        {
+          describe: () => gateway.lastWords,
+        },
+      );
+      const daemons = [gateway, start(ground.client)];
       const describe = (): string => daemons.map((daemon) => daemon.lastWords).join("\n");
       await waitUntil(
         "a tunnel by OpenVPN",

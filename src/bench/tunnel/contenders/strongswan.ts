@@ -38,8 +38,12 @@ export function strongswan({
       ]);
       requirePlugins();
       const secret = toHex(systemRandom.bytes(32));
-      const sides = [ground.gateway, ground.client].map((host) => new Side(ground, host, charon!, swanctl!));
-      for (const side of sides) await side.load(secret, proposal);
+      const sides: Side[] = [];
+      for (const host of [ground.gateway, ground.client]) {
+        const side = new Side(ground, host, charon!, swanctl!);
+        sides.push(side);
+        await side.load(secret, proposal);
+      }
       const client = sides[1]!;
       await client.swanctl("--initiate", "--child", "lan", "--timeout", "20");
       const listed = (await client.swanctl("--list-sas")).out;

@@ -6,7 +6,7 @@ import { toHex } from "../../../bytes/hex.ts";
 import { PlatformError } from "../../../errors/index.ts";
 import type { Contender } from "../contender.ts";
 import { type Ground, type Host, INNER_MTU, withNetwork } from "../ground.ts";
-import { findPrograms } from "../program.ts";
+import { findPrograms, type RunningProgram } from "../program.ts";
 import { waitUntil } from "../wait.ts";
 import { generateWireguardKeys, WIREGUARD_PORT } from "../wireguard-keys.ts";
 
@@ -57,21 +57,16 @@ async function startWith(
   ground: Ground,
   { program, version }: { readonly program: string; readonly version: string },
 ) {
-  const ends = [ground.gateway, ground.client].map((host) => ({
-    host,
-    keys: generateWireguardKeys(),
-    daemon: host.start("wireguard-go", [program, "--foreground", LINK], { LOG_LEVEL: "error" }),
-  }));
-  const [gateway, client] = ends as [(typeof ends)[0], (typeof ends)[0]];
-  for (const [own, peer] of [
-    [gateway, client],
-    [client, gateway],
-  ] as const) {
-    const { daemon, host } = own;
+  const daemons: RunningProgram[] = [];
+  const ends = [ground.gateway, ground.client].map((host) => ({ host, keys: generateWireguardKeys() }));
+  for (const [index, { host, keys }] of ends.entries()) {
+    const peer = ends[1 - index]!;
+    const daemon = host.start("wireguard-go", [program, "--foreground", LINK], { LOG_LEVEL: "error" });
+    daemons.push(daemon);
     await waitUntil("wireguard-go is ready", () => existsSync(socketOf(host)) || daemon.hasEnded);
     if (daemon.hasEnded) throw new PlatformError(`wireguard-go ended: ${daemon.lastWords}`);
     await configure(host, [
-      `private_key=${toHex(own.keys.privateKey)}`,
+      `private_key=${toHex(keys.privateKey)}`,
       `listen_port=${WIREGUARD_PORT}`,
       `public_key=${toHex(peer.keys.publicKey)}`,
       `endpoint=${peer.host.plan.outer}:${WIREGUARD_PORT}`,
@@ -89,7 +84,7 @@ async function startWith(
     // The protocol has no other.
     cipher: "ChaCha20-Poly1305",
     link: LINK,
-    daemons: ends.map(({ daemon }) => daemon.pid!),
+    daemons: daemons.map(({ pid }) => pid!),
   };
 }
 

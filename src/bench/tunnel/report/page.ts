@@ -110,16 +110,19 @@ function claims(record: TunnelRecord): string {
   const figures = CLAIM_FIGURES.filter((figure) =>
     found.some(({ comparisons }) => comparisons.some((each) => each.figure === figure)),
   );
-  const rows = found.map(({ ipsec, openvpn, comparisons }) => [
-    `${escapeHtml(ipsec.title)} <small>/ ${escapeHtml(openvpn.title)}</small>`,
-    ...figures.map((figure) => {
+  const head = found.map(
+    ({ ipsec, openvpn }) => `${escapeHtml(ipsec.title)}<br><small>/ ${escapeHtml(openvpn.title)}</small>`,
+  );
+  const rows = figures.map((figure) => [
+    escapeHtml(FIGURES[figure].label),
+    ...found.map(({ comparisons }) => {
       const comparison = comparisons.find((each) => each.figure === figure)?.comparison;
       return comparison === undefined ? "–" : formatComparison(comparison);
     }),
   ]);
   return `<h2>IPsec against OpenVPN</h2>
 <p>Each figure divided by OpenVPN's, round by round, with its 95 % interval. Of times below 1 is better, of throughput above 1.</p>
-${htmlTable(["", ...figures.map((figure) => escapeHtml(FIGURES[figure].label))], rows)}`;
+${htmlTable(["", ...head], rows)}`;
 }
 
 function changes(record: TunnelRecord, before: TunnelRecord): string {
@@ -181,7 +184,7 @@ function charts(record: TunnelRecord, looks: ReadonlyMap<ContenderRecord, Look>)
     ),
     bars(
       "start",
-      "From the start of the first daemon to the first answered packet; memory in RAM after a transfer.",
+      "From the start of the client, whose gateway is there already, to the first answered packet; memory in RAM after a transfer.",
     ),
   ];
 }
