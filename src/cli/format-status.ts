@@ -129,7 +129,7 @@ function ikeSaRows(ikeSa: IkeSaStatus, look: Look): readonly Row[] {
     {
       label: "IKE",
       lines: [
-        `${proposal}${weakText(ikeSa, paint)}, negotiated in ${formatDuration(negotiationMs)}, ${spis}`,
+        `${proposal}${ikeSa.ppk ? " with PPK" : ""}${weakText(ikeSa, paint)}, negotiated in ${formatDuration(negotiationMs)}, ${spis}`,
       ],
     },
     ...children.map((child) => ({ label: printable(child.name), lines: childLines(child, look) })),

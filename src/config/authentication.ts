@@ -4,7 +4,7 @@ import { ntHash } from "../crypto/nt-hash.ts";
 import { PolicyError } from "../errors/index.ts";
 import type { Purpose } from "../pki/trust.ts";
 import { systemTrustAnchors } from "../pki/trust-anchors.ts";
-import type { LocalAuthentication, RemoteAuthentication } from "../policy/connection.ts";
+import type { LocalAuthentication, Ppk, RemoteAuthentication } from "../policy/connection.ts";
 import { faultOfPassword } from "../users/user.ts";
 import { LiveCertificates } from "./live-certificates.ts";
 import { readPassword, readPresharedKey } from "./preshared-key.ts";
@@ -94,6 +94,20 @@ function localAuthentication(
     if (fault !== undefined) throw new PolicyError(fault);
     for (const message of read.warnings) reporter.warn(["password"], message);
     return { kind: "eap", client: new UserLogin({ user, ntHash: ntHash(read.password) }) };
+  });
+}
+
+/** What goes into the keys beside the key exchange. Not into those of a login: EAP has keys of its own. */
+export function ppkOf({ ppk, user }: ConnectionEntry, folder: string, reporter: Reporter): Ppk | undefined {
+  if (ppk === undefined) return undefined;
+  if (user !== undefined) {
+    reporter.complain(["ppk"], "a PPK goes with local.psk or local.certificate, not with a user's login");
+    return undefined;
+  }
+  return attempt(reporter, ["ppk", "key"], () => {
+    const { key, warnings } = readPresharedKey(ppk.key, folder);
+    for (const message of warnings) reporter.warn(["ppk", "key"], message);
+    return { id: ppk.id, key, isRequired: ppk.required ?? true };
   });
 }
 

@@ -6,13 +6,14 @@ import type {
   ConnectionPolicy,
   Identity,
   LivenessPolicy,
+  Ppk,
   TfcPolicy,
 } from "../policy/connection.ts";
 import { DEFAULT_IKE_PROPOSALS } from "../policy/default-proposals.ts";
 import { parseIdentity } from "../policy/identity.ts";
 import { selectorsFromPrefixes } from "../policy/traffic-selectors.ts";
 import { numberProposals } from "../policy/transforms.ts";
-import { type Authentication, authenticationOf, isHostName } from "./authentication.ts";
+import { type Authentication, authenticationOf, isHostName, ppkOf } from "./authentication.ts";
 import { defaultEspProposals } from "./default-esp.ts";
 import { DEFAULT_MTU, DEFAULT_REPLAY_WINDOW_PACKETS, IKE_PORT } from "./defaults.ts";
 import type { ChildEntry, ConfigFile, ConnectionEntry } from "./schema.ts";
@@ -53,6 +54,7 @@ export function completeConnections(
     const warn = (below: ConfigPath, message: string) =>
       warnings.push({ path: [...path, ...below], message });
     const authentication = authenticationOf(entry, folder, { complain, warn });
+    const ppk = ppkOf(entry, folder, { complain, warn });
     checkAddresses(entry, complain);
     for (const [child, { local, remote }] of Object.entries(entry.children ?? {})) {
       const families = new Set(local.map(({ type }) => type));
@@ -73,7 +75,7 @@ export function completeConnections(
     if (authentication === undefined || localIdentity === undefined || remoteIdentity === undefined) continue;
     const { address } = entry.remote;
     if (address !== undefined && isHostName(address)) hosts.push({ connection: name, host: address });
-    connections.push(policy({ name, entry, mtu, localIdentity, remoteIdentity, authentication }));
+    connections.push(policy({ name, entry, mtu, localIdentity, remoteIdentity, authentication, ppk }));
   }
   warnings.push(...indistinguishable(connections));
   return { connections, hosts, problems, warnings };
@@ -86,6 +88,7 @@ function policy({
   localIdentity,
   remoteIdentity,
   authentication,
+  ppk,
 }: PolicyParts): ConnectionPolicy {
   const { local, remote, ike, children, start, ikeRekey, liveness, childless, encapsulation, pathMtu } =
     entry;
@@ -108,6 +111,7 @@ function policy({
     ...(encapsulation !== undefined && { encapsulation }),
     ...(pathMtu !== undefined && { pathMtu }),
     ...(childless !== undefined && { isChildless: childless }),
+    ...(ppk !== undefined && { ppk }),
   };
 }
 
@@ -119,6 +123,7 @@ interface PolicyParts {
   readonly localIdentity: Identity;
   readonly remoteIdentity: Identity;
   readonly authentication: Authentication;
+  readonly ppk: Ppk | undefined;
 }
 
 /** What a user's login is for when the file does not say: all of it. Our side is the addresses that the gateway gives us. */

@@ -187,7 +187,7 @@ function inlineKeys({ connections, radius }: ConfigFile): readonly Remark[] {
     ...inlineSecrets(radius?.accounting?.servers ?? [], ["radius", "accounting", "servers"]),
     ...inlineSecrets(radius?.disconnect?.servers ?? [], ["radius", "disconnect", "servers"]),
   ];
-  const own = Object.entries(connections ?? {}).flatMap(([name, { local, password }]) => {
+  const own = Object.entries(connections ?? {}).flatMap(([name, { local, ppk, password }]) => {
     const path = ["connections", name];
     return [
       ...(isInline(local.psk)
@@ -196,6 +196,15 @@ function inlineKeys({ connections, radius }: ConfigFile): readonly Remark[] {
               path: [...path, "local", "psk"],
               message:
                 "this file holds a key and can be read by everybody; try chmod 600, or psk: { file: ... }",
+            },
+          ]
+        : []),
+      ...(isInline(ppk?.key)
+        ? [
+            {
+              path: [...path, "ppk", "key"],
+              message:
+                "this file holds a key and can be read by everybody; try chmod 600, or key: { file: ... }",
             },
           ]
         : []),

@@ -27,6 +27,7 @@ import {
   parsePadTo,
   parsePath,
   parsePatience,
+  parsePpkId,
   parseTunName,
   parseUserName,
   parseVolume,
@@ -94,6 +95,12 @@ const child = mapping({
   mode: v.optional(oneOf(["tunnel", "transport"])),
 });
 
+const ppk = mapping({
+  id: text(parsePpkId),
+  key: presharedKey,
+  required: v.optional(v.boolean("expected true or false")),
+});
+
 const connection = mapping({
   local: v.optional(local, {}),
   remote,
@@ -113,6 +120,7 @@ const connection = mapping({
   encapsulation: v.optional(oneOf(["auto", "udp", "raw"])),
   pathMtu: v.optional(oneOf(["probe", "kernel"])),
   childless: v.optional(v.boolean("expected true or false")),
+  ppk: v.optional(ppk),
 });
 
 const listenMapping = mapping({

@@ -39,6 +39,12 @@ export function parseUserName(text: string): string {
   throw new PolicyError(`"${text}" is not a user name`);
 }
 
+/** PPK_ID, as it is sent. */
+export function parsePpkId(text: string): string {
+  if (text !== "" && !/[\p{Cc}\p{Cs}]/u.test(text)) return text;
+  throw new PolicyError(`"${text}" is no name of a PPK`);
+}
+
 /** As `parseIpAddress`, and "0.0.0.0" or "::" for every address of the family. */
 export function parseListenAddress(text: string): string {
   const octets = parseAddress(text.trim());

@@ -82,6 +82,20 @@ function expandIkeKeys(
   return keys;
 }
 
+/**
+ * The keys with a PPK mixed into SK_d, SK_pi and SK_pr, each by prf+ (PPK, key) (RFC 8784 section 3). The other four are those of `keys`
+ * themselves.
+ */
+export function mixPpk(input: {
+  readonly prfId: number;
+  readonly keys: IkeKeys;
+  readonly ppk: Uint8Array;
+}): IkeKeys {
+  const { prfId, keys, ppk } = input;
+  const mixed = (seed: Uint8Array): Uint8Array => prfPlus({ prfId, key: ppk, seed, length: seed.length });
+  return { ...keys, skD: mixed(keys.skD), skPi: mixed(keys.skPi), skPr: mixed(keys.skPr) };
+}
+
 /** Overwrites all seven keys. */
 export function wipeIkeKeys(keys: IkeKeys): void {
   const { skD, skAi, skAr, skEi, skEr, skPi, skPr } = keys;

@@ -109,6 +109,7 @@ function describeIkeSa(ikeSa: IkeSaView, establishedAt: number, facts: EngineFac
     initiatorSpi: ikeSa.initiatorSpi,
     responderSpi: ikeSa.responderSpi,
     proposal: ikeSa.proposal ?? "",
+    ...(ikeSa.hasPpk && { ppk: true as const }),
     ...weakOf(ikeSa.proposal ?? "", ikeSa.signsWithSha1 ? ["sha1-signature"] : []),
     local: { identity: ikeSa.localIdentity ?? "", ...ikeSa.path.local },
     remote: { identity: ikeSa.remoteIdentity ?? "", ...ikeSa.path.remote },

@@ -34,6 +34,8 @@ export interface IkeSaStatus {
   readonly responderSpi: string;
   /** Keywords: "aes256gcm16-prfsha384-x25519". */
   readonly proposal: string;
+  /** There is a post-quantum preshared key in its keys (RFC 8784); only where it is so. */
+  readonly ppk?: true;
   /** Those of them that are too weak to be proud of, only where there are any: ["sha1", "modp1024"]; "sha1-signature" is our AUTH. */
   readonly weak?: readonly string[];
   readonly local: { readonly identity: string; readonly address: string; readonly port: number };

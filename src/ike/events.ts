@@ -60,7 +60,7 @@ export function ikeSaEstablished(ikeSa: IkeSa, proposal: Proposal): IkeEvent {
     ...about(ikeSa),
     name: "ike-sa-established",
     level: "info",
-    message: `IKE SA with ${peer} established in ${round(negotiationMs)} ms`,
+    message: `IKE SA with ${peer} established${ikeSa.hasPpk ? " with PPK" : ""} in ${round(negotiationMs)} ms`,
     facts: {
       ...factsOf(ikeSa),
       proposal: formatProposal(proposal),

@@ -56,6 +56,8 @@ export interface Authenticating extends Keyed {
   /** IKE_SA_INIT in both directions as it was answered: what AUTH covers (RFC 7296 section 2.15). */
   readonly initRequest: Uint8Array;
   readonly initResponse: Uint8Array;
+  /** Initiator: the keys without the PPK, until the responder has said whether it is used. */
+  readonly unmixed: IkeKeys | undefined;
   /** Initiator: the child SA offered in IKE_AUTH. */
   readonly offer: ChildOffer | undefined;
   /** Initiator: said in IKE_AUTH that this is the only SA. */

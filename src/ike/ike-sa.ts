@@ -93,6 +93,10 @@ export class IkeSa {
   signsWithSha1 = false;
   /** Initiator: the certificate to show, where there is a choice. */
   credential: Credential | undefined;
+  /** Both sides have said that they could use a PPK. */
+  hasBothUsePpk = false;
+  /** There is a PPK in its keys, or in those that it was rekeyed from. */
+  hasPpk = false;
   /** Responder: who has logged in, by its EAP identity. */
   user: string | undefined;
   /** Responder: how the peer looked at first, until it has shown who it is. */
@@ -463,6 +467,7 @@ export class IkeSa {
       state.protection.wipe();
       wipeIkeKeys(state.keys);
     }
+    if (state.name === "authenticating" && state.unmixed !== undefined) wipeIkeKeys(state.unmixed);
     if (state.name === "established") this.machine.report(ikeSaDeleted(this, closing));
     else if (state.name !== "deleting" && state.name !== "rekeyed") this.#reportFailure(closing, now);
 

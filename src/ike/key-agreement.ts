@@ -50,6 +50,7 @@ export function authenticate(ikeSa: IkeSa, init: InitResult, sharedSecret: Uint8
     keys,
     protection,
     ...init,
+    unmixed: undefined,
     offer: undefined,
     sentInitialContact: false,
     eap: undefined,

@@ -21,6 +21,7 @@ export function bequeath(old: IkeSa, heir: IkeSa, now: number): void {
   for (const attempt of old.childAttempts) heir.childAttempts.add(attempt);
   old.childAttempts.clear();
   for (const request of old.outbox.requests.takeAll()) heir.outbox.requests.enqueue(request);
+  heir.hasPpk = old.hasPpk;
   heir.roundTripMs = old.roundTripMs;
   heir.prober.takeOver(old.prober, now);
   const missing = old.postponed.takeAll();

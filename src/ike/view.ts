@@ -19,6 +19,8 @@ export interface IkeSaView {
   readonly proposal: string | undefined;
   readonly localIdentity: string | undefined;
   readonly remoteIdentity: string | undefined;
+  /** Whether there is a PPK in its keys. */
+  readonly hasPpk: boolean;
   /** Who has logged in by EAP. */
   readonly user: string | undefined;
   /** Which client it seems to be, where many share a connection. */
@@ -61,6 +63,7 @@ export function viewOf(ikeSa: IkeSa): IkeSaView {
     proposal: "proposal" in state ? formatProposal(state.proposal) : undefined,
     localIdentity: connection && formatIdentity(connection.local.identity),
     remoteIdentity: remoteIdentity && formatIdentity(remoteIdentity),
+    hasPpk: ikeSa.hasPpk,
     user: ikeSa.user,
     client: ikeSa.client,
     signsWithSha1: ikeSa.signsWithSha1,

@@ -54,6 +54,8 @@ export interface ConnectionPolicy {
    * else, and signatures of the peer with SHA-1 (policy/compat.ts).
    */
   readonly compat?: readonly "windows-default"[];
+  /** Goes into the keys of the IKE SA (RFC 8784). */
+  readonly ppk?: Ppk;
   /** Soft lifetime of an IKE SA, in milliseconds; undefined for the usual one, Infinity for none. */
   readonly ikeRekeyMs?: number;
   /** Gateway: clients rekey by themselves, and what they do not replace in time ends. Undefined where we rekey, or as the limits say. */
@@ -64,6 +66,15 @@ export interface ConnectionPolicy {
 interface ClientLifetimes {
   readonly childMs: number;
   readonly ikeMs: number;
+}
+
+/** Post-quantum preshared key (RFC 8784). */
+export interface Ppk {
+  /** PPK_ID, which the initiator shows to whoever answers it. */
+  readonly id: string;
+  readonly key: Uint8Array;
+  /** No IKE SA without it; otherwise a peer that has none gets one all the same. */
+  readonly isRequired: boolean;
 }
 
 /** What our AUTH is made with (RFC 7296 section 2.15). The two sides of a connection need not do the same. */

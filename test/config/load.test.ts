@@ -267,6 +267,31 @@ describe("a pre-shared key", () => {
   ])("%s is refused", (psk, problem) => expect(problemsOf(withKey(psk))).toContain(problem));
 });
 
+describe("a post-quantum preshared key", () => {
+  const withPpk = (ppk: string, who = "local: { address: 192.0.2.1, psk: swordfish-swordfish }") =>
+    connection(
+      `${who}\nremote: 192.0.2.2\nppk: ${ppk}\nchildren: { a: { local: 10.1.0.0/16, remote: 10.2.0.0/16 } }`,
+    );
+
+  test("is insisted on unless the file says otherwise", () => {
+    const ppk = parse(withPpk("{ id: paper, key: { hex: 00112233445566778899aabbccddeeff } }")).connections[0]
+      ?.ppk;
+    expect(ppk).toMatchObject({ id: "paper", isRequired: true });
+    expect(Buffer.from(ppk!.key).toString("hex")).toBe("00112233445566778899aabbccddeeff");
+    const { connections, warnings } = parse(withPpk("{ id: paper, key: short, required: false }"));
+    expect(connections[0]?.ppk).toMatchObject({ isRequired: false });
+    expect(warnings.join()).toContain("a key of 5 octets can be guessed");
+  });
+
+  test("has a name, a key, and no place beside a login", () => {
+    expect(problemsOf(withPpk('{ id: "", key: k }'))).toContain('"" is no name of a PPK');
+    expect(problemsOf(withPpk("{ id: paper }"))).toContain('the key "key" is missing');
+    expect(problemsOf(withPpk("{ id: paper, key: k }", "user: anna\npassword: x"))).toContain(
+      "a PPK goes with local.psk or local.certificate",
+    );
+  });
+});
+
 describe("a file that is wrong", () => {
   const LOCAL = 'local: { address: 192.0.2.1, psk: "0123456789abcdef" }';
   const REMOTE = "remote: { address: 192.0.2.2 }";

@@ -3,7 +3,7 @@ import type { ConnectionPolicy, Identity } from "../../policy/connection.ts";
 import { formatIdentity } from "../../policy/identity.ts";
 import { findCandidates, findPadEntry, presharedKeyOf } from "../../policy/pad.ts";
 import { isAllowed } from "../../policy/select-proposal.ts";
-import type { Payload } from "../../wire/payloads/payload.ts";
+import type { Payload, PayloadOf } from "../../wire/payloads/payload.ts";
 import type { Answer } from "../answer.ts";
 import { faultOfKeyedAuth, peerOctets } from "../auth-payload.ts";
 import { certificatesIn, credentialFor } from "../certificates.ts";
@@ -17,6 +17,7 @@ import type { Authenticating } from "../ike-sa-state.ts";
 import { giveAddresses } from "../internal-addresses.ts";
 import { find, findNotify, notify } from "../payloads.ts";
 import { addressesOf } from "../ports.ts";
+import { choosePpk, dropPpkChoice, takePpkChoice } from "../ppk.ts";
 import { isShared } from "../uniqueness.ts";
 import { identification, identityOf, isAwaiting, ownProof, refuse } from "./ike-auth.ts";
 import { beginLogin, processLoginRequest } from "./login-request.ts";
@@ -74,8 +75,7 @@ function authenticateInitiator(
 ): Answer | "later" | "busy" {
   const { state, payloads, identity, requested } = request;
   const { machine, path } = ikeSa;
-  const auth = find(payloads, "authentication");
-  const kind = auth === undefined ? "eap" : kindOf(auth.method);
+  const kind = kindOf(find(payloads, "authentication"));
   // IKE_SA_INIT was agreed on with nobody in particular; the peer's own connection has to allow it too.
   const candidates = findCandidates(machine.connections, addressesOf(path)).filter(({ ikeProposals }) =>
     isAllowed(state.proposal, ikeProposals),
@@ -83,22 +83,33 @@ function authenticateInitiator(
   const connection = findPadEntry({ candidates, peer: identity, requested, kind });
   // A peer that nobody knows takes the same way, so that time does not tell who is known.
   const key = presharedKeyOf(connection);
+  const choice = choosePpk(ikeSa, { state, connection, payloads, auth: find(payloads, "authentication") });
+  if (choice.kind === "refused") return refused(`${formatIdentity(identity)}: ${choice.message}`);
+  const { auth } = choice;
   const fault =
     auth !== undefined && kind === "psk"
-      ? faultOfKeyedAuth(ikeSa, { state, identity, auth, key, keyName: "pre-shared key" })
+      ? faultOfKeyedAuth(ikeSa, { state: choice.state, identity, auth, key, keyName: "pre-shared key" })
       : undefined;
   if (connection === undefined) return refused(unknown({ kind, identity, requested, candidates, ikeSa }));
-  if (fault !== undefined) return refused(`${fault} (connection ${connection.name})`);
+  if (fault !== undefined) {
+    dropPpkChoice(choice);
+    return refused(`${fault} (connection ${connection.name})`);
+  }
   const needsJob = kind !== "psk" || connection.local.authentication.kind === "certificate";
-  if (needsJob && machine.hasTooManyLogins) return "busy";
+  if (needsJob && machine.hasTooManyLogins) {
+    dropPpkChoice(choice);
+    return "busy";
+  }
 
-  const caller: Caller = { ...request, connection };
+  takePpkChoice(ikeSa, state, choice);
+  const caller: Caller = { ...request, state: choice.state, connection };
   if (auth === undefined) return beginLogin(ikeSa, caller);
   return kind === "psk" ? admit(ikeSa, caller) : verifyCertificate(ikeSa, { ...caller, auth });
 }
 
-function kindOf(method: number): "psk" | "certificate" {
-  return method === AuthenticationMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE ? "psk" : "certificate";
+function kindOf(auth: PayloadOf<"authentication"> | undefined): "psk" | "certificate" | "eap" {
+  if (auth === undefined) return "eap";
+  return auth.method === AuthenticationMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE ? "psk" : "certificate";
 }
 
 function unknown(facts: {
@@ -168,7 +179,7 @@ export function showProof(
   const idr = identification("identification-responder", connection.local.identity);
   const proof = ownProof(ikeSa, state, { connection, credential });
   if (proof.kind === "none") return refused(proof.reason);
-  if (proof.kind === "ready") return goOn([idr, ...proof.payloads], now);
+  if (proof.kind === "ready") return goOn([idr, proof.auth], now);
   ikeSa.machine.authenticate(proof.job, (result, then) => {
     if (!isAwaiting(ikeSa, state)) return;
     const { kind } = result;
@@ -215,7 +226,9 @@ export function conclude(
       ? [...gift.payloads, ...makeChild(ikeSa, { state, connection: gift.connection, payloads, now })]
       : [notify(gift.notifyType)];
   ikeSa.forgetHandshake();
-  return { payloads: [...proof, ...inside] };
+  // Without data: it is the one that was named (RFC 8784 section 3).
+  const ppk = ikeSa.hasPpk ? [notify(NotifyType.PPK_IDENTITY)] : [];
+  return { payloads: [...proof, ...ppk, ...inside] };
 }
 
 function makeChild(

@@ -1,3 +1,4 @@
+import type { IkeKeys } from "../../crypto/keymat.ts";
 import { AuthenticationMethod, ExchangeType, NotifyType, nameOf } from "../../iana/ikev2-parameters.ts";
 import type { ConnectionPolicy, Identity } from "../../policy/connection.ts";
 import { formatIdentity, sameIdentity } from "../../policy/identity.ts";
@@ -12,6 +13,7 @@ import type { IkeSa } from "../ike-sa.ts";
 import type { Authenticating } from "../ike-sa-state.ts";
 import { requestAddresses, takeAddresses } from "../internal-addresses.ts";
 import { find, findError, notify, notifyName } from "../payloads.ts";
+import { mixedKeys, ppkIdentity, settlePpk } from "../ppk.ts";
 import { haveSameEnds } from "../uniqueness.ts";
 import { createChild } from "./create-child-sa.ts";
 import { identification, identityOf, isAwaiting, ownProof, refuse } from "./ike-auth.ts";
@@ -35,7 +37,9 @@ export function sendAuthRequest(ikeSa: IkeSa, now: number): void {
     return;
   }
   const sentInitialContact = isFirstContact(ikeSa);
-  const next = { ...state, offer, sentInitialContact };
+  const ppk = ikeSa.hasBothUsePpk ? connection.ppk : undefined;
+  const mixed = ppk && { keys: mixedKeys(state, ppk), unmixed: state.keys };
+  const next = { ...state, offer, sentInitialContact, ...mixed };
   ikeSa.state = next;
   const send = (certificates: readonly Payload[], auth: readonly Payload[], then: number): void => {
     const payloads = [
@@ -55,15 +59,39 @@ export function sendAuthRequest(ikeSa: IkeSa, now: number): void {
     send([], [], now);
     return;
   }
-  const proof = ownProof(ikeSa, next, { connection, credential: ikeSa.credential });
-  if (proof.kind === "ready") send([], proof.payloads, now);
+  prove(ikeSa, { state: next, keys: next.keys, connection, now }, (certificates, auth, then) => {
+    if (ppk === undefined) send(certificates, [auth], then);
+    else if (ppk.isRequired) send(certificates, [auth, ppkIdentity(ppk)], then);
+    else {
+      prove(ikeSa, { state: next, keys: state.keys, connection, now: then }, (_, without, later) => {
+        const noPpkAuth = notify(NotifyType.NO_PPK_AUTH, without.data);
+        send(certificates, [auth, ppkIdentity(ppk), noPpkAuth], later);
+      });
+    }
+  });
+}
+
+/** Our AUTH with these keys, at once or when it is signed. */
+function prove(
+  ikeSa: IkeSa,
+  facts: {
+    readonly state: Authenticating;
+    readonly keys: IkeKeys;
+    readonly connection: ConnectionPolicy;
+    readonly now: number;
+  },
+  goOn: (certificates: readonly Payload[], auth: PayloadOf<"authentication">, now: number) => void,
+): void {
+  const { state, keys, connection, now } = facts;
+  const proof = ownProof(ikeSa, { ...state, keys }, { connection, credential: ikeSa.credential });
+  if (proof.kind === "ready") goOn([], proof.auth, now);
   else if (proof.kind === "none") ikeSa.close({ reason: "protocol-error", message: proof.reason }, now);
   else {
     ikeSa.machine.authenticate(proof.job, (result, then) => {
-      if (!isAwaiting(ikeSa, next)) return;
+      if (!isAwaiting(ikeSa, state)) return;
       if (result.kind === "signature") {
         const { method, data } = result;
-        send(proof.certificates, [{ kind: "authentication", critical: false, method, data }], then);
+        goOn(proof.certificates, { kind: "authentication", critical: false, method, data }, then);
       } else {
         const message = `we cannot sign: ${result.kind === "failed" ? result.reason : result.kind}`;
         ikeSa.close({ reason: "AUTHENTICATION_FAILED", message }, then);
@@ -109,7 +137,9 @@ export function processAuthResponse(ikeSa: IkeSa, { payloads, now }: AuthAnswer)
     return;
   }
   const { eap } = state;
-  if (eap === undefined) authenticateResponder(ikeSa, { state, connection, payloads, now });
+  const settled = settlePpk(ikeSa, state, { connection, payloads });
+  if (settled === "missing") breakOff(ikeSa, "the peer does not use our PPK, and we have to", now);
+  else if (eap === undefined) authenticateResponder(ikeSa, { state: settled, connection, payloads, now });
   else processEapAnswer(ikeSa, { state, eap, connection, payloads, now });
 }
 

@@ -19,6 +19,8 @@ import { notify } from "../payloads.ts";
 //
 //   <-- HDR, SK { N(AUTHENTICATION_FAILED) }
 //
+// PPK_IDENTITY and NO_PPK_AUTH beside AUTH are explained in `../ppk.ts`.
+//
 // An initiator that leaves out AUTH wants to log in by EAP, behind the responder's AUTH or, with EAP_ONLY_AUTHENTICATION and a method
 // that shows who the responder is, without it (RFC 5998):
 //
@@ -35,7 +37,7 @@ import { notify } from "../payloads.ts";
 
 /** What we show with our identity: at once, or when a signature is there. */
 export type Proof =
-  | { readonly kind: "ready"; readonly payloads: readonly Payload[] }
+  | { readonly kind: "ready"; readonly auth: PayloadOf<"authentication"> }
   | { readonly kind: "job"; readonly job: AuthenticationJob; readonly certificates: readonly Payload[] }
   | { readonly kind: "none"; readonly reason: string };
 
@@ -52,7 +54,7 @@ export function ownProof(
   switch (authentication.kind) {
     case "psk": {
       const { key } = authentication;
-      return { kind: "ready", payloads: [authByKey(ikeSa, state, { identity, key })] };
+      return { kind: "ready", auth: authByKey(ikeSa, state, { identity, key }) };
     }
     case "certificate": {
       if (credential === undefined)

@@ -23,6 +23,7 @@ import { detectNat, encapsulationOf, forcedNatDetectionSource, natDetectionHash 
 import { hasNonceLength, NONCE_LENGTH } from "../nonces.ts";
 import { find, findNotify, findUnknownCritical, notify, unsupportedCriticalPayload } from "../payloads.ts";
 import { addressesOf } from "../ports.ts";
+import { usePpk } from "../ppk.ts";
 import { isNonceFit, NO_NAT_TRAVERSAL } from "./ike-sa-init.ts";
 
 // What we answer to the IKE_SA_INIT of somebody whom nobody knows (`ike-sa-init.ts`).
@@ -156,6 +157,9 @@ function consider(
   ikeSa.supportsFragmentation = findNotify(payloads, NotifyType.IKEV2_FRAGMENTATION_SUPPORTED) !== undefined;
   ikeSa.signatureHashes = signatureHashesIn(payloads);
   ikeSa.impression = firstImpression(payloads);
+  const candidates = findCandidates(machine.connections, addressesOf(path));
+  ikeSa.hasBothUsePpk =
+    findNotify(payloads, NotifyType.USE_PPK) !== undefined && usePpk(candidates).length > 0;
   ikeSa.limitHalfOpen(now);
   respond(ikeSa, {
     received,
@@ -240,6 +244,7 @@ function buildInitResponse(
     notify(NotifyType.CHILDLESS_IKEV2_SUPPORTED),
     ...certificateRequest(candidates, machine.limits.initAuthorityCount),
     ...signatureHashes(candidates),
+    ...(ikeSa.hasBothUsePpk ? usePpk(candidates) : []),
   ];
 }
 

@@ -174,8 +174,15 @@ function processAcceptance(
     return;
   }
 
+  const hasUsePpk = findNotify(payloads, NotifyType.USE_PPK) !== undefined;
+  if (!hasUsePpk && ikeSa.connection?.ppk?.isRequired === true) {
+    rememberHint(ikeSa, { reason: "protocol-error", message: "the peer uses no PPK, and we have to" }, now);
+    return;
+  }
+
   ikeSa.outbox.stopRetransmitting(0);
   ikeSa.ignoreHint();
+  ikeSa.hasBothUsePpk = hasUsePpk && ikeSa.connection?.ppk !== undefined;
   ikeSa.peerSpi = header.responderSpi;
   ikeSa.isBehindNat = nat?.isBehindNat ?? false;
   ikeSa.isPeerBehindNat = nat?.isPeerBehindNat ?? false;

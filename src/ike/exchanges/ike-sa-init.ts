@@ -14,14 +14,16 @@ import { forcedNatDetectionSource, natDetectionHash } from "../nat-detection.ts"
 import { hasNonceLength, NONCE_LENGTH } from "../nonces.ts";
 import { notify } from "../payloads.ts";
 import { initialPath } from "../ports.ts";
+import { usePpk } from "../ppk.ts";
 import { suiteOf } from "../proposals.ts";
 
 // IKE_SA_INIT, RFC 7296 section 1.2:
 //
-//   --> HDR(SPIi, 0), [N(COOKIE)], SAi1, KEi, Ni, N(NAT_DETECTION_*), N(IKEV2_FRAGMENTATION_SUPPORTED), [N(SIGNATURE_HASH_ALGORITHMS)]
+//   --> HDR(SPIi, 0), [N(COOKIE)], SAi1, KEi, Ni, N(NAT_DETECTION_*), N(IKEV2_FRAGMENTATION_SUPPORTED), [N(SIGNATURE_HASH_ALGORITHMS)],
+//       [N(USE_PPK)]
 //   <-- HDR(SPIi, 0), N(COOKIE) | N(INVALID_KE_PAYLOAD) | N(error)        and the request comes again
 //   <-- HDR(SPIi, SPIr), SAr1, KEr, Nr, N(NAT_DETECTION_*), N(IKEV2_FRAGMENTATION_SUPPORTED), [CERTREQ],
-//       [N(SIGNATURE_HASH_ALGORITHMS)]
+//       [N(SIGNATURE_HASH_ALGORITHMS)], [N(USE_PPK)]
 //
 // Here is how we begin; `ike-sa-init-response.ts` takes the answer, and `ike-sa-init-request.ts` the requests of others.
 
@@ -102,6 +104,7 @@ function buildInitRequest(ikeSa: IkeSa, state: Initiating): readonly Payload[] {
     ...(ikeSa.connection?.encapsulation === "raw" ? [] : natDetection),
     notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED),
     ...signatureHashes(ikeSa.connection === undefined ? [] : [ikeSa.connection]),
+    ...usePpk(ikeSa.connection === undefined ? [] : [ikeSa.connection]),
   ];
 }
 

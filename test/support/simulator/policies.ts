@@ -28,6 +28,7 @@ export interface PolicyOptions {
   readonly encapsulation?: "auto" | "udp" | "raw";
   readonly liveness?: ConnectionPolicy["liveness"];
   readonly pathMtu?: ConnectionPolicy["pathMtu"];
+  readonly ppk?: ConnectionPolicy["ppk"];
 }
 
 /** a.example.org at 192.0.2.1 with 10.1.0.0/16 behind it, towards b. */
@@ -79,6 +80,7 @@ function policy(options: PolicyOptions): ConnectionPolicy {
     ...(options.isChildless !== undefined && { isChildless: options.isChildless }),
     ...(options.liveness !== undefined && { liveness: options.liveness }),
     ...(options.pathMtu !== undefined && { pathMtu: options.pathMtu }),
+    ...(options.ppk !== undefined && { ppk: options.ppk }),
   };
 }
 
