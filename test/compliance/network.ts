@@ -108,6 +108,16 @@ export function networkSuite(name: string, open: () => NetworkBench): void {
       expect(routesTo(route.destination)).toEqual([]);
     });
 
+    test("says whether anything has changed since it was asked last", () => {
+      expect(network.hasChanged()).toBe(false);
+      addressed();
+      expect(network.hasChanged()).toBe(true);
+      network.addRoute({ destination: "10.2.0.0/16", link: "wire0" });
+      expect(network.hasChanged()).toBe(true);
+      network.removeAddress("wire0", "10.0.0.1/24");
+      expect(network.hasChanged()).toBe(true);
+    });
+
     test("clears the host bits of a destination", () => {
       addressed();
       network.addRoute({ destination: "10.2.3.4/16", link: "wire0" });

@@ -28,6 +28,7 @@ import {
   encodeVethPair,
   type VethEnd,
 } from "./netlink/link.ts";
+import { NetlinkMonitor } from "./netlink/netlink-monitor.ts";
 import { type NetlinkFailure, NetlinkSocket, netlinkError } from "./netlink/netlink-socket.ts";
 import {
   decodeRouteChoice,
@@ -45,9 +46,12 @@ const NEW = NLM_F_CREATE | NLM_F_EXCL;
 
 /** The network of the kernel, through netlink: that of the namespace in which the thread was when it made this. */
 export class LinuxNetwork implements Network {
+  readonly #systemCalls: SystemCalls;
   readonly #netlink: NetlinkSocket;
+  #monitor: NetlinkMonitor | undefined;
 
   constructor(systemCalls: SystemCalls) {
+    this.#systemCalls = systemCalls;
     this.#netlink = new NetlinkSocket(systemCalls);
   }
 
@@ -170,8 +174,8 @@ export class LinuxNetwork implements Network {
     return this.#list("rules", RTM_GETRULE, encodeRuleList(), decodeRule);
   }
 
-  lookUpRoute(destination: string): RouteChoice | undefined {
-    const answer = this.#netlink.get(RTM_GETROUTE, encodeRouteQuery(destination));
+  lookUpRoute(destination: string, { mark }: { readonly mark?: number } = {}): RouteChoice | undefined {
+    const answer = this.#netlink.get(RTM_GETROUTE, encodeRouteQuery(destination, mark));
     if ("errno" in answer) return noRoute(destination, answer);
     const choice = decodeRouteChoice(answer.body);
     if (choice === undefined) return undefined;
@@ -180,8 +184,15 @@ export class LinuxNetwork implements Network {
     return { source, link, ...(gateway !== undefined && { gateway }) };
   }
 
+  hasChanged(): boolean {
+    if (this.#monitor !== undefined) return this.#monitor.hasChanged();
+    this.#monitor = new NetlinkMonitor(this.#systemCalls);
+    return false;
+  }
+
   close(): void {
     this.#netlink.close();
+    this.#monitor?.close();
   }
 
   #change(

@@ -39,6 +39,8 @@ export class MemoryNetwork implements Network {
   #routes: OwnedRoute[] = [];
   #rules: Rule[] = [...FIRST_RULES];
   #lastIndex = 1;
+  /** All of it as it was when somebody last asked for changes. */
+  #seen: string | undefined;
 
   /** Test side: a link appears, down, as a TUN device does. */
   addLink(name: string, { mtu = 1500 }: { readonly mtu?: number } = {}): void {
@@ -129,6 +131,13 @@ export class MemoryNetwork implements Network {
     const source = route.source ?? this.#sourceOn(route.link, route.gateway ?? destination);
     if (source === undefined) return undefined;
     return { source, link: route.link, ...(route.gateway !== undefined && { gateway: route.gateway }) };
+  }
+
+  hasChanged(): boolean {
+    const state = JSON.stringify([this.#links, this.#addresses, this.#routes, this.#rules]);
+    const isChanged = this.#seen !== undefined && this.#seen !== state;
+    this.#seen = state;
+    return isChanged;
   }
 
   close(): void {}

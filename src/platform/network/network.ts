@@ -25,8 +25,10 @@ export interface Network {
   addRule(rule: Rule): void;
   removeRule(rule: Rule): void;
   rules(): readonly Rule[];
-  /** How a packet to `destination` would leave, and from which of our addresses; undefined when there is no route. */
-  lookUpRoute(destination: string): RouteChoice | undefined;
+  /** How a packet to `destination` would leave, with a firewall mark if it bears one, and from which of our addresses; undefined when there is no route. */
+  lookUpRoute(destination: string, packet?: { readonly mark?: number }): RouteChoice | undefined;
+  /** Whether links, addresses, routes or rules have changed since the last call; the first says no. */
+  hasChanged(): boolean;
   close(): void;
 }
 

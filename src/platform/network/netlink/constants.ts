@@ -29,6 +29,13 @@ export const RTM_NEWRULE = 32;
 export const RTM_DELRULE = 33;
 export const RTM_GETRULE = 34;
 
+export const RTMGRP_LINK = 0x1;
+export const RTMGRP_IPV4_IFADDR = 0x10;
+export const RTMGRP_IPV4_ROUTE = 0x40;
+export const RTMGRP_IPV4_RULE = 0x80;
+export const RTMGRP_IPV6_IFADDR = 0x100;
+export const RTMGRP_IPV6_ROUTE = 0x400;
+
 export const IFF_UP = 1;
 export const IF_OPER_UP = 6;
 export const IFLA_IFNAME = 3;
@@ -59,6 +66,7 @@ export const RTA_PRIORITY = 6;
 export const RTA_PREFSRC = 7;
 export const RTA_MULTIPATH = 9;
 export const RTA_TABLE = 15;
+export const RTA_MARK = 16;
 export const RTN_UNICAST = 1;
 export const RTN_LOCAL = 2;
 export const RTM_F_CLONED = 0x200;

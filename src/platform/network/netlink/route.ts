@@ -11,6 +11,7 @@ import {
   RT_TABLE_LOCAL,
   RTA_DST,
   RTA_GATEWAY,
+  RTA_MARK,
   RTA_MULTIPATH,
   RTA_OIF,
   RTA_PREFSRC,
@@ -72,9 +73,12 @@ export function decodeRoutes(body: Uint8Array): readonly IndexedRoute[] {
   return [{ ...common, ...nextHop(attributes) }];
 }
 
-export function encodeRouteQuery(destination: string): Uint8Array {
+/** `mark`: the firewall mark of the packet that is to leave. */
+export function encodeRouteQuery(destination: string, mark: number | undefined): Uint8Array {
   const { family, octets, length } = parseCidr(destination);
-  return concat(rtmsg(family, length), attribute(RTA_DST, octets));
+  const parts = [rtmsg(family, length), attribute(RTA_DST, octets)];
+  if (mark !== undefined) parts.push(attribute(RTA_MARK, mark));
+  return concat(...parts);
 }
 
 /** Body of a question for every route of a family. */
