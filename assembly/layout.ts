@@ -10,7 +10,7 @@
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 19;
+export const LAYOUT_VERSION = 20;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -199,6 +199,8 @@ export const SA_PATHS_OFFSET = 2560;
  * lengths, protocol, traffic class and checksum. */
 export const SA_HEADER_LENGTH_OFFSET = 2560;
 export const SA_HEADER_OFFSET = 2576;
+/** Inbound, u32, the host, atomic: a number for the socket address that the peer sends from, as far as is known. 0 is none. */
+export const SA_PEER_OFFSET = 2632;
 /** u32: which UDP socket of the worker sends. */
 export const PATH_SOCKET_OFFSET = 0;
 /** u32 each: octets used of the peer's socket address and of the prepared control message. */

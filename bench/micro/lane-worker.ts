@@ -52,6 +52,7 @@ const socket: UdpSocket = {
   receivedLength: (index) => sealed[index]!.length,
   receivedSegmentLength: () => 0,
   receivedTrafficClass: () => 0,
+  receivedPeer: () => 0,
   receivedFrom: () => ({ address: "192.0.2.1", port: 4500 }),
   receivedTo: () => ({ address: "192.0.2.2", port: 4500 }),
   queue: ({ address, length }) => {
@@ -81,6 +82,7 @@ const pump = new DataPump({
   onRefusal: () => {},
   onTrap: () => {},
   onStray: () => {},
+  onElsewhere: () => {},
   onTooLong: () => {},
 });
 

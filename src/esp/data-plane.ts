@@ -22,7 +22,12 @@ import { MemoryPoller } from "../platform/poller/memory-poller.ts";
 import { openProcessorAes } from "../platform/processor-aes/openssl-aes.ts";
 import type { Random } from "../platform/random.ts";
 import { RAW_ESP_PORT } from "../platform/raw-esp/open-raw-esp-socket.ts";
-import { encodePacketInfo, encodeSocketAddress, familyOf } from "../platform/socket-address.ts";
+import {
+  encodePacketInfo,
+  encodeSocketAddress,
+  familyOf,
+  socketAddressNumber,
+} from "../platform/socket-address.ts";
 import type { SystemCalls } from "../platform/system-calls/system-calls.ts";
 import type { OpenTun } from "../platform/tun/linux-tun.ts";
 import type { MemoryTun } from "../platform/tun/memory-tun.ts";
@@ -33,7 +38,7 @@ import type { CopyDscp, DontFragment } from "../policy/connection.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
 import { IkeSpiFilter } from "./ike-spi-filter.ts";
-import type { StrayEsp } from "./inbound.ts";
+import type { SeenElsewhere, StrayEsp } from "./inbound.ts";
 import { loadKernel } from "./kernel.ts";
 import { lanesOf, rolesOf } from "./lanes.ts";
 import { MailDrain } from "./mail-drain.ts";
@@ -54,7 +59,7 @@ import { readTallies, type TrafficTallies } from "./tally.ts";
 import type { TrapCall } from "./trapped-packets.ts";
 import { type LaneDevices, WorkerTeam } from "./worker-team.ts";
 
-export type { StrayEsp } from "./inbound.ts";
+export type { SeenElsewhere, StrayEsp } from "./inbound.ts";
 export type { IkeDatagram } from "./mailbox.ts";
 export type { Occupancy, Share } from "./occupancy.ts";
 export type { PumpSocket } from "./pump-socket.ts";
@@ -182,6 +187,8 @@ interface CommonFacts {
    * data plane. A few packets wait for the SA, up to three seconds.
    */
   readonly onTrap?: (call: TrapCall) => void;
+  /** Told of authentic ESP, newer than all before it, that comes from elsewhere than where its SA sends to; in the same way, and not for each. */
+  readonly onElsewhere?: (seen: SeenElsewhere) => void;
   /** Told of ESP for an SPI that is not ours, at most once a second by each worker that opens, in the same way. */
   readonly onStray?: (stray: StrayEsp) => void;
 }
@@ -244,6 +251,7 @@ export async function startDataPlane(
     onRefusal: facts.onRefusal ?? (() => {}),
     onTrap: facts.onTrap ?? (() => {}),
     onStray: facts.onStray ?? (() => {}),
+    onElsewhere: facts.onElsewhere ?? (() => {}),
     onTooLong: (slot) => driver.onTooLong?.(slot),
     onFailure: (error) => {
       quiescence.stop();
@@ -313,6 +321,7 @@ export function startMemoryDataPlane(
       onRefusal: facts.onRefusal ?? (() => {}),
       onTrap: (call) => queueMicrotask(() => facts.onTrap?.(call)),
       onStray: (stray) => queueMicrotask(() => facts.onStray?.(stray)),
+      onElsewhere: (seen) => queueMicrotask(() => facts.onElsewhere?.(seen)),
       onTooLong: (slot) => driver.onTooLong?.(slot),
       ring: () => {}, // the rounds are followed by a look into the mailboxes anyway
       callCompanion: () => {}, // and by others, as long as there is something to do
@@ -402,7 +411,10 @@ function createDataPlane({
     const ofFamily = (isFit: (each: (typeof sockets)[number]) => boolean): number =>
       sockets.findIndex((each) => each.socket.family === family && isFit(each));
     const socket = ofFamily(({ carriesEsp, socket: { port } }) => carriesEsp && port === path.local.port);
-    if (socket >= 0) return { socket, peer: encodeSocketAddress(path.remote), control };
+    if (socket >= 0) {
+      const peer = encodeSocketAddress(path.remote);
+      return { socket, peer, control, number: socketAddressNumber(peer, 0) };
+    }
     // Without NAT traversal IKE stays where it began, and ESP has no ports.
     const raw = ofFamily(({ isRaw = false }) => isRaw);
     if (raw >= 0) {

@@ -11,20 +11,28 @@ import {
   COALESCE_UDP,
   DESCRIPTOR_COUNT,
   DESCRIPTOR_LENGTH_OFFSET,
+  DESCRIPTOR_SA_OFFSET,
+  DESCRIPTOR_SEQUENCE_OFFSET,
   DESCRIPTOR_SIZE,
   DESCRIPTOR_SOURCE_OFFSET,
   DESCRIPTOR_STATUS_OFFSET,
   DESCRIPTOR_TRAFFIC_CLASS_OFFSET,
+  NO_SLOT,
   RECEIVE_SLOT_COUNT,
   RECEIVE_SLOT_SIZE,
   SA_BASE,
   SA_COUNTERS_OFFSET,
+  SA_PEER_OFFSET,
+  SA_SEQUENCE_OFFSET,
   SA_SLOT_SIZE,
+  SA_SPI_OFFSET,
   SEND_SLAB_SIZE,
   STATUS_DEVICE_REFUSED,
+  STATUS_DUMMY,
   STATUS_MAILBOX_FULL,
   STATUS_MALFORMED,
   STATUS_NO_SA,
+  STATUS_OK,
   STATUS_OTHER_WORKER,
   STATUS_RUNT,
   TALLY_TUN_WRITE,
@@ -62,9 +70,19 @@ const REBUILT_ROOM = 72;
 const STRAY_MS = 1_000;
 const STRAY_LENGTH = 44;
 
+/** How many SAs are told of in this time whose peers are elsewhere. */
+const ELSEWHERE_MS = 50;
+const ELSEWHERE_COUNT = 64;
+
 /** An ESP packet for an SPI that is not ours. */
 export interface StrayEsp {
   readonly spi: number;
+  readonly path: Path;
+}
+
+/** An ESP packet that is authentic, newer than all before it, and not from where its SA sends to. */
+export interface SeenElsewhere {
+  readonly inboundSpi: number;
   readonly path: Path;
 }
 
@@ -89,6 +107,13 @@ export class Inbound {
   #limit = RECEIVE_SLOT_COUNT;
   /** Of the message at hand. */
   #trafficClass = 0;
+  #peer = 0;
+  /** Who sent each ESP packet of the round. */
+  readonly #peers = new Uint32Array(DESCRIPTOR_COUNT);
+  readonly #onElsewhere: (seen: SeenElsewhere) => void;
+  #toldSlot = NO_SLOT;
+  #toldAt = Number.NEGATIVE_INFINITY;
+  #toldCount = 0;
   /** Where the packets of the round come from; undefined when they were held, or raw: such a packet does not show where its sender hears IKE. */
   #socket: UdpSocket | undefined;
   #strayAt = Number.NEGATIVE_INFINITY;
@@ -112,6 +137,8 @@ export class Inbound {
     readonly onRefusal: (what: string) => void;
     /** Told of ESP for an SPI that is not ours, at most once a second. */
     readonly onStray: (stray: StrayEsp) => void;
+    /** Told of an SA whose peer sends from elsewhere, so many times in a while. */
+    readonly onElsewhere: (seen: SeenElsewhere) => void;
   }) {
     this.#octets = new Uint8Array(facts.memory.buffer);
     this.#words = new Uint32Array(facts.memory.buffer);
@@ -124,6 +151,7 @@ export class Inbound {
     this.#writeTally = new Tally(facts.memory, facts.worker, TALLY_TUN_WRITE);
     this.#onRefusal = facts.onRefusal;
     this.#onStray = facts.onStray;
+    this.#onElsewhere = facts.onElsewhere;
     this.#clock = facts.clock;
     this.#held = new HeldPackets(facts.memory);
     this.#handover = facts.handover;
@@ -149,6 +177,7 @@ export class Inbound {
       const length = socket.receivedLength(message);
       const segmentLength = socket.receivedSegmentLength(message) || length;
       this.#trafficClass = socket.receivedTrafficClass(message);
+      this.#peer = carriesEsp ? socket.receivedPeer(message) : 0;
       let offset = 0;
       // An empty datagram is one too.
       do {
@@ -163,6 +192,7 @@ export class Inbound {
     }
     this.#deliver();
     this.#socket = undefined;
+    this.#peer = 0;
     this.#receiveTally.add(datagrams, octets);
     this.#limit =
       octets > BURST_OCTETS
@@ -222,6 +252,12 @@ export class Inbound {
     for (let index = 0; index < count; index++) {
       const descriptor = first + (index * DESCRIPTOR_SIZE) / 4;
       const status = this.#words[descriptor + DESCRIPTOR_STATUS_OFFSET / 4];
+      if (status === STATUS_OK || status === STATUS_DUMMY) {
+        const slot = this.#words[descriptor + DESCRIPTOR_SA_OFFSET / 4]!;
+        const peer = this.#words[(SA_BASE + slot * SA_SLOT_SIZE + SA_PEER_OFFSET) >>> 2]!;
+        if (peer !== 0 && this.#peers[index] !== peer && this.#peers[index] !== 0)
+          this.#tellElsewhere(descriptor, slot);
+      }
       if (status === STATUS_OTHER_WORKER) this.#handOver(descriptor);
       if (status !== STATUS_NO_SA) continue;
       if (!this.#held.keep(descriptor, this.#clock.now())) {
@@ -242,6 +278,39 @@ export class Inbound {
       decrementU64(this.#words, this.#region + WORKER_COUNTERS_OFFSET + 8 * STATUS_OTHER_WORKER);
   }
 
+  /**
+   * RFC 3948 section 3.1.2, RFC 7296 section 2.23: an authentic packet shows where its peer is, as long as none that was sent behind it has come
+   * from elsewhere. The host has it proved; until then an SA is told of again and again.
+   */
+  #tellElsewhere(descriptor: number, slot: number): void {
+    const sa = SA_BASE + slot * SA_SLOT_SIZE;
+    const words = this.#words;
+    const isNewest =
+      words[descriptor + DESCRIPTOR_SEQUENCE_OFFSET / 4] === words[(sa + SA_SEQUENCE_OFFSET) >>> 2] &&
+      words[descriptor + DESCRIPTOR_SEQUENCE_OFFSET / 4 + 1] === words[((sa + SA_SEQUENCE_OFFSET) >>> 2) + 1];
+    if (!isNewest || this.#socket === undefined) return;
+    const now = this.#clock.now();
+    if (now - this.#toldAt >= ELSEWHERE_MS) {
+      this.#toldAt = now;
+      this.#toldCount = 0;
+      this.#toldSlot = NO_SLOT;
+    }
+    if (slot === this.#toldSlot || this.#toldCount === ELSEWHERE_COUNT) return;
+    this.#toldSlot = slot;
+    this.#toldCount++;
+    const message = this.#messageOf(descriptor);
+    this.#onElsewhere({
+      inboundSpi: words[(sa + SA_SPI_OFFSET) >>> 2]!,
+      path: { local: this.#socket.receivedTo(message), remote: this.#socket.receivedFrom(message) },
+    });
+  }
+
+  /** Which message of the last receive a packet came in. */
+  #messageOf(descriptor: number): number {
+    const at = this.#words[descriptor + DESCRIPTOR_SOURCE_OFFSET / 4]!;
+    return Math.floor((at - this.#region - WORKER_RECEIVE_OFFSET) / RECEIVE_SLOT_SIZE);
+  }
+
   /** What is for no SA of ours, now and then: its sender may have missed that the SA is gone. */
   #reportStray(descriptor: number): void {
     const now = this.#clock.now();
@@ -250,7 +319,7 @@ export class Inbound {
     if (this.#held.isAwaited(descriptor)) return;
     this.#strayAt = now;
     const at = this.#words[descriptor + DESCRIPTOR_SOURCE_OFFSET / 4]!;
-    const message = Math.floor((at - this.#region - WORKER_RECEIVE_OFFSET) / RECEIVE_SLOT_SIZE);
+    const message = this.#messageOf(descriptor);
     const octets = this.#octets;
     this.#onStray({
       spi: ((octets[at]! << 24) | (octets[at + 1]! << 16) | (octets[at + 2]! << 8) | octets[at + 3]!) >>> 0,
@@ -299,6 +368,7 @@ export class Inbound {
     this.#words[descriptor + DESCRIPTOR_SOURCE_OFFSET / 4] = at;
     this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4] = length;
     this.#words[descriptor + DESCRIPTOR_TRAFFIC_CLASS_OFFSET / 4] = this.#trafficClass;
+    this.#peers[this.#count] = this.#peer;
     this.#count++;
   }
 

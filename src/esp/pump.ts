@@ -12,7 +12,7 @@ import type { Random } from "../platform/random.ts";
 import type { Tun } from "../platform/tun/tun.ts";
 import type { UdpSocket } from "../platform/udp/udp-socket.ts";
 import { HandoverReader, HandoverWriter } from "./handover.ts";
-import { Inbound, type StrayEsp } from "./inbound.ts";
+import { Inbound, type SeenElsewhere, type StrayEsp } from "./inbound.ts";
 import type { Kernel } from "./kernel.ts";
 import type { WorkerRole } from "./lanes.ts";
 import { MailboxWriter } from "./mailbox.ts";
@@ -50,7 +50,7 @@ export class DataPump {
 
   /**
    * `ring` calls the host to its mailbox; `onRefusal` tells it, in a sentence, what the kernel does not do after all; `onTrap`
-   * which policy calls for an SA; `onStray` what ESP is for nobody.
+   * which policy calls for an SA; `onStray` what ESP is for nobody; `onElsewhere` whose peer sends from elsewhere.
    */
   constructor(facts: {
     readonly memory: WebAssembly.Memory;
@@ -68,6 +68,7 @@ export class DataPump {
     readonly onRefusal: (what: string) => void;
     readonly onTrap: (call: TrapCall) => void;
     readonly onStray: (stray: StrayEsp) => void;
+    readonly onElsewhere: (seen: SeenElsewhere) => void;
     /** Told the slot of an SA that sent something longer than its path takes, not more often than every few milliseconds. */
     readonly onTooLong: (slot: number) => void;
   }) {

@@ -37,6 +37,7 @@ import {
   SA_PAD_TO_OFFSET,
   SA_PATH_OFFSET,
   SA_PATHS_OFFSET,
+  SA_PEER_OFFSET,
   SA_REPLAY_WINDOW_OFFSET,
   SA_SALT_OFFSET,
   SA_SELECTOR_COUNT_OFFSET,
@@ -62,6 +63,8 @@ export interface PathRecord {
   readonly peer: Uint8Array;
   /** cmsghdr with packet info, or empty. */
   readonly control: Uint8Array;
+  /** A number for where the peer's datagrams come from (`socketAddressNumber`); left out where nobody wants to know. */
+  readonly number?: number;
 }
 
 /** What the host writes into a slot, except the key. */
@@ -206,6 +209,11 @@ export class SaSlot {
     this.#octets.set(sa.salt, this.#address + SA_SALT_OFFSET);
     writeU64(this.#words, this.#address + SA_PACKET_LIMIT_OFFSET, sa.packetLimit);
     writeU64(this.#words, this.#address + SA_OCTET_LIMIT_OFFSET, sa.octetLimit);
+  }
+
+  /** Where what it opens comes from, as far as is known. */
+  set peer(number: number) {
+    Atomics.store(this.#words, (this.#address + SA_PEER_OFFSET) >>> 2, number);
   }
 
   /** Fills the idle path and makes it the one that holds. */

@@ -196,6 +196,7 @@ export class Sad {
       this.#prepare(child.outbound, record, { suite, isInbound: false, worker: sender, selectors });
       const path = new DoubleBuffer<PathRecord>(this.#quiescence, (next) => child.outbound.writePath(next));
       child.outbound.writePath(record.path);
+      child.inbound.peer = record.path.number ?? 0;
       child.installed = { selectors, path, sendsDummies: (record.cover?.dummyEveryMs ?? 0) > 0 };
       child.inbound.state = SA_ACTIVE;
       child.outbound.state = SA_ACTIVE;
@@ -210,7 +211,10 @@ export class Sad {
 
   /** Sends ESP along another path from now on. Nothing happens for an SPI that is not installed. */
   move(inboundSpi: number, path: PathRecord): void {
-    this.#children.get(inboundSpi)?.installed?.path.write(path);
+    const child = this.#children.get(inboundSpi);
+    if (child?.installed === undefined) return;
+    child.installed.path.write(path);
+    child.inbound.peer = path.number ?? 0;
   }
 
   /**

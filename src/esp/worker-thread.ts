@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { PlatformError } from "../errors/index.ts";
 import type { WakeUp } from "../platform/poller/poller.ts";
-import type { StrayEsp } from "./inbound.ts";
+import type { SeenElsewhere, StrayEsp } from "./inbound.ts";
 import type { TrapCall } from "./trapped-packets.ts";
 import type { WorkerFacts, WorkerMessage } from "./worker.ts";
 
@@ -16,6 +16,7 @@ export interface WorkerTold {
   readonly onRefusal: (what: string) => void;
   readonly onTrap: (call: TrapCall) => void;
   readonly onStray: (stray: StrayEsp) => void;
+  readonly onElsewhere: (seen: SeenElsewhere) => void;
   readonly onTooLong: (slot: number) => void;
 }
 
@@ -56,6 +57,8 @@ export class WorkerThread {
           start.onRefusal(message.refusal);
         } else if ("stray" in message) {
           start.onStray(message.stray);
+        } else if ("elsewhere" in message) {
+          start.onElsewhere(message.elsewhere);
         } else if ("trapCall" in message) {
           start.onTrap(message.trapCall);
         } else {

@@ -10,7 +10,7 @@ import { LinuxRawEspSocket } from "../platform/raw-esp/linux-raw-esp-socket.ts";
 import { createLinuxSystemCalls } from "../platform/system-calls/linux-system-calls.ts";
 import { LinuxTun, type OpenTun } from "../platform/tun/linux-tun.ts";
 import { LinuxUdpSocket, type OpenUdpSocket } from "../platform/udp/linux-udp-socket.ts";
-import type { StrayEsp } from "./inbound.ts";
+import type { SeenElsewhere, StrayEsp } from "./inbound.ts";
 import { loadKernel } from "./kernel.ts";
 import type { WorkerRole } from "./lanes.ts";
 import { DataPump } from "./pump.ts";
@@ -33,13 +33,14 @@ export interface WorkerFacts {
   readonly companionWakeUp: number | undefined;
 }
 
-/** What it says: that it runs, that there is mail, what the kernel does not do after all, as a sentence, which policy calls for an SA, what ESP is for nobody, and which SA sent something too long. */
+/** What it says: that it runs, that there is mail, what the kernel does not do after all, as a sentence, which policy calls for an SA, what ESP is for nobody, whose peer is elsewhere, and which SA sent something too long. */
 export type WorkerMessage =
   | "ready"
   | "mail"
   | { readonly refusal: string }
   | { readonly trapCall: TrapCall }
   | { readonly stray: StrayEsp }
+  | { readonly elsewhere: SeenElsewhere }
   | { readonly tooLong: number };
 
 /** The poller looks around once a second anyway. */
@@ -84,6 +85,7 @@ function run({
     onRefusal,
     onTrap: (trapCall) => say({ trapCall }),
     onStray: (stray) => say({ stray }),
+    onElsewhere: (elsewhere) => say({ elsewhere }),
     onTooLong: (tooLong) => say({ tooLong }),
   });
   const poller = new LinuxPoller(systemCalls, {

@@ -89,6 +89,24 @@ export function decodePacketInfo(control: Uint8Array): string | undefined {
   return undefined;
 }
 
+/**
+ * A number for the sockaddr_in or sockaddr_in6 at `at`: the same for the same address and port, and hardly ever for others. Never 0.
+ * Allocates nothing.
+ */
+export function socketAddressNumber(octets: Uint8Array, at: number): number {
+  const isIpv4 = octets[at] === AF_INET;
+  let number = FNV_BASIS;
+  for (let i = at + 2; i < at + 4; i++) number = Math.imul(number ^ octets[i]!, FNV_PRIME);
+  const address = at + (isIpv4 ? 4 : 8);
+  const end = address + (isIpv4 ? 4 : 16);
+  for (let i = address; i < end; i++) number = Math.imul(number ^ octets[i]!, FNV_PRIME);
+  return number >>> 0 || 1;
+}
+
+/** FNV-1a, 32 bits. */
+const FNV_BASIS = 0x811c_9dc5;
+const FNV_PRIME = 0x0100_0193;
+
 /** CMSG_ALIGN. */
 export function alignControl(length: number): number {
   return (length + 7) & ~7;

@@ -5,6 +5,7 @@ import {
   type DataPlane,
   type IkeDatagram,
   lanesOf,
+  type SeenElsewhere,
   type StrayEsp,
   startMemoryDataPlane,
 } from "../../src/esp/index.ts";
@@ -26,6 +27,7 @@ interface Host {
   readonly mail: IkeDatagram[];
   readonly refusals: string[];
   readonly strays: StrayEsp[];
+  readonly elsewhere: SeenElsewhere[];
   readonly memory: WebAssembly.Memory;
 }
 
@@ -104,6 +106,7 @@ class Pair {
     const mail: IkeDatagram[] = [];
     const refusals: string[] = [];
     const strays: StrayEsp[] = [];
+    const elsewhere: SeenElsewhere[] = [];
     const { receiver: worker } = lanesOf(this.#workers)[0]!;
     const open = (port: number) => host.openUdpSocket(memory, { family: 4, port, worker, offloads });
     const plane = startMemoryDataPlane({
@@ -118,12 +121,13 @@ class Pair {
       onIkeDatagram: ({ octets, path }) => mail.push({ octets: octets.slice(), path }),
       onRefusal: (what) => refusals.push(what),
       onStray: (stray) => strays.push(stray),
+      onElsewhere: (seen) => elsewhere.push(seen),
       schedule: (run) => this.#due.push(run),
       clock: { now: () => this.now },
     });
     // The first lane gets what comes, and the SAs of the tests go to the second: everything has to be handed over.
     if (this.#workers > 2) plane.allocateSpi();
-    return { address, lan, tun, plane, mail, refusals, strays, memory };
+    return { address, lan, tun, plane, mail, refusals, strays, elsewhere, memory };
   }
 }
 
@@ -628,6 +632,45 @@ describe.each([1, 2, 4])("with workers: %i", (workers) => {
       },
     });
     expect(pair.a.strays.length).toBeLessThan(100);
+  });
+
+  test("a peer that sends from elsewhere is told of by what is authentic and newest, and by nothing else", async () => {
+    const pair = new Pair({ workers: 1 });
+    const spis = pair.join();
+    const turned = { address: "198.51.100.9", port: 31_000 };
+    const send = (): WireDatagram => {
+      pair.a.tun.inject(ping("10.1.0.1", "10.2.0.1"));
+      pair.settle();
+      return pair.seen.at(-1)!;
+    };
+    const arrive = async (datagram: WireDatagram): Promise<number> => {
+      pair.wire.deliver(datagram);
+      pair.settle();
+      await Promise.resolve();
+      pair.now += 1000;
+      return pair.b.elsewhere.splice(0).length;
+    };
+    const first = send();
+    expect(await arrive({ ...first, from: turned })).toBe(0); // the same once more
+    pair.wire.filter = () => [];
+    const [older, newer, forged] = [send(), send(), send()];
+    forged.octets[30]! ^= 1;
+    expect(await arrive({ ...forged, from: turned })).toBe(0);
+    expect(await arrive(newer)).toBe(0);
+    expect(await arrive({ ...older, from: turned })).toBe(0); // a newer one has come from where the peer is
+
+    pair.wire.deliver({ ...send(), from: turned });
+    pair.settle();
+    await Promise.resolve();
+    expect(pair.b.elsewhere.splice(0)).toEqual([
+      { inboundSpi: spis.b, path: { local: { address: "192.0.2.2", port: 4500 }, remote: turned } },
+    ]);
+    pair.now += 1000;
+    const path = { local: { address: "192.0.2.2", port: 4500 }, remote: turned };
+    pair.b.plane.moveChildSa({ inboundSpi: spis.b, path });
+    expect(await arrive({ ...send(), from: turned })).toBe(0);
+    expect(await arrive(send())).toBe(1);
+    expect(pair.b.plane.traffic(spis.b)!.inbound.drops).toEqual({ replayed: 1, integrityFailed: 1 });
   });
 
   test("super-packets that leave in pieces, since a ping came between, arrive whole and in order", () => {

@@ -7,7 +7,7 @@ import {
 } from "../../../assembly/layout.ts";
 import type { SocketAddress } from "../address.ts";
 import { ioBlock, SOCKET_BLOCK_COUNT } from "../io-region.ts";
-import { decodePacketInfo, decodeSocketAddress } from "../socket-address.ts";
+import { decodePacketInfo, decodeSocketAddress, socketAddressNumber } from "../socket-address.ts";
 import {
   IP_MTU_DISCOVER,
   IP_TOS,
@@ -203,6 +203,10 @@ export class LinuxUdpSocket implements UdpSocket {
         ? this.#receivedNumber(index, IPPROTO_IP, IP_TOS)
         : this.#receivedNumber(index, IPPROTO_IPV6, IPV6_TCLASS);
     return number & 0xff;
+  }
+
+  receivedPeer(index: number): number {
+    return socketAddressNumber(this.#octets, this.#block + RECEIVE_NAMES_OFFSET + index * NAME_SIZE);
   }
 
   receivedFrom(index: number): SocketAddress {

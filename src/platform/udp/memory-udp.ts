@@ -8,7 +8,13 @@ import {
 import { concat } from "../../bytes/concat.ts";
 import { PlatformError } from "../../errors/index.ts";
 import type { SocketAddress } from "../address.ts";
-import { decodePacketInfo, decodeSocketAddress, familyOf } from "../socket-address.ts";
+import {
+  decodePacketInfo,
+  decodeSocketAddress,
+  encodeSocketAddress,
+  familyOf,
+  socketAddressNumber,
+} from "../socket-address.ts";
 import type { SharedMemory } from "../system-calls/system-calls.ts";
 import {
   type DatagramSender,
@@ -251,6 +257,10 @@ export class MemoryUdpSocket implements UdpSocket {
 
   receivedTrafficClass(index: number): number {
     return this.#received[index]!.trafficClass ?? 0;
+  }
+
+  receivedPeer(index: number): number {
+    return socketAddressNumber(encodeSocketAddress(this.#received[index]!.from), 0);
   }
 
   receivedFrom(index: number): SocketAddress {

@@ -30,6 +30,8 @@ export interface UdpSocket {
   receivedSegmentLength(index: number): number;
   /** Its outer traffic class (IPv4: type of service), the same for each datagram of the message. */
   receivedTrafficClass(index: number): number;
+  /** A number for who sent it, as `socketAddressNumber` gives. */
+  receivedPeer(index: number): number;
   /** Who sent it and which of our addresses it reached. Allocates: for IKE datagrams, not for ESP. */
   receivedFrom(index: number): SocketAddress;
   receivedTo(index: number): SocketAddress;
