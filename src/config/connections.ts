@@ -90,8 +90,8 @@ function policy({
   authentication,
   ppk,
 }: PolicyParts): ConnectionPolicy {
-  const { local, remote, ike, children, start, ikeRekey, liveness, childless, encapsulation, pathMtu } =
-    entry;
+  const { local, remote, ike, children, start, ikeRekey, liveness, childless } = entry;
+  const { encapsulation, pathMtu, mobike } = entry;
   const isNamed = remote.address !== undefined && isHostName(remote.address);
   return {
     name,
@@ -112,6 +112,7 @@ function policy({
     ...(pathMtu !== undefined && { pathMtu }),
     ...(childless !== undefined && { isChildless: childless }),
     ...(ppk !== undefined && { ppk }),
+    ...(mobike !== undefined && { isMobile: mobike }),
   };
 }
 

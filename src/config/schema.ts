@@ -121,6 +121,7 @@ const connection = mapping({
   pathMtu: v.optional(oneOf(["probe", "kernel"])),
   childless: v.optional(v.boolean("expected true or false")),
   ppk: v.optional(ppk),
+  mobike: v.optional(v.boolean("expected true or false")),
 });
 
 const listenMapping = mapping({

@@ -92,6 +92,15 @@ export class ClientNetwork {
     this.#apply(replaceRoutes);
   }
 
+  /** An end of the tunnel has moved: what comes in for it may come by another link now. */
+  moved(connection: string, gateway: string): void {
+    const grant = this.#grants.get(connection);
+    if (grant === undefined) return;
+    this.#grants.set(connection, { ...grant, gateway });
+    const grants = [...this.#grants.values()];
+    if (grants.some(isForEverything)) this.#loosenReversePath(grants);
+  }
+
   /** A connection is down, and nobody wants it up again. */
   withdraw(connection: string, replaceRoutes: () => void): void {
     this.#configurations.delete(connection);
@@ -182,7 +191,9 @@ export class ClientNetwork {
   #loosenReversePath(grants: readonly Grant[]): void {
     const { settings } = this.#borrowed;
     for (const { gateway } of grants) {
-      const link = gateway.includes(":") ? undefined : this.#network.lookUpRoute(gateway)?.link;
+      const link = gateway.includes(":")
+        ? undefined
+        : this.#network.lookUpRoute(gateway, { mark: SOCKET_MARK })?.link;
       if (link === undefined || link === this.#link) continue;
       const name = `net/ipv4/conf/${link}/rp_filter`;
       const strictness = Math.max(

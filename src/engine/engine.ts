@@ -25,6 +25,7 @@ import { GatewayNetwork } from "./gateway-network.ts";
 import type { Host, OpenHost } from "./host.ts";
 import { IkeDriver, type Perform } from "./ike-driver.ts";
 import { InformAnswers } from "./inform-answers.ts";
+import { LocalAddresses } from "./local-addresses.ts";
 import { TunnelRoutes } from "./routes.ts";
 import { isSamePolicy } from "./same-policy.ts";
 import type { EngineStatus } from "./status.ts";
@@ -71,6 +72,7 @@ export class Engine implements EngineControl {
   readonly #startedAt: number;
   readonly #failures = new TokenBucket(FAILURES_PER_SECOND);
   readonly #wakefulness: Wakefulness;
+  readonly #localAddresses: LocalAddresses;
   #config: EngineConfig;
   #isStopping = false;
 
@@ -94,6 +96,9 @@ export class Engine implements EngineControl {
       },
       onStray: (stray) => {
         if (engine !== undefined) engine.#driver.feed({ kind: "stray-esp", ...stray });
+      },
+      onElsewhere: (seen) => {
+        if (engine !== undefined) engine.#driver.feed({ kind: "seen-elsewhere", ...seen });
       },
       onTrap: (call) => {
         if (engine !== undefined) engine.#answerTrap(call);
@@ -167,7 +172,10 @@ export class Engine implements EngineControl {
     const leases = new LeaseFile(join(config.stateDirectory, "leases.json"));
     this.#addresses = new GatewayAddresses({ file: leases, onWarning });
     if (config.gateway !== undefined) this.#addresses.configure(config.gateway);
+    const listening = config.listen.addresses;
+    this.#localAddresses = new LocalAddresses({ network: open.network, link: open.tunName, listening });
     this.#endpoint = new IkeEndpoint({
+      network: this.#localAddresses,
       connections: config.connections,
       random: host.random,
       ports: { ike: config.listen.port, natTraversal: config.listen.natTraversalPort },
@@ -335,6 +343,7 @@ export class Engine implements EngineControl {
     await Promise.race([this.down(), patience]);
     clearTimeout(farewell);
     this.#driver.stop();
+    this.#localAddresses.close();
     for (const connection of this.#connections.values()) connection.abandon("ikebana is stopping");
     await this.#sessions.close();
     await this.#childSas.removeAll();
@@ -357,6 +366,7 @@ export class Engine implements EngineControl {
     this.#reportCompat();
     this.#childSas.protect(this.#config.connections);
     this.#replaceRoutes();
+    this.#localAddresses.watch(() => this.#driver.feed({ kind: "network-changed" }));
     for (const policy of this.#config.connections) this.#adopt(policy);
     this.#setTraps();
   }
@@ -471,6 +481,7 @@ export class Engine implements EngineControl {
         break;
       case "move-child-sa":
         this.#childSas.move(output.inboundSpi, output.path);
+        this.#client.moved(output.connection, output.path.remote.address);
         break;
       case "fit-child-sa":
         this.#childSas.fit(output.inboundSpi, output.pathMtu);

@@ -1,5 +1,5 @@
 import type { CryptoProvider } from "../crypto/jobs.ts";
-import type { DataPlane, IkeDatagram, StrayEsp, TrapCall } from "../esp/index.ts";
+import type { DataPlane, IkeDatagram, SeenElsewhere, StrayEsp, TrapCall } from "../esp/index.ts";
 import type { Clock, Uptime } from "../platform/clock.ts";
 import type { Firewall } from "../platform/firewall/firewall.ts";
 import type { KernelSettings } from "../platform/kernel-settings/kernel-settings.ts";
@@ -36,6 +36,8 @@ export interface IkeListener {
   onTrap(call: TrapCall): void;
   /** ESP came for an SA that is not there. */
   onStray(stray: StrayEsp): void;
+  /** Authentic ESP came from elsewhere than where its SA sends to. */
+  onElsewhere(seen: SeenElsewhere): void;
 }
 
 /** Devices, sockets and the data plane between them. */

@@ -82,6 +82,7 @@ async function openLinuxHost(
       onRefusal: listener.onRefusal,
       onTrap: listener.onTrap,
       onStray: listener.onStray,
+      onElsewhere: listener.onElsewhere,
     });
     return {
       dataPlane,

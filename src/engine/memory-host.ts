@@ -59,6 +59,7 @@ export function createMemoryHost(host: WireHost): MemoryMachine {
       onRefusal: listener.onRefusal,
       onTrap: listener.onTrap,
       onStray: listener.onStray,
+      onElsewhere: listener.onElsewhere,
     });
     return Promise.resolve({
       dataPlane,

@@ -114,6 +114,7 @@ function describeIkeSa(ikeSa: IkeSaView, establishedAt: number, facts: EngineFac
     local: { identity: ikeSa.localIdentity ?? "", ...ikeSa.path.local },
     remote: { identity: ikeSa.remoteIdentity ?? "", ...ikeSa.path.remote },
     pathMtu: ikeSa.pathMtu,
+    mobike: ikeSa.isMobile,
     ...(ikeSa.user !== undefined && { user: ikeSa.user }),
     ...(ikeSa.client !== undefined && { client: ikeSa.client }),
     ...(ikeSa.internalAddresses.length > 0 && { internalAddresses: ikeSa.internalAddresses }),

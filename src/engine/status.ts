@@ -42,6 +42,8 @@ export interface IkeSaStatus {
   readonly remote: { readonly identity: string; readonly address: string; readonly port: number };
   /** The largest packet that the path was found to carry, IP header included; undefined when it was not probed yet. */
   readonly pathMtu: number | undefined;
+  /** Whether both sides do MOBIKE, so that either may change its address. */
+  readonly mobike: boolean;
   /** Who has logged in by EAP. */
   readonly user?: string;
   /**

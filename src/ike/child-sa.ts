@@ -481,7 +481,7 @@ export function installChild(
       outboundKey: isInitiator ? initiatorToResponder : responderToInitiator,
       local,
       remote,
-      path: ikeSa.path,
+      path: ikeSa.mobility.espPath,
       pathMtu: ikeSa.prober.limit,
       carriesOutbound,
       takesTfcPadding: agreed.mode.takesTfcPadding,

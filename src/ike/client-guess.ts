@@ -48,7 +48,7 @@ export function guessClient(first: FirstImpression, payloads: readonly Payload[]
   if (first.announcesSha1 && first.offersCounterMode && isMobile) return "android";
   const window = findNotify(payloads, NotifyType.SET_WINDOW_SIZE);
   const takesSeveral = window !== undefined && (decodeWindowSize(window.data) ?? 1) > 1;
-  return first.announcesHashes && takesSeveral && !isMobile ? "ikebana" : "unknown";
+  return first.announcesHashes && takesSeveral ? "ikebana" : "unknown";
 }
 
 function vendorIn(payloads: readonly Payload[]): FirstImpression["vendor"] {

@@ -31,7 +31,7 @@ export function processRequest(
 ): void {
   const { exchangeType, messageId } = header;
   if (!(payloads instanceof WireError)) ikeSa.outbox.heedWindow(payloads);
-  const answer = answerTo(ikeSa, { exchangeType, messageId, payloads, now });
+  const answer = answerTo(ikeSa, { exchangeType, messageId, payloads, path, now });
   if (answer === "busy") {
     ikeSa.drop("loginPutOff", "too many logins are under way", path, now);
     return;
@@ -51,10 +51,11 @@ function answerTo(
     readonly exchangeType: number;
     readonly messageId: number;
     readonly payloads: readonly Payload[] | WireError;
+    readonly path: Path;
     readonly now: number;
   },
 ): Answer | "later" | "busy" {
-  const { exchangeType, messageId, payloads, now } = request;
+  const { exchangeType, messageId, payloads, path, now } = request;
   if (payloads instanceof WireError) return nonsense(payloads.message);
   const critical = findUnknownCritical(payloads);
   if (critical !== undefined) return refuseCritical(ikeSa, critical);
@@ -69,7 +70,7 @@ function answerTo(
       return nonsense("IKE_AUTH for an SA that is authenticated");
     case ExchangeType.INFORMATIONAL:
       if (ikeSa.state.name === "authenticating") return endOfLogin(payloads, isDeletion);
-      return processInformationalRequest(ikeSa, { payloads, now });
+      return processInformationalRequest(ikeSa, { payloads, messageId, path, now });
     case ExchangeType.CREATE_CHILD_SA:
       return processCreateChildRequest(ikeSa, { payloads, messageId, now });
     default:
@@ -94,7 +95,11 @@ function refuseCritical({ state }: IkeSa, critical: PayloadOf<"unknown">): Answe
 }
 
 /** What an answer means depends on why we asked. */
-export function processResponse(ikeSa: IkeSa, { header, payloads }: Incoming, now: number): void {
+export function processResponse(
+  ikeSa: IkeSa,
+  { header, payloads }: Incoming,
+  { path, now }: { readonly path: Path; readonly now: number },
+): void {
   const answered = ikeSa.outbox.requests.find(header.messageId);
   if (answered === undefined) return;
   ikeSa.outbox.stopRetransmitting(header.messageId);
@@ -105,14 +110,25 @@ export function processResponse(ikeSa: IkeSa, { header, payloads }: Incoming, no
   ikeSa.outbox.heedWindow(payloads);
   const { purpose, sentAt } = answered;
   noteRoundTrip(ikeSa, answered, now);
+  ikeSa.mobility.answeredOn(path, now);
+  const { mobility } = ikeSa.heir;
   switch (purpose.kind) {
     case "auth":
       processAuthResponse(ikeSa, { payloads, now });
       break;
     case "liveness":
       if (purpose.isCommanded) ikeSa.machine.report(peerAlive(ikeSa, now - sentAt));
+      ikeSa.mobility.noteMapping(payloads, now);
       processInformationalResponse(ikeSa, { payloads, now });
       if (isUnanswered(ikeSa, now)) ikeSa.prober.suspect(now);
+      break;
+    case "update-addresses":
+      mobility.updated(purpose.update, { payloads, path, now });
+      processInformationalResponse(ikeSa, { payloads, now });
+      break;
+    case "verify-path":
+      mobility.verified(purpose.update, { payloads, now });
+      processInformationalResponse(ikeSa, { payloads, now });
       break;
     case "path-probe": {
       const isFilled = answered.bare !== undefined;

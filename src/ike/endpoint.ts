@@ -24,6 +24,8 @@ import type { IkeEvent, IkeInput, IkeOutput, Trigger } from "./io.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { checkLiveness, checkOnHint } from "./liveness.ts";
 import type { AddressSource, Drop, Machine, Ports, Traffic } from "./machine.ts";
+import type { LocalNetwork } from "./mobility/local-network.ts";
+import { networkChanged } from "./mobility/network-changed.ts";
 import { notify } from "./payloads.ts";
 import { STANDARD_PORTS } from "./ports.ts";
 import { settleRenewal } from "./renewal.ts";
@@ -47,7 +49,8 @@ export class IkeEndpoint {
   /**
    * `allocateSpi` takes a free inbound ESP SPI from the data plane; what is not used comes back as "release-spi". `ports`
    * are our own UDP ports where they are not 500 and 4500. `traffic` asks the data plane when a child SA last carried something,
-   * `pathMtu` for the largest packet of use on a path, IP header included: without it no path is probed. `onIkeSpi`
+   * `pathMtu` for the largest packet of use on a path, IP header included: without it no path is probed; `network` for our addresses and
+   * routes: without it there is no MOBIKE. `onIkeSpi`
    * is told which SPIs of IKE SAs are ours from now on, or no more. `addresses` are for peers of connections that give any. `impair`
    * makes it misbehave on purpose, in tests.
    */
@@ -57,6 +60,7 @@ export class IkeEndpoint {
     readonly allocateSpi: () => number | undefined;
     readonly traffic?: (inboundSpi: number) => Traffic | undefined;
     readonly pathMtu?: (path: Path) => number | undefined;
+    readonly network?: LocalNetwork;
     readonly limits?: Partial<Limits>;
     readonly ports?: Ports;
     readonly addresses?: AddressSource;
@@ -88,6 +92,12 @@ export class IkeEndpoint {
         return;
       case "awakened":
         for (const ikeSa of machine.ikeSas) checkOnHint(ikeSa, now);
+        return;
+      case "seen-elsewhere":
+        machine.seenElsewhere(input.inboundSpi, input.path, now);
+        return;
+      case "network-changed":
+        for (const ikeSa of machine.ikeSas) networkChanged(ikeSa, now);
         return;
       case "stray-esp":
         reportStrayEsp(machine, { ...input, now });
@@ -188,6 +198,7 @@ class EndpointMachine implements Machine {
   readonly outputs: IkeOutput[] = [];
   readonly impair: Impair | undefined;
   readonly pathMtu: ((path: Path) => number | undefined) | undefined;
+  readonly network: LocalNetwork | undefined;
   readonly addresses: AddressSource;
   connections: readonly ConnectionPolicy[];
 
@@ -207,12 +218,14 @@ class EndpointMachine implements Machine {
   readonly #unverifiedEvents: TokenBucket;
   readonly #errors: TokenBucket;
   readonly #hints: TokenBucket;
+  readonly #seenElsewhere: TokenBucket;
   readonly #traffic: (inboundSpi: number) => Traffic | undefined;
 
   constructor(facts: ConstructorParameters<typeof IkeEndpoint>[0]) {
     this.connections = facts.connections.map(withCompat);
     this.impair = facts.impair;
     this.pathMtu = facts.pathMtu;
+    this.network = facts.network;
     this.addresses = facts.addresses ?? NO_ADDRESSES;
     this.random = facts.random;
     this.ports = facts.ports ?? STANDARD_PORTS;
@@ -225,6 +238,7 @@ class EndpointMachine implements Machine {
     this.#unverifiedEvents = new TokenBucket(this.limits.unverifiedEventsPerSecond);
     this.#errors = new TokenBucket(this.limits.unprotectedErrorsPerSecond);
     this.#hints = new TokenBucket(this.limits.hintsPerSecond);
+    this.#seenElsewhere = new TokenBucket(this.limits.seenElsewherePerSecond);
     this.#traffic = facts.traffic ?? (() => undefined);
   }
 
@@ -370,6 +384,13 @@ class EndpointMachine implements Machine {
     if (limit === "soft" && isShared(childSa.owner)) return;
     if (limit === "soft") rekeyChild(childSa, now);
     else expireChild(childSa, now);
+  }
+
+  seenElsewhere(inboundSpi: number, path: Path, now: number): void {
+    if (!this.#seenElsewhere.take(now)) return;
+    const isIt = (childSa: ChildSa): boolean => childSa.inboundSpi === inboundSpi;
+    const ikeSa = this.ikeSas.find(({ childSas }) => childSas.some(isIt));
+    ikeSa?.mobility.seenAt(path, now);
   }
 
   /** Without one that may yet take over from another, or go: while that is not decided, the other carries all. */

@@ -1,4 +1,4 @@
-import type { SocketAddress } from "../platform/address.ts";
+import type { Path, SocketAddress } from "../platform/address.ts";
 import { formatIdentity } from "../policy/identity.ts";
 import { formatProposal } from "../policy/keywords.ts";
 import { formatTrafficSelector, formatTrafficSelectors } from "../policy/traffic-selectors.ts";
@@ -230,14 +230,32 @@ export function peerAlive(ikeSa: IkeSa, rttMs: number): IkeEvent {
   };
 }
 
-export function pathChanged(ikeSa: IkeSa, before: SocketAddress): IkeEvent {
-  const after = formatEnd(ikeSa.path.remote);
+/** One end of the path, or both, are others than before. */
+export function pathChanged(ikeSa: IkeSa, before: Path): IkeEvent {
+  const { local, remote } = ikeSa.path;
+  const [was, is] = [formatEnd(before.remote), formatEnd(remote)];
+  const [wasLocal, isLocal] = [formatEnd(before.local), formatEnd(local)];
+  const ours = wasLocal === isLocal ? [] : [`we moved from ${wasLocal} to ${isLocal}`];
+  const theirs = was === is ? [] : [`${peerOf(ikeSa)} moved from ${was} to ${is}`];
   return {
     ...about(ikeSa),
     name: "path-changed",
     level: "info",
-    message: `${peerOf(ikeSa)} moved from ${formatEnd(before)} to ${after}`,
-    facts: { ...factsOf(ikeSa), before: formatEnd(before) },
+    message: [...ours, ...theirs].join(", and "),
+    facts: { ...factsOf(ikeSa), before: was, localBefore: wasLocal, local: isLocal },
+  };
+}
+
+/** The peer does not take what we have moved to. */
+export function pathRefused(ikeSa: IkeSa, reason: string): IkeEvent {
+  const { local, remote } = ikeSa.path;
+  const message = `${peerOf(ikeSa)} refuses the path from ${formatEnd(local)} to ${formatEnd(remote)} (${reason})`;
+  return {
+    ...about(ikeSa),
+    name: "path-refused",
+    level: "warning",
+    message,
+    facts: { ...factsOf(ikeSa), reason },
   };
 }
 

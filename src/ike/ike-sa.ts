@@ -16,7 +16,7 @@ import { type ClientSession, endSession } from "./client-session.ts";
 import type { DropCounter } from "./counters.ts";
 import { processRequest, processResponse } from "./dispatch.ts";
 import { endLogin } from "./eap-conversation.ts";
-import { formatEnd, ikeSaDeleted, ikeSaFailed, pathChanged, rekeyFailed } from "./events.ts";
+import { formatEnd, ikeSaDeleted, ikeSaFailed, rekeyFailed } from "./events.ts";
 import { giveUpOnHint, processInitResponse } from "./exchanges/ike-sa-init-response.ts";
 import { type IkeAttempt, preferRival, rekeyIkeSa } from "./exchanges/rekey-ike-sa.ts";
 import type { HalfOpenPlace } from "./half-open.ts";
@@ -28,6 +28,8 @@ import { keepAlive } from "./keepalive.ts";
 import { lifetimeOf } from "./lifetimes.ts";
 import { watchLiveness } from "./liveness.ts";
 import type { Machine } from "./machine.ts";
+import { Mobility } from "./mobility/mobility.ts";
+import { isSamePath } from "./mobility/ways.ts";
 import { Outbox } from "./outbox.ts";
 import { PathProber } from "./path-prober.ts";
 import { deleteIkeSa } from "./payloads.ts";
@@ -72,6 +74,8 @@ export class IkeSa {
   readonly postponed: PostponedChildren;
   /** What the path to the peer carries. */
   readonly prober: PathProber;
+  /** How it moves to another path. */
+  readonly mobility: Mobility;
 
   peerSpi = 0n;
   path: Path;
@@ -87,6 +91,8 @@ export class IkeSa {
   /** Whether the NAT_DETECTION payloads of the peer say that an end sits behind a NAT. */
   isBehindNat = false;
   isPeerBehindNat = false;
+  /** Whether both sides do NAT traversal. */
+  traversesNats = false;
   /** HashAlgorithm numbers that the peer verifies signatures with (RFC 7427 section 4); none when it did not say. */
   signatureHashes: readonly number[] = [];
   /** Responder: our AUTH was made with RSA and SHA-1, since the peer announced no hash (RFC 7296 section 3.8). */
@@ -163,6 +169,7 @@ export class IkeSa {
     this.creations = new TokenBucket(facts.machine.limits.peerCreationsPerSecond);
     this.postponed = new PostponedChildren(this);
     this.prober = new PathProber(this);
+    this.mobility = new Mobility(this);
     this.#inbox = new Inbox(this);
   }
 
@@ -188,6 +195,11 @@ export class IkeSa {
   /** The IKE SA that carries the child SAs now: this one, or the last that has taken over. */
   get heir(): IkeSa {
     return this.successor === undefined ? this : this.successor.heir;
+  }
+
+  /** Whether anything authentic has come in it. */
+  get hasHeard(): boolean {
+    return this.#inbox.hasHeard;
   }
 
   // ---- Receiving ------------------------------------------------------------------------------------------
@@ -225,17 +237,19 @@ export class IkeSa {
     // An authentic message newer than all before it: the peer is where it came from (RFC 7296 section 2.23).
     if (incoming.isNewest && this.#mayFollow()) this.#follow(path, now);
     if (!incoming.header.isResponse) this.outbox.replyPath = path;
-    if (incoming.header.isResponse) processResponse(this, incoming, now);
+    if (incoming.header.isResponse) processResponse(this, incoming, { path, now });
     else processRequest(this, incoming, { path, now });
   }
 
   /**
    * RFC 7296 section 2.23: only a NAT moves a peer that does not say so; whoever sits behind one itself does not follow, since
    * a datagram that somebody catches and sends on would draw it away. Who was called through a NAT has a fixed place in it, and
-   * has to follow its callers. Up to the end of IKE_AUTH the port moves in any case.
+   * has to follow its callers. Up to the end of IKE_AUTH the port moves in any case. With MOBIKE the peer says so, and what it sends
+   * another way may be to find out whether that works (RFC 4555 section 3.8).
    */
   #mayFollow(): boolean {
     if (this.state.name === "authenticating") return true;
+    if (this.mobility.isAgreed) return false;
     return this.isPeerBehindNat && !(this.isBehindNat && this.isCaller);
   }
 
@@ -243,19 +257,7 @@ export class IkeSa {
     // The delete of an IKE SA that was replaced may be the first that comes from the new address.
     const { heir } = this;
     if (heir !== this && !heir.#inbox.hasHeard) heir.#follow(path, now);
-    const { remote, local } = this.path;
-    const isSame =
-      remote.address === path.remote.address &&
-      remote.port === path.remote.port &&
-      local.address === path.local.address &&
-      local.port === path.local.port;
-    if (isSame) return;
-    this.path = path;
-    if (this.childSas.length === 0 && this.state.name !== "established") return;
-    for (const { inboundSpi } of this.childSas)
-      this.machine.emit({ kind: "move-child-sa", inboundSpi, path });
-    this.prober.moved(now);
-    this.machine.report(pathChanged(this, remote));
+    if (!isSamePath(path, this.path)) this.mobility.follow(path, now);
   }
 
   // ---- Life -----------------------------------------------------------------------------------------------

@@ -46,7 +46,9 @@ export class Inbox {
     );
     if (sealed === undefined) {
       const { payloads } = message;
-      if (header.isResponse && findNotify(payloads, NotifyType.INVALID_IKE_SPI) !== undefined) {
+      // A peer that has not heard of an IKE SA yet does not know it, and it is not said that it never will.
+      const mayKnow = this.hasHeard || !ikeSa.mobility.isAgreed;
+      if (header.isResponse && mayKnow && findNotify(payloads, NotifyType.INVALID_IKE_SPI) !== undefined) {
         ikeSa.outbox.doubt(header.messageId, now);
       }
       ikeSa.drop("unexpected", `${describe(header)} without protection`, path, now);

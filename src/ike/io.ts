@@ -27,6 +27,10 @@ export type IkeInput =
   | { readonly kind: "liveness"; readonly connection: string }
   /** This machine has slept, or nobody ran us: whether the peers are still there is asked at once. */
   | { readonly kind: "awakened" }
+  /** ESP of a child SA that is authentic and newer than all before it came from elsewhere than where the child SA sends to. */
+  | { readonly kind: "seen-elsewhere"; readonly inboundSpi: number; readonly path: Path }
+  /** Addresses or routes of this machine have changed. */
+  | { readonly kind: "network-changed" }
   /** ESP came for an SPI that is not ours. */
   | { readonly kind: "stray-esp"; readonly spi: number; readonly path: Path }
   /** Replaces the connection's child SAs, or its IKE SA, now. */
@@ -72,8 +76,13 @@ export type IkeOutput =
       readonly outboundSpi: number;
       readonly lingerMs: number;
     }
-  /** The peer was heard, authentic and newer, from another address or port: ESP of this child goes there now (RFC 7296 section 2.23). */
-  | { readonly kind: "move-child-sa"; readonly inboundSpi: number; readonly path: Path }
+  /** ESP of this child goes along another path now: an end of it has moved (RFC 4555 section 3.5, RFC 7296 section 2.23). */
+  | {
+      readonly kind: "move-child-sa";
+      readonly connection: string;
+      readonly inboundSpi: number;
+      readonly path: Path;
+    }
   /** Its path carries packets up to so many octets, IP header included; undefined: as many as this machine knows of. */
   | { readonly kind: "fit-child-sa"; readonly inboundSpi: number; readonly pathMtu: number | undefined }
   /** An inbound SPI that was taken from the allocator and will not be used. */
@@ -144,6 +153,7 @@ export interface IkeEvent {
     /** A liveness check was answered; `facts.rttMs` says after how long. */
     | "peer-alive"
     | "path-changed"
+    | "path-refused"
     /** `facts.pathMtu`: which packets the path was found to carry. None: the peer answers no probes. */
     | "path-mtu"
     | "refused"

@@ -94,6 +94,15 @@ export interface Limits {
    * seconds. A forger has to see our messages, and a peer that has the SA answers in this time.
    */
   readonly doubtedTransmissionCount: number;
+  /** Addresses of a peer that we know of, and of ours that we tell it (RFC 4555 section 6: many would be an attack). */
+  readonly peerAddressCount: number;
+  /** Other paths that a request goes along as well, from this transmission on: two seconds without an answer. */
+  readonly pathCount: number;
+  readonly testingTransmissionCount: number;
+  /** Child SAs in a second that we look into because their ESP comes from elsewhere: each may cost an exchange. */
+  readonly seenElsewherePerSecond: number;
+  /** One IKE SA asks for its peer elsewhere at most once in this time. */
+  readonly seenElsewhereMs: number;
   /** The path is probed for the first time, and after it has moved, after a half to one and a half of this. */
   readonly probeFirstMs: number;
   /** Then again after this, less up to `probeJitter` of it (RFC 8899 section 5.1.1: PMTU_RAISE_TIMER). */
@@ -207,6 +216,11 @@ export const DEFAULT_LIMITS: Limits = {
   hintIntervalMs: 10_000,
   hintsPerSecond: 20,
   doubtedTransmissionCount: 3,
+  peerAddressCount: 8,
+  pathCount: 8,
+  testingTransmissionCount: 3,
+  seenElsewherePerSecond: 100,
+  seenElsewhereMs: 400,
   probeFirstMs: 1_000,
   probeIntervalMs: 600_000,
   probeJitter: 0.1,

@@ -13,7 +13,7 @@ export function checkLiveness(
     {
       purpose: { kind: "liveness", isCommanded },
       exchangeType: ExchangeType.INFORMATIONAL,
-      build: () => payloads,
+      build: ({ mobility }) => [...payloads, ...mobility.askForMapping()],
     },
     now,
   );

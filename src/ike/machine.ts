@@ -11,6 +11,7 @@ import type { IkeSa, IkeSaFacts } from "./ike-sa.ts";
 import type { Impair } from "./impair.ts";
 import type { IkeEvent, IkeOutput } from "./io.ts";
 import type { Limits } from "./limits.ts";
+import type { LocalNetwork } from "./mobility/local-network.ts";
 import type { ReassemblyBudget } from "./reassembly.ts";
 import type { Timers } from "./timers.ts";
 
@@ -54,6 +55,8 @@ export interface Machine {
   traffic(inboundSpi: number): Traffic | undefined;
   /** The largest packet of use on a path, IP header included, as far as this machine knows; undefined when there is no route. Paths are probed where there is such a function. */
   readonly pathMtu: ((path: Path) => number | undefined) | undefined;
+  /** Our addresses and routes. Without them nothing moves by our doing. */
+  readonly network: LocalNetwork | undefined;
   /** Makes an IKE SA and takes it in, with an SPI of its own unless one is given. */
   adopt(facts: Omit<IkeSaFacts, "machine" | "localSpi"> & { readonly localSpi?: bigint }): IkeSa;
   /** An SPI for an IKE SA that is to come. */

@@ -7,7 +7,7 @@ import type { Path, SocketAddress } from "../platform/address.ts";
 import type { Random } from "../platform/random.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import type { Payload } from "../wire/payloads/payload.ts";
-import { findNotifies } from "./payloads.ts";
+import { findNotifies, notify } from "./payloads.ts";
 
 /** Data of a NAT_DETECTION notification (RFC 7296 section 2.23): SHA-1 of SPIi | SPIr | address | port. */
 export function natDetectionHash(facts: {
@@ -31,6 +31,23 @@ export function forcedNatDetectionSource(random: Random): Uint8Array {
   return random.bytes(SHA1_LENGTH);
 }
 
+/** Both notifications, for a message that leaves along the path. */
+export function natDetectionPayloads(
+  ikeSa: {
+    readonly initiatorSpi: bigint;
+    readonly responderSpi: bigint;
+    readonly machine: { readonly random: Random };
+  },
+  { remote: end }: Path,
+): readonly Payload[] {
+  const { initiatorSpi, responderSpi, machine } = ikeSa;
+  const destination = natDetectionHash({ initiatorSpi, responderSpi, end });
+  return [
+    notify(NotifyType.NAT_DETECTION_SOURCE_IP, forcedNatDetectionSource(machine.random)),
+    notify(NotifyType.NAT_DETECTION_DESTINATION_IP, destination),
+  ];
+}
+
 /** What connections have in common that a peer may turn out to be. */
 export function encapsulationOf(connections: readonly ConnectionPolicy[]): "auto" | "udp" | "raw" {
   const all = new Set(connections.map(({ encapsulation = "auto" }) => encapsulation));
@@ -38,7 +55,8 @@ export function encapsulationOf(connections: readonly ConnectionPolicy[]): "auto
   return all.size > 1 ? "auto" : only;
 }
 
-interface Nat {
+/** Where NATs are. */
+export interface Nat {
   readonly isBehindNat: boolean;
   readonly isPeerBehindNat: boolean;
 }

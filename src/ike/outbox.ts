@@ -44,13 +44,13 @@ export class Outbox {
     for (let next = this.requests.takeNext(); next !== undefined; next = this.requests.takeNext()) {
       const payloads = next.build(this.#ikeSa);
       if (payloads === undefined) continue;
-      const { purpose, exchangeType, fillTo } = next;
+      const { purpose, exchangeType, fillTo, aside } = next;
       const messageId = this.requests.nextMessageId;
       const header = this.#header({ exchangeType, messageId, isResponse: false });
       const bare = this.#compose({ header, payloads: this.#announceWindow(payloads) });
       if (fillTo === undefined) {
         const datagrams = this.#seal(state, bare);
-        this.transmitRequest({ purpose, exchangeType, messageId, datagrams }, now);
+        this.transmitRequest({ purpose, exchangeType, messageId, datagrams, aside }, now);
       } else {
         const filled = fill(bare, state.protection.roomBeside([...bare.payloads, FILLER], fillTo));
         const datagrams = this.#seal(state, filled, Number.POSITIVE_INFINITY);
@@ -63,7 +63,7 @@ export class Outbox {
   transmitRequest(
     request: Pick<
       OutstandingRequest,
-      "purpose" | "exchangeType" | "messageId" | "datagrams" | "bare" | "filled"
+      "purpose" | "exchangeType" | "messageId" | "datagrams" | "bare" | "filled" | "aside"
     >,
     now: number,
   ): void {
@@ -85,6 +85,20 @@ export class Outbox {
   abandonRequests(): void {
     for (const { messageId } of this.requests.allOutstanding) this.stopRetransmitting(messageId);
     this.requests.clear();
+  }
+
+  /** The path is another one, or is there again: what waits for an answer goes out at once, as patiently as at first. */
+  hurry(now: number): void {
+    const { state } = this.#ikeSa;
+    for (const request of this.requests.allOutstanding) {
+      const { purpose, exchangeType, messageId, datagrams, bare } = request;
+      if (request.aside !== undefined) this.#ikeSa.mobility.notThere(purpose);
+      if (bare !== undefined && isKeyed(state)) {
+        // How long it may be on this path is not known.
+        const short = this.#seal(state, bare);
+        this.transmitRequest({ purpose, exchangeType, messageId, datagrams: short }, now);
+      } else this.transmitRequest({ purpose, exchangeType, messageId, datagrams }, now);
+    }
   }
 
   /** An unprotected answer says that the peer has no such SA: the request goes out again soon, and is given up soon. */
@@ -117,12 +131,31 @@ export class Outbox {
       this.#giveUp(request.transmissions, now);
       return;
     }
+    if (request.aside !== undefined && isEnough) {
+      // Nobody is there. Whether the peer is where it was has to be answered all the same.
+      request.aside = undefined;
+      this.#ikeSa.mobility.notThere(request.purpose);
+    }
     request.transmissions++;
     machine.counters.retransmitted += request.datagrams.length;
     machine.report(retransmitted(this.#ikeSa, request));
     this.transmittedAt = now;
     this.#transmitAgain(request);
+    if (request.transmissions >= machine.limits.testingTransmissionCount) this.#testPaths(request);
+    this.#ikeSa.mobility.repeatOldAnswers();
     this.#retransmitLater(request, now);
+  }
+
+  /** What waits for an answer goes along another path too: the peer may be there. */
+  repeatAlong(path: Path): void {
+    for (const { datagrams, bare } of this.requests.allOutstanding) {
+      if (bare === undefined) this.#transmit(datagrams, path);
+    }
+  }
+
+  /** RFC 4555 section 3.10: the same request along other paths, in case that this one has stopped working. */
+  #testPaths({ datagrams }: OutstandingRequest): void {
+    for (const path of this.#ikeSa.mobility.alternatives) this.#transmit(datagrams, path);
   }
 
   /**
@@ -184,6 +217,11 @@ export class Outbox {
     this.#transmit(this.responses.answerTo(messageId) ?? [], path);
   }
 
+  /** Every answer that is kept, once more, though nobody has asked. */
+  repeatAnswers(path: Path): void {
+    for (const datagrams of this.responses.answers) this.#transmit(datagrams, path);
+  }
+
   // ---- Window ---------------------------------------------------------------------------------------------
 
   /**
@@ -233,8 +271,8 @@ export class Outbox {
     return Math.min(machine.limits.fragmentLength, prober.carriedLength);
   }
 
-  #transmitAgain({ datagrams, bare, filled = [] }: OutstandingRequest): void {
-    const { path } = this.#ikeSa;
+  #transmitAgain({ datagrams, bare, filled = [], aside }: OutstandingRequest): void {
+    const path = aside ?? this.#ikeSa.path;
     this.#transmit(datagrams, path, bare === undefined);
     this.#transmit(filled, path, false);
   }

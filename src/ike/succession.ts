@@ -24,6 +24,7 @@ export function bequeath(old: IkeSa, heir: IkeSa, now: number): void {
   heir.hasPpk = old.hasPpk;
   heir.roundTripMs = old.roundTripMs;
   heir.prober.takeOver(old.prober, now);
+  heir.mobility.takeOver(old.mobility, now);
   const missing = old.postponed.takeAll();
   old.timers.cancel("liveness");
   awaitRetirement(old, now);

@@ -32,6 +32,8 @@ export interface IkeSaView {
   readonly path: Path;
   readonly isBehindNat: boolean;
   readonly isPeerBehindNat: boolean;
+  /** Whether both sides do MOBIKE. */
+  readonly isMobile: boolean;
   /** The largest packet that the path was found to carry, IP header included; undefined when it was not probed. */
   readonly pathMtu: number | undefined;
   /** Times as they were handed in. */
@@ -71,6 +73,7 @@ export function viewOf(ikeSa: IkeSa): IkeSaView {
     path: ikeSa.path,
     isBehindNat: ikeSa.isBehindNat,
     isPeerBehindNat: ikeSa.isPeerBehindNat,
+    isMobile: ikeSa.mobility.isAgreed,
     pathMtu: ikeSa.prober.found,
     createdAt: ikeSa.createdAt,
     establishedAt: isEstablished ? state.establishedAt : undefined,

@@ -1,9 +1,11 @@
+import type { Path } from "../platform/address.ts";
 import type { Payload } from "../wire/payloads/payload.ts";
 import type { ChildAttempt } from "./child-sa.ts";
 import type { IkeAttempt } from "./exchanges/rekey-ike-sa.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import type { Outgoing } from "./impair.ts";
 import { RFC_LIMITS } from "./limits.ts";
+import type { AddressUpdate } from "./mobility/mobility.ts";
 import type { PathProbe } from "./path-prober.ts";
 import type { TimerHandle } from "./timers.ts";
 
@@ -14,6 +16,10 @@ type RequestPurpose =
   | { readonly kind: "liveness"; readonly isCommanded: boolean }
   /** `isCutShort`: others wait for its place in the window. */
   | { readonly kind: "path-probe"; readonly probe: PathProbe; readonly isCutShort: boolean }
+  /** The path has changed. */
+  | { readonly kind: "update-addresses"; readonly update: AddressUpdate }
+  /** Whether the peer is at the end of the path. */
+  | { readonly kind: "verify-path"; readonly update: AddressUpdate }
   | { readonly kind: "create-child-sa"; readonly attempt: ChildAttempt }
   | { readonly kind: "rekey-ike-sa"; readonly attempt: IkeAttempt }
   | { readonly kind: "delete-ike-sa" }
@@ -32,6 +38,8 @@ export interface PendingRequest {
   readonly exchangeType: number;
   /** `ikeSa` is the one that sends it: another one than at first when it was rekeyed meanwhile. Undefined drops the request. */
   readonly build: (ikeSa: IkeSa) => readonly Payload[] | undefined;
+  /** Where it goes at first, in place of the IKE SA's path: whether the peer is there is the question. */
+  readonly aside?: Path | undefined;
   /** Octets of the one datagram that the message becomes, by filler in it, and which is not fragmented on its way. */
   readonly fillTo?: number | undefined;
 }
@@ -48,6 +56,8 @@ export interface OutstandingRequest {
   /** What was filled up, beside what is not any more. */
   readonly filled?: readonly Uint8Array[] | undefined;
   readonly sentAt: number;
+  /** Where it goes in place of the IKE SA's path, as long as an answer from there may come. */
+  aside?: Path | undefined;
   /** How often it was transmitted. */
   transmissions: number;
   /** The next repetition. */
@@ -184,6 +194,10 @@ export class ResponseWindow {
   /** How many answers are kept. */
   get answerCount(): number {
     return this.#answers.size;
+  }
+
+  get answers(): Iterable<readonly Uint8Array[]> {
+    return this.#answers.values();
   }
 
   answerTo(messageId: number): readonly Uint8Array[] | undefined {

@@ -36,6 +36,8 @@ export interface ConnectionPolicy {
   readonly encapsulation?: "auto" | "udp" | "raw";
   /** "probe" (the default): which packets the path carries is found out by probing. "kernel": only what the kernel hears from routers counts. */
   readonly pathMtu?: "probe" | "kernel";
+  /** MOBIKE (RFC 4555), where the peer does it too: we and the peer may change addresses. Undefined is true. */
+  readonly isMobile?: boolean;
   /** How soon a silent peer is asked for life, and what becomes of the connection when it gives none. */
   readonly liveness?: LivenessPolicy;
   /** The IKE SA first, with no child SA in IKE_AUTH, where the peer can do that (RFC 6023). */

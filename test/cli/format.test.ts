@@ -26,6 +26,7 @@ const STATUS: EngineStatus = {
         local: { identity: "a.example.org", address: "192.0.2.1", port: 4500 },
         remote: { identity: "2001:db8::2", address: "2001:db8::2", port: 4500 },
         pathMtu: 1500,
+        mobike: true,
         establishedMs: 724_000,
         negotiationMs: 14.2,
         children: [

@@ -28,9 +28,9 @@ describe("a client is taken for", () => {
     expect(guess([hashes], [notify(NotifyType.SET_WINDOW_SIZE, new Uint8Array(3))])).toBe("unknown");
   });
 
-  test("Ikebana, which takes several requests at a time and stays where it is", () => {
+  test("Ikebana, which takes several requests at a time, whether it moves or not", () => {
     expect(guess([hashes], [window(8)])).toBe("ikebana");
-    expect(guess([hashes], [window(8), notify(NotifyType.MOBIKE_SUPPORTED)])).toBe("unknown");
+    expect(guess([hashes], [window(8), notify(NotifyType.MOBIKE_SUPPORTED)])).toBe("ikebana");
   });
 
   test("nobody, where what it says has no end", () => {

@@ -15,6 +15,7 @@ import { certificateNoted, formatEnd, ikeSaEstablished } from "../events.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import type { Authenticating } from "../ike-sa-state.ts";
 import { giveAddresses } from "../internal-addresses.ts";
+import { wasTranslated } from "../mobility/notifications.ts";
 import { find, findNotify, notify } from "../payloads.ts";
 import { addressesOf } from "../ports.ts";
 import { choosePpk, dropPpkChoice, takePpkChoice } from "../ppk.ts";
@@ -49,6 +50,11 @@ export function processAuthRequest(ikeSa: IkeSa, request: AuthRequest): Answer |
   if (!isChildless && !isWhole) {
     const message = "the peer's IKE_AUTH has no SA, TSi or TSr";
     return { payloads: [notify(NotifyType.INVALID_SYNTAX)], closing: { reason: "INVALID_SYNTAX", message } };
+  }
+  if (wasTranslated(payloads, ikeSa.path)) {
+    const message = "a NAT lies between, and the peer does not want any";
+    const reason = "UNEXPECTED_NAT_DETECTED";
+    return { payloads: [notify(NotifyType.UNEXPECTED_NAT_DETECTED)], closing: { reason, message } };
   }
   const id = find(payloads, "identification-initiator");
   if (id === undefined) return refused("the peer does not say who it is");
@@ -217,6 +223,7 @@ export function conclude(
   ikeSa.impression = undefined;
   ikeSa.receivedInitialContact = findNotify(payloads, NotifyType.INITIAL_CONTACT) !== undefined;
   ikeSa.establish(now);
+  ikeSa.mobility.heed({ payloads, now });
   ikeSa.machine.report(ikeSaEstablished(ikeSa, state.proposal));
   const gift = giveAddresses(ikeSa, connection, payloads);
   ikeSa.connection = gift.connection;
@@ -228,7 +235,7 @@ export function conclude(
   ikeSa.forgetHandshake();
   // Without data: it is the one that was named (RFC 8784 section 3).
   const ppk = ikeSa.hasPpk ? [notify(NotifyType.PPK_IDENTITY)] : [];
-  return { payloads: [...proof, ...ppk, ...inside] };
+  return { payloads: [...proof, ...ppk, ...inside, ...ikeSa.mobility.announce()] };
 }
 
 function makeChild(

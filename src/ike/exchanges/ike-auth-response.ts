@@ -52,6 +52,7 @@ export function sendAuthRequest(ikeSa: IkeSa, now: number): void {
       ...requestAddresses(connection),
       ...(offer === undefined ? [] : buildChildOffer(offer)),
       ...eapOnly(connection),
+      ...ikeSa.mobility.announce(),
     ];
     requestAuth(ikeSa, payloads, then);
   };
@@ -251,6 +252,7 @@ function goOn(ikeSa: IkeSa, facts: Responder, identity: Identity): void {
 export function finish(ikeSa: IkeSa, { state, connection, payloads, now }: Responder): void {
   const { offer } = state;
   ikeSa.establish(now);
+  ikeSa.mobility.heed({ payloads, now });
   ikeSa.machine.report(ikeSaEstablished(ikeSa, state.proposal));
   const fault = find(payloads, "security-association") && takeAddresses(ikeSa, connection, payloads);
   if (fault !== undefined) {

@@ -154,6 +154,7 @@ function consider(
   ikeSa.halfOpenPlace = machine.halfOpen.enter({ address, isRoutable, giveUp, now });
   ikeSa.isBehindNat = nat?.isBehindNat ?? false;
   ikeSa.isPeerBehindNat = nat?.isPeerBehindNat ?? false;
+  ikeSa.traversesNats = nat !== undefined;
   ikeSa.supportsFragmentation = findNotify(payloads, NotifyType.IKEV2_FRAGMENTATION_SUPPORTED) !== undefined;
   ikeSa.signatureHashes = signatureHashesIn(payloads);
   ikeSa.impression = firstImpression(payloads);

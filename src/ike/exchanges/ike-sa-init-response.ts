@@ -186,6 +186,7 @@ function processAcceptance(
   ikeSa.peerSpi = header.responderSpi;
   ikeSa.isBehindNat = nat?.isBehindNat ?? false;
   ikeSa.isPeerBehindNat = nat?.isPeerBehindNat ?? false;
+  ikeSa.traversesNats = nat !== undefined;
   ikeSa.supportsFragmentation = findNotify(payloads, NotifyType.IKEV2_FRAGMENTATION_SUPPORTED) !== undefined;
   ikeSa.signatureHashes = signatureHashesIn(payloads);
   const hashes = ikeSa.signatureHashes;

@@ -1,4 +1,5 @@
 import { NotifyType, ProtocolId } from "../../iana/ikev2-parameters.ts";
+import type { Path } from "../../platform/address.ts";
 import type { Payload } from "../../wire/payloads/payload.ts";
 import type { Answer, Closing } from "../answer.ts";
 import { giveUpChild } from "../child-sa-deletion.ts";
@@ -17,7 +18,11 @@ interface Informational {
 }
 
 /** Every request is answered; what we do not know in it is passed over. */
-export function processInformationalRequest(ikeSa: IkeSa, { payloads, now }: Informational): Answer {
+export function processInformationalRequest(
+  ikeSa: IkeSa,
+  request: Informational & { readonly messageId: number; readonly path: Path },
+): Answer {
+  const { payloads, now } = request;
   const closing = endOf(payloads);
   if (closing !== undefined) return { payloads: [], closing };
 
@@ -33,7 +38,8 @@ export function processInformationalRequest(ikeSa: IkeSa, { payloads, now }: Inf
   }
   // RFC 7296 section 1.4.1: the answer names the other half of each pair. When both sides delete at once we have removed
   // the pair already and do not name it again.
-  return { payloads: removed.length > 0 ? [deleteChildSas(removed)] : [] };
+  const deletion = removed.length > 0 ? [deleteChildSas(removed)] : [];
+  return { payloads: [...deletion, ...ikeSa.mobility.answer(request)] };
 }
 
 /** The other half of what we deleted is gone already; an error in an answer to nothing but our own request is fatal. */

@@ -418,6 +418,8 @@ function derive(
   fresh.isBehindNat = old.isBehindNat;
   fresh.isCaller = old.isCaller;
   fresh.isPeerBehindNat = old.isPeerBehindNat;
+  fresh.traversesNats = old.traversesNats;
+  fresh.mobility.descendFrom(old.mobility);
   fresh.lowestNonce = lowestOf(ni, nr).slice();
   fresh.negotiationMs = old.negotiationMs;
   fresh.creations = old.creations;

@@ -1,4 +1,5 @@
 import { ExchangeType } from "../../../src/iana/ikev2-parameters.ts";
+import type { Impair } from "../../../src/ike/impair.ts";
 import type { Limits } from "../../../src/ike/limits.ts";
 import type { AddressSource } from "../../../src/ike/machine.ts";
 import type { ConnectionPolicy } from "../../../src/policy/connection.ts";
@@ -38,8 +39,12 @@ export function pair(options: {
   readonly linkMtu?: number;
   /** Of the responder. */
   readonly addresses?: AddressSource;
+  /** What the responder's messages become. */
+  readonly impair?: Impair;
+  /** Addresses that either has or may have some time, of which the first is its own at first. They do MOBIKE then. */
+  readonly mobile?: { readonly initiator: readonly string[]; readonly responder: readonly string[] };
 }): Pair {
-  const { seed, common, limits = {}, linkMtu } = options;
+  const { seed, common, limits = {}, linkMtu, mobile } = options;
   const link = new Link();
   const add = (facts: {
     name: string;
@@ -47,29 +52,42 @@ export function pair(options: {
     seed: number;
     connections: ConnectionPolicy[];
     addresses?: AddressSource;
+    further?: readonly string[] | undefined;
+    impair?: Impair;
   }) => {
     const machine: SimulatedMachine = new SimulatedMachine({
       ...facts,
+      ...(facts.further && { owned: [facts.address] }),
       limits,
       linkMtu,
       clock: link,
       transmit: (octets, path) => link.transmit(machine, octets, path),
     });
-    link.add(machine);
+    link.add(machine, facts.further);
     return machine;
   };
+  const roaming = mobile && { localAddress: undefined };
   const initiator = add({
     name: "initiator",
-    address: INITIATOR_ADDRESS,
+    address: mobile?.initiator[0] ?? INITIATOR_ADDRESS,
+    further: mobile?.initiator,
     seed: 2 * seed,
-    connections: [initiatorPolicy({ ...common, ...options.initiator })],
+    connections: [initiatorPolicy({ ...common, ...roaming, ...options.initiator })],
   });
   const responder = add({
     name: "responder",
-    address: RESPONDER_ADDRESS,
+    address: mobile?.responder[0] ?? RESPONDER_ADDRESS,
+    further: mobile?.responder,
     seed: 2 * seed + 1,
     ...(options.addresses && { addresses: options.addresses }),
-    connections: [responderPolicy({ ...common, ...options.responder })],
+    ...(options.impair && { impair: options.impair }),
+    connections: [
+      responderPolicy({
+        ...common,
+        ...(mobile && { ...roaming, remoteAddress: undefined }),
+        ...options.responder,
+      }),
+    ],
   });
   return { initiator, responder, link };
 }

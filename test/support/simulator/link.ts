@@ -29,8 +29,9 @@ export class Link {
   readonly #outside = new Map<string, SocketAddress>();
   readonly #inside = new Map<string, SocketAddress>();
 
-  add(machine: SimulatedMachine): void {
-    this.#machines.set(machine.address, machine);
+  /** `further`: addresses that it may have some time. */
+  add(machine: SimulatedMachine, further: readonly string[] = []): void {
+    for (const address of [machine.address, ...further]) this.#machines.set(address, machine);
   }
 
   /**
@@ -38,7 +39,7 @@ export class Link {
    * in front of the machine that was added first.
    */
   impair(seed: number, faults: Faults): void {
-    const ways = [...this.#machines.values()].map((machine, direction) => ({
+    const ways = [...new Set(this.#machines.values())].map((machine, direction) => ({
       machine,
       plan: new FaultPlan(seed, direction, faults),
       count: 0,
@@ -61,7 +62,8 @@ export class Link {
 
   transmit(from: SimulatedMachine, octets: Uint8Array, path: Path): void {
     const isAnyAddress = path.local.address === "0.0.0.0" || path.local.address === "::";
-    const source = isAnyAddress ? { ...path.local, address: from.address } : path.local;
+    const source = isAnyAddress ? { ...path.local, address: from.owned?.[0] ?? from.address } : path.local;
+    if (!from.isAt(source.address)) return;
     if (this.#rebindsNow(from)) {
       const port = (this.#outside.get(keyOf(source))?.port ?? FIRST_NAT_PORT) + 1;
       this.translate(source, { address: source.address, port });
@@ -102,7 +104,7 @@ export class Link {
 
   /** Everything arrives, and whatever machines do beside it is done, until nobody has anything to say. */
   async settle(): Promise<void> {
-    const machines = [...this.#machines.values()];
+    const machines = [...new Set(this.#machines.values())];
     do {
       this.deliverAll();
       for (const machine of machines) if (machine.pendingLogins > 0) await machine.finishLogins();
@@ -124,7 +126,8 @@ export class Link {
   arrive(datagram: InFlight): void {
     this.now = Math.max(this.now, datagram.at);
     const machine = this.#machines.get(datagram.path.local.address);
-    machine?.handle({ kind: "datagram", octets: datagram.octets, path: datagram.path });
+    if (machine?.isAt(datagram.path.local.address) !== true) return;
+    machine.handle({ kind: "datagram", octets: datagram.octets, path: datagram.path });
   }
 
   /** Time passes until the first machine wants it. */

@@ -29,6 +29,9 @@ export interface PolicyOptions {
   readonly liveness?: ConnectionPolicy["liveness"];
   readonly pathMtu?: ConnectionPolicy["pathMtu"];
   readonly ppk?: ConnectionPolicy["ppk"];
+  readonly isMobile?: boolean;
+  /** Whatever else there is. */
+  readonly more?: Partial<ConnectionPolicy>;
 }
 
 /** a.example.org at 192.0.2.1 with 10.1.0.0/16 behind it, towards b. */
@@ -81,6 +84,8 @@ function policy(options: PolicyOptions): ConnectionPolicy {
     ...(options.liveness !== undefined && { liveness: options.liveness }),
     ...(options.pathMtu !== undefined && { pathMtu: options.pathMtu }),
     ...(options.ppk !== undefined && { ppk: options.ppk }),
+    ...(options.isMobile !== undefined && { isMobile: options.isMobile }),
+    ...options.more,
   };
 }
 

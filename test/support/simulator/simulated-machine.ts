@@ -2,6 +2,7 @@ import { Authenticator } from "../../../src/auth/authenticator.ts";
 import type { AuthenticationJob, AuthenticationResult } from "../../../src/auth/jobs.ts";
 import { SeededCryptoProvider } from "../../../src/crypto/key-exchange/seeded-crypto-provider.ts";
 import { IkeEndpoint } from "../../../src/ike/endpoint.ts";
+import type { Impair } from "../../../src/ike/impair.ts";
 import type { IkeEvent, IkeInput, IkeOutput, NegotiatedChildSa } from "../../../src/ike/io.ts";
 import type { Limits } from "../../../src/ike/limits.ts";
 import type { AddressSource, Traffic } from "../../../src/ike/machine.ts";
@@ -32,6 +33,8 @@ export class SimulatedMachine {
   readonly configurations = new Map<string, InternalConfiguration>();
   /** Where keepalives went, and when. */
   readonly keepalives: { readonly path: Path; readonly at: number }[] = [];
+  /** Its addresses, those that are preferred first; undefined for one that has `address` and never moves. */
+  owned: readonly string[] | undefined;
   /** Whether jobs wait until `finishJobs`. */
   holdsJobs = false;
   /** Whether the data plane has inbound SPIs to give. */
@@ -62,6 +65,8 @@ export class SimulatedMachine {
     readonly seed: number;
     readonly limits?: Partial<Limits>;
     readonly linkMtu?: number | undefined;
+    readonly owned?: readonly string[] | undefined;
+    readonly impair?: Impair;
     readonly clock: { readonly now: number };
     /** Milliseconds since 1970. */
     readonly wallClock?: () => number;
@@ -75,6 +80,7 @@ export class SimulatedMachine {
     this.address = facts.address;
     this.#clock = facts.clock;
     this.linkMtu = facts.linkMtu;
+    this.owned = facts.owned;
     this.#authenticator = new Authenticator(facts.wallClock ?? Date.now);
     this.#transmit = facts.transmit;
     this.#provider = new SeededCryptoProvider(facts.seed);
@@ -87,7 +93,15 @@ export class SimulatedMachine {
       traffic: (inboundSpi) => this.traffic.get(inboundSpi),
       limits: facts.limits ?? {},
       ...(facts.linkMtu !== undefined && { pathMtu: () => this.linkMtu }),
+      ...(facts.impair && { impair: facts.impair }),
       ...(facts.addresses && { addresses: facts.addresses }),
+      ...(facts.owned && {
+        network: {
+          sourceTo: (address) => this.owned?.find((own) => own.includes(":") === address.includes(":")),
+          has: (address) => this.owned?.includes(address) === true,
+          addresses: () => this.owned ?? [],
+        },
+      }),
     });
   }
 
@@ -97,6 +111,17 @@ export class SimulatedMachine {
 
   disconnect(connection = "tunnel"): void {
     this.handle({ kind: "terminate", connection });
+  }
+
+  /** Its addresses are these from now on, and it hears of it. */
+  renumber(...owned: readonly string[]): void {
+    this.owned = owned;
+    this.handle({ kind: "network-changed" });
+  }
+
+  /** Whether a datagram may leave from the address, or arrive at it. */
+  isAt(address: string): boolean {
+    return this.owned === undefined || this.owned.includes(address);
   }
 
   /** Hands the machine an input at the present time, and does what it asks for. */
