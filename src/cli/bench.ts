@@ -226,7 +226,9 @@ class ProgressLine {
     const left = `; ${runsLeft} ${runsLeft === 1 ? "run" : "runs"}, ${formatDuration(remainingMs)} left`;
     const place = `round ${round} of ${rounds}: ${contender}`;
     if (this.#terminal.outIsTty) {
-      this.#terminal.error(`\r\x1b[K${Math.round(share * 100)} %  ${place}, ${what}${left}`);
+      const line = `${Math.round(share * 100)} %${left}; ${place}, ${what}`;
+      // A line that is longer than the terminal is wide could not be drawn over.
+      this.#terminal.error(`\r\x1b[K${line.slice(0, (process.stderr.columns ?? 80) - 1)}`);
     } else if (place !== this.#last) {
       this.#terminal.error(`${place}${left}\n`);
     }

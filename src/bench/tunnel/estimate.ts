@@ -4,11 +4,11 @@ import type { Measure } from "./figures.ts";
 // Seconds, as they are on a machine with two cores. A run learns from its first contenders how much faster or slower this one is.
 
 /** Fresh ground, daemons, proof and warm-up. */
-const START_S = 6;
+const START_S = 5;
 /** Of iperf3, which has to agree about each transfer. */
 const TRANSFER_OVERHEAD_S = 0.6;
 /** Trials of half a second until a rate is found. */
-const RATE_SEARCH_S = 8;
+const RATE_SEARCH_S = 5;
 /** A transfer begins before what is measured beside it, and ends after it. */
 const LOADED_OVERHEAD_S = 2;
 
