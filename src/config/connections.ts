@@ -91,7 +91,7 @@ function policy({
   ppk,
 }: PolicyParts): ConnectionPolicy {
   const { local, remote, ike, children, start, ikeRekey, liveness, childless } = entry;
-  const { encapsulation, pathMtu, mobike } = entry;
+  const { encapsulation, pathMtu, mobike, reauth } = entry;
   const isNamed = remote.address !== undefined && isHostName(remote.address);
   return {
     name,
@@ -107,6 +107,7 @@ function policy({
     children: Object.entries(children ?? EVERYTHING).map(([child, parts]) => childPolicy(child, parts, mtu)),
     ...(entry.user !== undefined && { asks: { ipv4: true, ipv6: true } }),
     ...(ikeRekey !== undefined && { ikeRekeyMs: ikeRekey }),
+    ...(reauth !== undefined && { reauthMs: reauth }),
     ...(liveness !== undefined && { liveness: livenessOf(liveness) }),
     ...(encapsulation !== undefined && { encapsulation }),
     ...(pathMtu !== undefined && { pathMtu }),

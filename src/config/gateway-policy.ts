@@ -134,6 +134,7 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & {
         rekey: LEFT_TO_CLIENTS,
       },
     ],
+    ...(gateway.reauthMs !== undefined && { reauthMs: gateway.reauthMs }),
     clientLifetimes: { childMs: gateway.childLifetimeMs, ikeMs: gateway.ikeLifetimeMs },
     ...(gateway.takesWindowsDefault && { compat: ["windows-default"] as const }),
   };

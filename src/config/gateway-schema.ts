@@ -41,6 +41,7 @@ export const gatewaySchema = mapping({
   devicesPerUser: v.optional(integer({ from: 1, to: 1000 })),
   childLifetime: v.optional(textOrNumber(parseLifetime)),
   ikeLifetime: v.optional(textOrNumber(parseLifetime)),
+  reauth: v.optional(textOrNumber(parseLifetime)),
   clientToClient: v.optional(v.boolean("expected true or false")),
   nat: v.optional(v.boolean("expected true or false")),
   compat: v.optional(oneOrMore(oneOf(COMPATIBILITIES))),

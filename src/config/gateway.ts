@@ -37,6 +37,8 @@ export interface GatewayConfig extends InsideNetwork {
   /** What clients reach through us. */
   readonly subnets: readonly string[];
   readonly devicesPerUser: number;
+  /** How long a login holds; undefined is for ever. */
+  readonly reauthMs: number | undefined;
   /** How long child SAs and IKE SAs stand that a client does not rekey; Infinity is for ever. */
   readonly childLifetimeMs: number;
   readonly ikeLifetimeMs: number;
@@ -137,6 +139,7 @@ export function completeGateway(
     domains: entry.domains ?? [],
     subnets: (entry.subnets ?? EVERYTHING).filter((subnet) => families.has(isIpv6(subnet))),
     devicesPerUser: entry.devicesPerUser ?? DEFAULT_DEVICES_PER_USER,
+    reauthMs: entry.reauth,
     childLifetimeMs: entry.childLifetime ?? DEFAULT_LIFETIME_MS,
     ikeLifetimeMs: entry.ikeLifetime ?? DEFAULT_LIFETIME_MS,
     reachEachOther: entry.clientToClient === true,

@@ -110,6 +110,7 @@ const connection = mapping({
   children: v.optional(named("child", child)),
   start: v.optional(oneOf(["start", "trap", "respond"])),
   ikeRekey: v.optional(lifetime),
+  reauth: v.optional(lifetime),
   liveness: v.optional(
     mapping({
       interval: v.optional(lifetime),

@@ -34,9 +34,13 @@ import { Outbox } from "./outbox.ts";
 import { PathProber } from "./path-prober.ts";
 import { deleteIkeSa } from "./payloads.ts";
 import { PostponedChildren } from "./postponed-children.ts";
+import { authenticated, watchAuthentication } from "./reauthentication.ts";
 import { renew } from "./renewal.ts";
 import { NamedTimers } from "./timers.ts";
 import { TokenBucket } from "./token-bucket.ts";
+
+/** Timers of an SA that is to stay. */
+const LIFETIMES = ["rekey", "renew", "reauthenticate", "expire", "path-mtu"] as const;
 
 export type Role = "initiator" | "responder";
 
@@ -143,6 +147,9 @@ export class IkeSa {
 
   /** Whether it was us who connected, however often the IKE SA has been rekeyed since. */
   isCaller: boolean;
+
+  /** Until when what was shown in IKE_AUTH holds, however often the IKE SA is rekeyed; undefined is for ever. */
+  authenticUntil: number | undefined;
 
   /** Attempts to rekey it that came to nothing. */
   failedRekeys = 0;
@@ -272,6 +279,7 @@ export class IkeSa {
     this.roundTripMs = Math.max(this.roundTripMs, this.negotiationMs);
     this.#leaveHalfOpen();
     this.timers.cancel("half-open");
+    authenticated(this, now);
     this.begin(now);
   }
 
@@ -282,6 +290,7 @@ export class IkeSa {
     watchLiveness(this, now);
     keepAlive(this, now);
     this.prober.begin(now);
+    watchAuthentication(this, now);
     const lifetime = lifetimeOf(this, now);
     if (lifetime === undefined) return;
     const { rekeyAt, expireAt } = lifetime;
@@ -337,7 +346,7 @@ export class IkeSa {
         this.#giveBack(closing);
         this.outbox.requests.clearQueue();
         this.state = { name: "deleting", ...keyed };
-        for (const reason of ["rekey", "renew", "expire", "path-mtu"] as const) this.timers.cancel(reason);
+        for (const reason of LIFETIMES) this.timers.cancel(reason);
         this.postponed.clear();
         this.machine.report(ikeSaDeleted(this, closing));
         this.requestDeletion(now);

@@ -139,6 +139,8 @@ export interface Limits {
   readonly createRetryMaxMs: number;
   /** What could not be rekeyed is set up anew so long before its hard lifetime: time for IKE_SA_INIT and IKE_AUTH on a bad path. */
   readonly renewalMarginMs: number;
+  /** A responder that believes us for less (RFC 4478) has us authenticate as if it were this long. */
+  readonly authLifetimeLeastMs: number;
   /** After that the old IKE SA stays for this long, until both sides send through the new one. */
   readonly renewedLingerMs: number;
   /** A replaced SA that the peer should delete is deleted by us after this: longer than it repeats its request. */
@@ -239,6 +241,7 @@ export const DEFAULT_LIMITS: Limits = {
   rekeyRetryMaxMs: 30_000,
   createRetryMaxMs: 300_000,
   renewalMarginMs: 50_000,
+  authLifetimeLeastMs: 10_000,
   renewedLingerMs: 5_000,
   replacedTimeoutMs: 90_000,
   inboundLingerMs: 5_000,

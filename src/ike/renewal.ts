@@ -6,7 +6,7 @@ import { cancelChild } from "./lifetimes.ts";
 // one comes first, so that no packet is without an SA; a peer that makes one child SA in IKE_AUTH and no other (section 1.3)
 // is served by this all the time.
 
-/** The hard lifetime of the IKE SA, or of something it carries, is near, and rekeying has failed so far. */
+/** What the IKE SA carries shall go on in a new one: the hard lifetime of something is near, and rekeying has failed so far; or who we are is to be shown again. */
 export function renew(ikeSa: IkeSa, now: number): void {
   const { machine, state } = ikeSa;
   const connection = machine.connections.find(({ name }) => name === ikeSa.connection?.name);
@@ -27,8 +27,8 @@ export function settleRenewal(fresh: IkeSa, now: number): void {
     fresh.terminate({ reason: "replaced", message: "the peer makes no child SA in it" }, now);
     return;
   }
-  for (const reason of ["rekey", "renew"] as const) old.timers.cancel(reason);
+  for (const reason of ["rekey", "renew", "reauthenticate"] as const) old.timers.cancel(reason);
   for (const childSa of old.childSas) cancelChild(childSa);
-  const closing = { reason: "replaced", message: "rekeying has failed, and another one was set up" };
+  const closing = { reason: "replaced", message: "another one was set up in its place" };
   old.timers.set("expire", now + old.machine.limits.renewedLingerMs, (then) => old.terminate(closing, then));
 }

@@ -36,7 +36,7 @@ export function bequeath(old: IkeSa, heir: IkeSa, now: number): void {
 /** The peer is to delete this IKE SA; should it never do so, it is forgotten. */
 export function awaitRetirement(ikeSa: IkeSa, now: number): void {
   ikeSa.predecessor = undefined;
-  for (const reason of ["rekey", "renew", "path-mtu"] as const) ikeSa.timers.cancel(reason);
+  for (const reason of ["rekey", "renew", "reauthenticate", "path-mtu"] as const) ikeSa.timers.cancel(reason);
   ikeSa.timers.set("expire", now + ikeSa.machine.limits.replacedTimeoutMs, (then) => {
     if (ikeSa.state.name === "established") ikeSa.state = { ...ikeSa.state, name: "rekeyed" };
     ikeSa.close({ reason: "replaced", message: "it has been replaced" }, then);
@@ -47,7 +47,7 @@ export function awaitRetirement(ikeSa: IkeSa, now: number): void {
 export function retire(ikeSa: IkeSa, now: number): void {
   const { state } = ikeSa;
   if (state.name !== "established" && state.name !== "rekeyed") return;
-  for (const reason of ["liveness", "rekey", "renew", "expire", "path-mtu"] as const) {
+  for (const reason of ["liveness", "rekey", "renew", "reauthenticate", "expire", "path-mtu"] as const) {
     ikeSa.timers.cancel(reason);
   }
   ikeSa.state = { ...state, name: "deleting" };

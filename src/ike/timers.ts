@@ -12,6 +12,8 @@ export type DeadlineReason =
   | "session"
   /** A soft lifetime is over, or an attempt that failed comes again. */
   | "rekey"
+  /** Who the peer is is to be shown again. */
+  | "reauthenticate"
   /** Rekeying has failed so far, and the hard lifetime is near. */
   | "renew"
   /** A hard lifetime is over, or the time for the peer to delete what was replaced. */

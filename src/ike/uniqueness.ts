@@ -23,7 +23,10 @@ export function settleDuplicates({ ikeSa, now }: { readonly ikeSa: IkeSa; readon
   if (isShared(ikeSa)) {
     for (const other of machine.ikeSasOfAccount(accountOf(ikeSa))) {
       const isSame = other.connection?.name === ikeSa.connection?.name && deviceOf(other) === deviceOf(ikeSa);
-      if (other !== ikeSa && isSame) replaceOld(other, now);
+      if (other === ikeSa || !isSame) continue;
+      // Who shows again who it is still sends through the old one for a moment.
+      if (ikeSa.receivedInitialContact) replaceOld(other, now);
+      else replaceSoon(other, now);
     }
     return;
   }
@@ -83,6 +86,11 @@ export function haveSameEnds(a: IkeSa, b: IkeSa): boolean {
 function replaceOld(other: IkeSa, now: number): void {
   if (other.state.name !== "established") return;
   other.terminate({ reason: "replaced", message: "the peer has connected anew" }, now);
+}
+
+function replaceSoon(other: IkeSa, now: number): void {
+  if (other.state.name !== "established") return;
+  other.timers.set("expire", now + other.machine.limits.renewedLingerMs, (then) => replaceOld(other, then));
 }
 
 function settleCrossing(a: IkeSa, b: IkeSa, now: number): void {

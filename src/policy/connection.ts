@@ -58,6 +58,8 @@ export interface ConnectionPolicy {
   readonly compat?: readonly "windows-default"[];
   /** Goes into the keys of the IKE SA (RFC 8784). */
   readonly ppk?: Ppk;
+  /** How long what was shown in IKE_AUTH holds, in milliseconds: then whoever has called does it again, in a new IKE SA. Undefined is for ever. */
+  readonly reauthMs?: number;
   /** Soft lifetime of an IKE SA, in milliseconds; undefined for the usual one, Infinity for none. */
   readonly ikeRekeyMs?: number;
   /** Gateway: clients rekey by themselves, and what they do not replace in time ends. Undefined where we rekey, or as the limits say. */

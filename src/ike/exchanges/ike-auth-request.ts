@@ -19,6 +19,7 @@ import { wasTranslated } from "../mobility/notifications.ts";
 import { find, findNotify, notify } from "../payloads.ts";
 import { addressesOf } from "../ports.ts";
 import { choosePpk, dropPpkChoice, takePpkChoice } from "../ppk.ts";
+import { authLifetime } from "../reauthentication.ts";
 import { isShared } from "../uniqueness.ts";
 import { identification, identityOf, isAwaiting, ownProof, refuse } from "./ike-auth.ts";
 import { beginLogin, processLoginRequest } from "./login-request.ts";
@@ -235,7 +236,9 @@ export function conclude(
   ikeSa.forgetHandshake();
   // Without data: it is the one that was named (RFC 8784 section 3).
   const ppk = ikeSa.hasPpk ? [notify(NotifyType.PPK_IDENTITY)] : [];
-  return { payloads: [...proof, ...ppk, ...inside, ...ikeSa.mobility.announce()] };
+  return {
+    payloads: [...proof, ...ppk, ...inside, ...ikeSa.mobility.announce(), ...authLifetime(ikeSa, now)],
+  };
 }
 
 function makeChild(

@@ -14,6 +14,7 @@ import type { Authenticating } from "../ike-sa-state.ts";
 import { requestAddresses, takeAddresses } from "../internal-addresses.ts";
 import { find, findError, notify, notifyName } from "../payloads.ts";
 import { mixedKeys, ppkIdentity, settlePpk } from "../ppk.ts";
+import { heedAuthLifetime } from "../reauthentication.ts";
 import { haveSameEnds } from "../uniqueness.ts";
 import { createChild } from "./create-child-sa.ts";
 import { identification, identityOf, isAwaiting, ownProof, refuse } from "./ike-auth.ts";
@@ -253,6 +254,7 @@ export function finish(ikeSa: IkeSa, { state, connection, payloads, now }: Respo
   const { offer } = state;
   ikeSa.establish(now);
   ikeSa.mobility.heed({ payloads, now });
+  heedAuthLifetime(ikeSa, payloads, now);
   ikeSa.machine.report(ikeSaEstablished(ikeSa, state.proposal));
   const fault = find(payloads, "security-association") && takeAddresses(ikeSa, connection, payloads);
   if (fault !== undefined) {

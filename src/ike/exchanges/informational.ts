@@ -5,6 +5,7 @@ import type { Answer, Closing } from "../answer.ts";
 import { giveUpChild } from "../child-sa-deletion.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import { decodeSpi, deleteChildSas, findNotify, invalidSpiOf } from "../payloads.ts";
+import { heedAuthLifetime } from "../reauthentication.ts";
 import { rekeyChild } from "./create-child-sa.ts";
 
 // INFORMATIONAL, RFC 7296 section 1.4:
@@ -29,6 +30,7 @@ export function processInformationalRequest(
   // RFC 7296 section 1.5: what we send there is lost. In a new SA it is not.
   const lost = invalidSpiOf(payloads);
   for (const childSa of ikeSa.heir.childSas) if (childSa.outboundSpi === lost) rekeyChild(childSa, now);
+  heedAuthLifetime(ikeSa.heir, payloads, now);
   const removed: number[] = [];
   rememberUnknown(ikeSa, payloads);
   for (const childSa of named(ikeSa, payloads)) {

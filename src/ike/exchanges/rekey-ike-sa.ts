@@ -423,6 +423,7 @@ function derive(
   fresh.lowestNonce = lowestOf(ni, nr).slice();
   fresh.negotiationMs = old.negotiationMs;
   fresh.creations = old.creations;
+  fresh.authenticUntil = old.authenticUntil;
   fresh.outbox.transmittedAt = old.outbox.transmittedAt;
   fresh.forgetHandshake();
   fresh.begin(now);
