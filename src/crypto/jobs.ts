@@ -9,6 +9,8 @@ export type ComputeJob =
       /** What the pair is to agree with, where it is known: a value that is no good for certain costs no key pair. */
       readonly peerPublicValue?: Uint8Array;
     }
+  /** All that a responder does who has nothing to say before it has heard the initiator's value. */
+  | { readonly kind: "respond"; readonly group: number; readonly peerPublicValue: Uint8Array }
   | {
       readonly kind: "agree";
       readonly group: number;
@@ -20,6 +22,7 @@ export type ComputeJob =
 export type ComputeResult =
   | { readonly kind: "key-pair"; readonly publicValue: Uint8Array; readonly privateKey: PrivateKey }
   | { readonly kind: "shared-secret"; readonly sharedSecret: Uint8Array }
+  | { readonly kind: "response"; readonly publicValue: Uint8Array; readonly sharedSecret: Uint8Array }
   | { readonly kind: "failed"; readonly reason: string };
 
 declare const privateKeyBrand: unique symbol;

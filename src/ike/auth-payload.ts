@@ -6,6 +6,7 @@ import { formatIdentity } from "../policy/identity.ts";
 import type { PayloadOf } from "../wire/payloads/payload.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import type { Authenticating } from "./ike-sa-state.ts";
+import { intAuthOf } from "./intermediate-auth.ts";
 import { suiteOf } from "./proposals.ts";
 
 // AUTH, RFC 7296 section 2.15: over one's own IKE_SA_INIT message, the other side's nonce and one's own identity.
@@ -31,6 +32,7 @@ function octetsOf(
     prfId: suiteOf(state.proposal).prfId,
     skP: isOfInitiator ? state.keys.skPi : state.keys.skPr,
     identificationBody: identificationBody(identity),
+    intAuth: intAuthOf(state.intermediate),
   });
 }
 

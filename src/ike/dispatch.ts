@@ -9,6 +9,7 @@ import { processCreateChildRequest } from "./exchanges/create-child-sa-request.t
 import { processCreateChildResponse } from "./exchanges/create-child-sa-response.ts";
 import { processAuthRequest } from "./exchanges/ike-auth-request.ts";
 import { processAuthResponse } from "./exchanges/ike-auth-response.ts";
+import { processIntermediateRequest, processIntermediateResponse } from "./exchanges/ike-intermediate.ts";
 import { processInformationalRequest, processInformationalResponse } from "./exchanges/informational.ts";
 import { preferRival, processIkeRekeyResponse } from "./exchanges/rekey-ike-sa.ts";
 import type { IkeSa } from "./ike-sa.ts";
@@ -26,12 +27,12 @@ import type { OutstandingRequest } from "./window.ts";
 /** Every request gets one answer (RFC 7296 section 2.1), whatever is in it. */
 export function processRequest(
   ikeSa: IkeSa,
-  { header, payloads }: Incoming,
+  { header, payloads, text }: Incoming,
   { path, now }: { readonly path: Path; readonly now: number },
 ): void {
   const { exchangeType, messageId } = header;
   if (!(payloads instanceof WireError)) ikeSa.outbox.heedWindow(payloads);
-  const answer = answerTo(ikeSa, { exchangeType, messageId, payloads, path, now });
+  const answer = answerTo(ikeSa, { exchangeType, messageId, payloads, text, path, now });
   if (answer === "busy") {
     ikeSa.drop("loginPutOff", "too many logins are under way", path, now);
     return;
@@ -51,11 +52,12 @@ function answerTo(
     readonly exchangeType: number;
     readonly messageId: number;
     readonly payloads: readonly Payload[] | WireError;
+    readonly text: Uint8Array | undefined;
     readonly path: Path;
     readonly now: number;
   },
 ): Answer | "later" | "busy" {
-  const { exchangeType, messageId, payloads, path, now } = request;
+  const { exchangeType, messageId, payloads, text, path, now } = request;
   if (payloads instanceof WireError) return nonsense(payloads.message);
   const critical = findUnknownCritical(payloads);
   if (critical !== undefined) return refuseCritical(ikeSa, critical);
@@ -64,6 +66,9 @@ function answerTo(
   );
   if (ikeSa.predecessor !== undefined && !isDeletion) preferRival(ikeSa, now);
   switch (exchangeType) {
+    case ExchangeType.IKE_INTERMEDIATE:
+      if (text === undefined) return nonsense("IKE_INTERMEDIATE");
+      return processIntermediateRequest(ikeSa, { payloads, text, messageId });
     case ExchangeType.IKE_AUTH:
       if (ikeSa.state.name === "authenticating")
         return processAuthRequest(ikeSa, { payloads, messageId, now });
@@ -97,7 +102,7 @@ function refuseCritical({ state }: IkeSa, critical: PayloadOf<"unknown">): Answe
 /** What an answer means depends on why we asked. */
 export function processResponse(
   ikeSa: IkeSa,
-  { header, payloads }: Incoming,
+  { header, payloads, text }: Incoming,
   { path, now }: { readonly path: Path; readonly now: number },
 ): void {
   const answered = ikeSa.outbox.requests.find(header.messageId);
@@ -115,6 +120,9 @@ export function processResponse(
   switch (purpose.kind) {
     case "auth":
       processAuthResponse(ikeSa, { payloads, now });
+      break;
+    case "intermediate":
+      if (text !== undefined) processIntermediateResponse(ikeSa, { ...purpose, payloads, text, now });
       break;
     case "liveness":
       if (purpose.isCommanded) ikeSa.machine.report(peerAlive(ikeSa, now - sentAt));

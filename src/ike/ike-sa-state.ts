@@ -4,6 +4,7 @@ import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { Closing } from "./answer.ts";
 import type { ChildOffer } from "./child-sa.ts";
 import type { EapConversation } from "./eap-conversation.ts";
+import type { Intermediate } from "./intermediate-auth.ts";
 import type { MessageProtection } from "./message-protection.ts";
 
 /** What an IKE SA has achieved, with the data that exists at that point. */
@@ -56,6 +57,8 @@ export interface Authenticating extends Keyed {
   /** IKE_SA_INIT in both directions as it was answered: what AUTH covers (RFC 7296 section 2.15). */
   readonly initRequest: Uint8Array;
   readonly initResponse: Uint8Array;
+  /** Undefined where no exchange stands between IKE_SA_INIT and IKE_AUTH. */
+  readonly intermediate: Intermediate | undefined;
   /** Initiator: the keys without the PPK, until the responder has said whether it is used. */
   readonly unmixed: IkeKeys | undefined;
   /** Initiator: the child SA offered in IKE_AUTH. */

@@ -274,6 +274,7 @@ export class IkeSa {
     const { state } = this;
     if (state.name !== "authenticating") return;
     const { proposal, keys, protection } = state;
+    state.intermediate?.earlier?.protection.wipe();
     this.state = { name: "established", proposal, keys, protection, establishedAt: now };
     this.negotiationMs = now - this.createdAt;
     this.roundTripMs = Math.max(this.roundTripMs, this.negotiationMs);
@@ -478,7 +479,10 @@ export class IkeSa {
       state.protection.wipe();
       wipeIkeKeys(state.keys);
     }
-    if (state.name === "authenticating" && state.unmixed !== undefined) wipeIkeKeys(state.unmixed);
+    if (state.name === "authenticating") {
+      state.intermediate?.earlier?.protection.wipe();
+      if (state.unmixed !== undefined) wipeIkeKeys(state.unmixed);
+    }
     if (state.name === "established") this.machine.report(ikeSaDeleted(this, closing));
     else if (state.name !== "deleting" && state.name !== "rekeyed") this.#reportFailure(closing, now);
 

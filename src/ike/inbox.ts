@@ -5,6 +5,8 @@ import { decodePayloads, type Header, type Message, type PayloadChain } from "..
 import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import type { Keyed } from "./ike-sa-state.ts";
+import { receivedText } from "./intermediate-auth.ts";
+import type { MessageProtection } from "./message-protection.ts";
 import { findNotify } from "./payloads.ts";
 import { Reassembly } from "./reassembly.ts";
 import type { RequestPlace } from "./window.ts";
@@ -13,6 +15,8 @@ import type { RequestPlace } from "./window.ts";
 export interface Incoming {
   readonly header: Header;
   readonly payloads: readonly Payload[] | WireError;
+  /** Of an IKE_INTERMEDIATE message: what AUTH covers of it. */
+  readonly text?: Uint8Array;
   /** Nothing of the same direction and kind that was sent behind it has come before. */
   readonly isNewest: boolean;
 }
@@ -64,7 +68,7 @@ export class Inbox {
       ikeSa.drop("unexpected", `${describe(header)} before authentication`, path, now);
       return undefined;
     }
-    const plaintext = protection.open(sealed);
+    const plaintext = this.#protectionOf(header, protection).open(sealed);
     if (plaintext === undefined) {
       ikeSa.drop("forged", `${describe(header)} fails the integrity check`, path, now);
       return undefined;
@@ -80,7 +84,17 @@ export class Inbox {
     if (chain === undefined) return undefined;
     // RFC 7296 section 2.4: only a fresh message shows that the peer lives; anybody can send an old one again.
     ikeSa.heardAt = now;
-    return { header, payloads: decodeInner(chain), isNewest: this.#note(header) };
+    const incoming = { header, payloads: decodeInner(chain), isNewest: this.#note(header) };
+    if (header.exchangeType !== ExchangeType.IKE_INTERMEDIATE) return incoming;
+    const { aad } = sealed;
+    return { ...incoming, text: receivedText({ aad, isFragment: sealed.kind !== "encrypted" }, chain) };
+  }
+
+  /** A request that comes again, since its answer was lost, is protected as it was. */
+  #protectionOf({ isResponse, messageId }: Header, present: MessageProtection): MessageProtection {
+    const { state } = this.#ikeSa;
+    const earlier = state.name === "authenticating" ? state.intermediate?.earlier : undefined;
+    return !isResponse && earlier?.messageId === messageId ? earlier.protection : present;
   }
 
   /** Within a window messages overtake one another. */
@@ -109,12 +123,13 @@ export class Inbox {
     return asked?.exchangeType === header.exchangeType ? "next" : "outside";
   }
 
-  /** Before authentication the only request is IKE_AUTH, from the initiator; who does not go on with a login may say so. */
+  /** Before authentication the only requests are IKE_INTERMEDIATE, as far as agreed on, and IKE_AUTH, from the initiator; who does not go on with a login may say so. */
   #isAllowed(header: Header): boolean {
     const { state, role } = this.#ikeSa;
     if (header.isResponse || state.name !== "authenticating") return true;
     if (role !== "responder") return false;
     const mayGiveUp = state.eap !== undefined && header.exchangeType === ExchangeType.INFORMATIONAL;
+    if (header.exchangeType === ExchangeType.IKE_INTERMEDIATE) return state.intermediate !== undefined;
     return mayGiveUp || header.exchangeType === ExchangeType.IKE_AUTH;
   }
 

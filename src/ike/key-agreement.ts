@@ -2,8 +2,10 @@ import { wipe } from "../bytes/wipe.ts";
 import type { ComputeResult, PrivateKey } from "../crypto/jobs.ts";
 import { deriveIkeKeys } from "../crypto/keymat.ts";
 import { keyLengths } from "../crypto/suites.ts";
+import { additionalMethods } from "../policy/transforms.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { IkeSa } from "./ike-sa.ts";
+import type { Intermediate } from "./intermediate-auth.ts";
 import { MessageProtection } from "./message-protection.ts";
 import { suiteOf } from "./proposals.ts";
 
@@ -50,11 +52,19 @@ export function authenticate(ikeSa: IkeSa, init: InitResult, sharedSecret: Uint8
     keys,
     protection,
     ...init,
+    intermediate: intermediateOf(proposal),
     unmixed: undefined,
     offer: undefined,
     sentInitialContact: false,
     eap: undefined,
   };
+}
+
+function intermediateOf(proposal: Proposal): Intermediate | undefined {
+  const remaining = additionalMethods(proposal);
+  if (remaining.length === 0) return undefined;
+  const nothing = new Uint8Array(0);
+  return { remaining, count: 0, initiator: nothing, responder: nothing, earlier: undefined };
 }
 
 /** Why a job brought nothing that we can use. */

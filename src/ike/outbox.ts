@@ -1,11 +1,12 @@
-import { NotifyType } from "../iana/ikev2-parameters.ts";
+import { ExchangeType, NotifyType } from "../iana/ikev2-parameters.ts";
 import type { Path } from "../platform/address.ts";
-import type { HeaderFields } from "../wire/message.ts";
+import { encodePayloads, type HeaderFields } from "../wire/message.ts";
 import type { Payload } from "../wire/payloads/payload.ts";
 import { formatEnd, peerSilent, refusalHeard, retransmitted } from "./events.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import { isKeyed, type Keyed } from "./ike-sa-state.ts";
 import type { Outgoing } from "./impair.ts";
+import { cover, textToSend } from "./intermediate-auth.ts";
 import { isHopeless, waitFor } from "./patience.ts";
 import { decodeWindowSize, encodeWindowSize, findNotify, notify } from "./payloads.ts";
 import { type OutstandingRequest, type PendingRequest, RequestWindow, ResponseWindow } from "./window.ts";
@@ -47,7 +48,8 @@ export class Outbox {
       const { purpose, exchangeType, fillTo, aside } = next;
       const messageId = this.requests.nextMessageId;
       const header = this.#header({ exchangeType, messageId, isResponse: false });
-      const bare = this.#compose({ header, payloads: this.#announceWindow(payloads) });
+      const bare = this.#compose({ header, payloads: this.#announceWindow(payloads, exchangeType) });
+      this.#cover(bare);
       if (fillTo === undefined) {
         const datagrams = this.#seal(state, bare);
         this.transmitRequest({ purpose, exchangeType, messageId, datagrams, aside }, now);
@@ -202,7 +204,8 @@ export class Outbox {
     if (!isKeyed(state)) return;
     const { exchangeType, messageId, payloads } = answer;
     const header = this.#header({ exchangeType, messageId, isResponse: true });
-    const outgoing = this.#compose({ header, payloads: this.#announceWindow(payloads) });
+    const outgoing = this.#compose({ header, payloads: this.#announceWindow(payloads, exchangeType) });
+    this.#cover(outgoing);
     this.answerWith(messageId, this.#seal(state, outgoing));
   }
 
@@ -228,10 +231,11 @@ export class Outbox {
    * RFC 7296 section 2.3: says once, in IKE_AUTH, how many requests of the peer we take at a time. A rekeyed IKE SA begins
    * with one again (section 1.3.2), so there it is said in the first message of ours.
    */
-  #announceWindow(payloads: readonly Payload[]): readonly Payload[] {
+  #announceWindow(payloads: readonly Payload[], exchangeType: number): readonly Payload[] {
     const { state, role, machine } = this.#ikeSa;
     const { windowSize } = machine.limits;
-    const isAuthRequest = state.name === "authenticating" && role === "initiator";
+    const isAuthRequest =
+      state.name === "authenticating" && role === "initiator" && exchangeType === ExchangeType.IKE_AUTH;
     const isDue = state.name === "established" || isAuthRequest;
     if (windowSize <= 1 || this.#isWindowAnnounced || !isDue) return payloads;
     this.#isWindowAnnounced = true;
@@ -250,6 +254,11 @@ export class Outbox {
   #header(facts: Pick<HeaderFields, "exchangeType" | "messageId" | "isResponse">): HeaderFields {
     const { initiatorSpi, responderSpi, role } = this.#ikeSa;
     return { initiatorSpi, responderSpi, isInitiator: role === "initiator", ...facts };
+  }
+
+  #cover({ header, payloads }: Outgoing): void {
+    if (header.exchangeType !== ExchangeType.IKE_INTERMEDIATE) return;
+    cover(this.#ikeSa, textToSend(header, encodePayloads(payloads)), header);
   }
 
   #compose(outgoing: Outgoing): Outgoing {

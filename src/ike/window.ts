@@ -1,3 +1,4 @@
+import type { PrivateKey } from "../crypto/jobs.ts";
 import type { Path } from "../platform/address.ts";
 import type { Payload } from "../wire/payloads/payload.ts";
 import type { ChildAttempt } from "./child-sa.ts";
@@ -13,6 +14,8 @@ import type { TimerHandle } from "./timers.ts";
 type RequestPurpose =
   | { readonly kind: "init" }
   | { readonly kind: "auth" }
+  /** A key exchange between IKE_SA_INIT and IKE_AUTH. */
+  | { readonly kind: "intermediate"; readonly group: number; readonly privateKey: PrivateKey }
   | { readonly kind: "liveness"; readonly isCommanded: boolean }
   /** `isCutShort`: others wait for its place in the window. */
   | { readonly kind: "path-probe"; readonly probe: PathProbe; readonly isCutShort: boolean }

@@ -84,7 +84,32 @@ export const KEYWORDS: Readonly<Record<string, Transform>> = {
 
   esn: esn(EsnTransform.ESN),
   noesn: esn(EsnTransform.NO_ESN),
+
+  ...additionalKeyExchanges(),
 };
+
+/** ke1_mlkem768 and so on up to ke7 (RFC 9370); ke1_none lets the peer do without. */
+function additionalKeyExchanges(): Record<string, Transform> {
+  const methods = {
+    none: KeyExchangeMethod.NONE,
+    mlkem512: KeyExchangeMethod.ML_KEM_512,
+    mlkem768: KeyExchangeMethod.ML_KEM_768,
+    mlkem1024: KeyExchangeMethod.ML_KEM_1024,
+    x25519: KeyExchangeMethod.CURVE25519,
+    x448: KeyExchangeMethod.CURVE448,
+    ecp256: KeyExchangeMethod.ECP_256,
+    ecp384: KeyExchangeMethod.ECP_384,
+    ecp521: KeyExchangeMethod.ECP_521,
+    modp3072: KeyExchangeMethod.MODP_3072,
+    modp4096: KeyExchangeMethod.MODP_4096,
+  };
+  const types = [1, 2, 3, 4, 5, 6, 7].map((number) => [number, TransformType.ADDKE1 + number - 1] as const);
+  return Object.fromEntries(
+    types.flatMap(([number, type]) =>
+      Object.entries(methods).map(([word, id]) => [`ke${number}_${word}`, { type, id }]),
+    ),
+  );
+}
 
 /** Keywords of strongSwan that this build lacks or declines: for messages, and to print what a peer offers. */
 export const FOREIGN_KEYWORDS: Readonly<Record<string, Transform>> = {

@@ -14,7 +14,7 @@ import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
 import { FOREIGN_KEYWORDS, KEYWORDS } from "./keyword-table.ts";
 import { nearest } from "./nearest.ts";
-import { isNone, sameTransform } from "./transforms.ts";
+import { ADDITIONAL_KEY_EXCHANGES, isNone, sameTransform } from "./transforms.ts";
 
 const { ENCR, PRF, INTEG, KE, ESN } = TransformType;
 
@@ -42,7 +42,16 @@ export function parseIkeProposal(text: string): Proposal {
   }
   const groups = ofType(named, KE);
   if (groups.length === 0) throw refuse('it has no key exchange group: add one such as "x25519"');
-  return proposal(ProtocolId.IKE, [...encryption, ...prf, ...(aead ? [] : integrity), ...groups]);
+  const additional = ADDITIONAL_KEY_EXCHANGES.flatMap((type) => ofType(named, type));
+  const missing = firstGap(additional);
+  if (missing !== undefined) throw refuse(`there is no ke${missing}, and one behind it`);
+  return proposal(ProtocolId.IKE, [
+    ...encryption,
+    ...prf,
+    ...(aead ? [] : integrity),
+    ...groups,
+    ...additional,
+  ]);
 }
 
 /**
@@ -66,6 +75,8 @@ export function parseEspProposal(text: string): Proposal {
   const prf = ofType(named, PRF);
   if (prf.length > 0) throw refuse(`"${keywordOf(prf[0]!)}" belongs in an IKE proposal`);
   const esn = ofType(named, ESN);
+  const additional = named.find(({ type }) => ADDITIONAL_KEY_EXCHANGES.includes(type));
+  if (additional !== undefined) throw refuse(`"${keywordOf(additional)}" belongs in an IKE proposal`);
   const sequence = esn.length > 0 ? esn : [KEYWORDS.noesn!];
   return proposal(ProtocolId.ESP, [...encryption, ...integrity, ...ofType(named, KE), ...sequence]);
 }
@@ -90,6 +101,13 @@ export function formatProposal({ protocolId, transforms }: Proposal): string {
     ...others,
   ];
   return parts.map(keywordOf).join("-");
+}
+
+/** Number of a further key exchange that is left out although there is one behind it. */
+function firstGap(additional: readonly Transform[]): number | undefined {
+  const types = new Set(additional.map(({ type }) => type));
+  const gap = ADDITIONAL_KEY_EXCHANGES.slice(0, types.size).find((type) => !types.has(type));
+  return gap === undefined ? undefined : gap - TransformType.ADDKE1 + 1;
 }
 
 function needsIntegrity(encryption: Transform): string {
@@ -162,7 +180,7 @@ function lookUp(table: Readonly<Record<string, Transform>>, word: string): Trans
 
 /** The keyword of a transform, or its registry name and key length. */
 function keywordOf(transform: Transform): string {
-  if (isNone(transform)) return "none";
+  if (isNone(transform) && !ADDITIONAL_KEY_EXCHANGES.includes(transform.type)) return "none";
   const word = WORDS.get(keyOf(transform));
   if (word !== undefined) return word;
   const registry = REGISTRIES.get(transform.type);

@@ -3,7 +3,13 @@ import { ProtocolId, TransformType } from "../iana/ikev2-parameters.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
 import { formatProposal } from "./keywords.ts";
-import { isNone, sameTransform, transformsOf, withoutKeyExchange } from "./transforms.ts";
+import {
+  ADDITIONAL_KEY_EXCHANGES,
+  isNone,
+  sameTransform,
+  transformsOf,
+  withoutKeyExchange,
+} from "./transforms.ts";
 
 const { ENCR, PRF, INTEG, KE, ESN } = TransformType;
 
@@ -93,7 +99,7 @@ const TYPES: ReadonlyMap<
   number,
   { readonly mandatory: readonly number[]; readonly optional: readonly number[] }
 > = new Map([
-  [ProtocolId.IKE, { mandatory: [PRF, KE], optional: [] as number[] }],
+  [ProtocolId.IKE, { mandatory: [PRF, KE], optional: ADDITIONAL_KEY_EXCHANGES }],
   [ProtocolId.ESP, { mandatory: [ESN], optional: [KE] }],
 ]);
 
@@ -114,7 +120,10 @@ function match(
   for (const type of [...mandatory, ...optional]) {
     const candidates =
       type === KE ? preferred(transformsOf(ours, KE), preferredGroup) : transformsOf(ours, type);
-    const chosen = pick({ type, candidates, theirs, isOptional: optional.includes(type) });
+    // RFC 9370 section 2.2.2: no method twice.
+    const fresh = candidates.filter((one) => isNone(one) || !rest.some((taken) => isSameMethod(taken, one)));
+    if (fresh.length < candidates.length && fresh.length === 0) return undefined;
+    const chosen = pick({ type, candidates: fresh, theirs, isOptional: optional.includes(type) });
     if (chosen === undefined) return undefined;
     rest.push(...chosen);
   }
@@ -126,6 +135,12 @@ function match(
     if (integrity !== undefined) return [encryption, ...integrity, ...rest];
   }
   return undefined;
+}
+
+function isSameMethod(taken: Transform, one: Transform): boolean {
+  const isKeyExchange = ({ type }: Transform): boolean =>
+    type === KE || ADDITIONAL_KEY_EXCHANGES.includes(type);
+  return isKeyExchange(taken) && isKeyExchange(one) && taken.id === one.id;
 }
 
 function preferred(groups: readonly Transform[], first: number | undefined): readonly Transform[] {

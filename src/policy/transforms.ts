@@ -26,8 +26,40 @@ export function sameTransform(a: Transform, b: Transform): boolean {
 export function isNone({ type, id }: Transform): boolean {
   return (
     (type === TransformType.INTEG && id === IntegrityTransform.NONE) ||
-    (type === TransformType.KE && id === KeyExchangeMethod.NONE)
+    ((type === TransformType.KE || ADDITIONAL_KEY_EXCHANGES.includes(type)) && id === KeyExchangeMethod.NONE)
   );
+}
+
+/** Transform types of further key exchanges, in the order in which these take place (RFC 9370 section 2.2.1). */
+export const ADDITIONAL_KEY_EXCHANGES: readonly number[] = [
+  TransformType.ADDKE1,
+  TransformType.ADDKE2,
+  TransformType.ADDKE3,
+  TransformType.ADDKE4,
+  TransformType.ADDKE5,
+  TransformType.ADDKE6,
+  TransformType.ADDKE7,
+];
+
+/** Methods of the further key exchanges of a chosen proposal, in their order. */
+export function additionalMethods(proposal: Proposal): readonly number[] {
+  return ADDITIONAL_KEY_EXCHANGES.flatMap((type) => {
+    const transform = findTransform(proposal, type);
+    return transform === undefined || isNone(transform) ? [] : [transform.id];
+  });
+}
+
+/** Whether a proposal asks for further key exchanges, or could. */
+export function hasAdditional({ transforms }: Proposal): boolean {
+  return transforms.some(({ type }) => ADDITIONAL_KEY_EXCHANGES.includes(type));
+}
+
+/** Proposals of IKE SAs without further key exchanges, which rekeying does not do again: SK_d, which goes on, has them in it. */
+export function withoutAdditional(proposals: readonly Proposal[]): Proposal[] {
+  return proposals.map((proposal) => ({
+    ...proposal,
+    transforms: proposal.transforms.filter(({ type }) => !ADDITIONAL_KEY_EXCHANGES.includes(type)),
+  }));
 }
 
 /** Numbers proposals 1, 2, ... for an SA payload, each with the SPI: none in IKE_SA_INIT, 4 octets for ESP, 8 when an IKE SA is rekeyed. */

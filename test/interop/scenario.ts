@@ -25,6 +25,8 @@ export interface Scenario {
 interface Plan {
   readonly initiator: "ikebana" | "strongswan";
   readonly outcome: "established" | "refused";
+  /** The first major version of strongSwan that can do it; undefined for any. */
+  readonly strongswan?: number;
   /** Pairs of inner addresses, left and right, that ping each other. */
   readonly pings?: readonly (readonly [string, string])[];
   /** Whether the suite encrypts nothing, so that pings are seen on the way. */

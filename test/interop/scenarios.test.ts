@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { PacketCapture } from "../../src/platform/packet-capture.ts";
 import { requireRoot } from "../support/namespace.ts";
-import { requireStrongswan } from "../support/strongswan.ts";
+import { requireStrongswan, strongswanVersion } from "../support/strongswan.ts";
 import { until } from "../support/waiting.ts";
 import { bothSaid, type Gateways, withGateways } from "./gateways.ts";
 import { measureLoad } from "./iperf.ts";
@@ -11,8 +11,10 @@ import { LEFT_INSIDE, PING_PATTERN, pingBothWays, RIGHT_INSIDE, type Sites } fro
 const WHAT = "interoperability with strongSwan";
 
 describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("with strongSwan", () => {
+  const version = strongswanVersion();
   for (const scenario of loadScenarios()) {
-    test(`${scenario.name}: ${scenario.title}`, () => run(scenario));
+    const { strongswan: least = 0 } = scenario.plan;
+    test.skipIf(version < least)(`${scenario.name}: ${scenario.title}`, () => run(scenario));
   }
 });
 

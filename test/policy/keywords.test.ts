@@ -53,6 +53,17 @@ describe("IKE proposals", () => {
       ],
     ],
     [
+      "aes256gcm16-prfsha384-x25519-ke2_none-ke1_mlkem768-ke2_mlkem1024",
+      [
+        [1, 20, 256],
+        [2, 6],
+        [4, 31],
+        [6, 36],
+        [7, 0],
+        [7, 37],
+      ],
+    ],
+    [
       "aes128gcm128-prfsha1-curve448",
       [
         [1, 20, 128],
@@ -125,6 +136,8 @@ describe("IKE proposals", () => {
     ["aes256-x25519", '"aes256" needs integrity protection'],
     ["aes256-prfsha256-x25519", '"aes256" needs integrity protection'],
     ["aes256-sha256", "it has no key exchange group"],
+    ["aes256-sha256-mlkem768", 'this build does not offer "mlkem768"'],
+    ["aes256-sha256-x25519-ke2_mlkem768", "there is no ke1, and one behind it"],
     ["aes256gcm16-x25519", '"aes256gcm16" needs a PRF beside it'],
     ["aes256gcm16-aes256-sha256-x25519", '"aes256gcm16" and "aes256" cannot share a proposal'],
     ["aes256-sha256-x25519-esn", '"esn" belongs in an ESP proposal'],
@@ -235,6 +248,7 @@ describe("ESP proposals", () => {
     ["aes256-aesxcbc", /does not offer "aesxcbc"/],
     ["aes256gcm16-sha256", /"aes256gcm16" protects integrity itself: leave out "sha256"/],
     ["aes256gcm16-prfsha256", /"prfsha256" belongs in an IKE proposal/],
+    ["aes256gcm16-x25519-ke1_mlkem768", /"ke1_mlkem768" belongs in an IKE proposal/],
     ["esn", /no encryption/],
   ])("%j is refused", (text, reason) => {
     expect(() => parseEspProposal(text)).toThrow(PolicyError);
@@ -287,7 +301,7 @@ describe("formatting", () => {
       { type: 3, id: 0 },
     ];
     expect(formatProposal({ number: 1, protocolId: 1, spi, transforms: strange })).toBe(
-      "ENCR_RC5-ENCR_AES_CBC-ENCR_AES_GCM_16_512-9999_type4-type6_35",
+      "ENCR_RC5-ENCR_AES_CBC-ENCR_AES_GCM_16_512-9999_type4-ke1_mlkem512",
     );
   });
 });

@@ -18,6 +18,36 @@ const withTransforms = (proposal: Proposal, ...more: Transform[]): Proposal => (
   transforms: [...proposal.transforms, ...more],
 });
 
+describe("further key exchanges", () => {
+  const base = "aes256gcm16-prfsha384-x25519-ecp256";
+  test.each([
+    ["ke1_mlkem768", "ke1_mlkem768", "x25519-ke1_mlkem768"],
+    ["ke1_mlkem768-ke1_mlkem1024", "ke1_mlkem1024-ke1_mlkem768", "x25519-ke1_mlkem1024"],
+    ["ke1_mlkem768-ke1_none", "ke1_mlkem1024-ke1_none", "x25519"],
+    // RFC 9370 section 2.2.2: no method twice.
+    ["ke1_x25519-ke1_ecp256", "ke1_x25519-ke1_ecp256", "x25519-ke1_ecp256"],
+    ["ke1_mlkem768-ke2_mlkem768-ke2_none", "ke1_mlkem768-ke2_mlkem768-ke2_none", "x25519-ke1_mlkem768"],
+  ])("of %s and %s are %s", (theirs, ours, expected) => {
+    const selection = selectProposal({ offered: ike(`${base}-${theirs}`), allowed: ike(`${base}-${ours}`) });
+    expect(chosen(selection)).toBe(`1:aes256gcm16-prfsha384-${expected}`);
+  });
+
+  test.each([
+    ["ke1_mlkem768", "ke1_mlkem512"],
+    ["ke1_mlkem768-ke2_mlkem768", "ke1_mlkem768-ke2_mlkem768"],
+  ])("of %s and %s there are none, and so no choice", (theirs, ours) => {
+    const selection = selectProposal({ offered: ike(`${base}-${theirs}`), allowed: ike(`${base}-${ours}`) });
+    expect(selection.kind).toBe("refused");
+  });
+
+  test("that were offered cannot be left out of the answer", () => {
+    const offered = ike("aes256gcm16-prfsha384-x25519-ke1_mlkem768");
+    const answer = ike("aes256gcm16-prfsha384-x25519");
+    expect(checkChosen({ offered, answer }).kind).toBe("refused");
+    expect(checkChosen({ offered, answer: offered }).kind).toBe("chosen");
+  });
+});
+
 describe("the responder", () => {
   test("takes one transform of each type, by its own order", () => {
     const offered = ike("aes128-aes256-sha256-sha512-modp2048-x25519");

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -5,6 +6,11 @@ import { type CommandResult, HostProcess, runOn } from "./host-process.ts";
 import type { TestHost } from "./namespace.ts";
 import { until } from "./waiting.ts";
 
+/**
+ * A folder into which another Debian's strongSwan was unpacked with all that it needs (`dpkg -x`), to be run in the place of the one that
+ * is installed.
+ */
+const ROOT = process.env.IKEBANA_STRONGSWAN_ROOT;
 const CHARON = "/usr/sbin/charon-systemd";
 const SWANCTL = "/usr/sbin/swanctl";
 const PLUGINS = "/usr/lib/ipsec/plugins";
@@ -33,6 +39,25 @@ export function requireStrongswan(what: string): boolean {
   if (process.env.IKEBANA_REQUIRE_INTEROP === "1") throw new Error(message);
   console.log(`skipped: ${message}`);
   return false;
+}
+
+/** Major version of the one that runs: 5 or 6. */
+export function strongswanVersion(): number {
+  const [program, ...words] = inRoot([SWANCTL, "--version"]);
+  const { stdout = "", stderr = "" } = spawnSync(program!, words, { encoding: "utf8" });
+  return Number(/strongSwan (\d+)\./.exec(stdout + stderr)?.[1] ?? 0);
+}
+
+function inRoot(command: readonly string[]): readonly [string, ...string[]] {
+  return ROOT === undefined ? ["env", ...command] : ["chroot", ROOT, ...command];
+}
+
+/** What is unpacked finds devices, processes and our files where they are. The mounts are the host's own. */
+function prepareRoot(host: TestHost): void {
+  for (const folder of ROOT === undefined ? [] : ["/dev", "/proc", "/sys", "/tmp"]) {
+    const { status, stderr } = host.run("mount", ["--rbind", folder, `${ROOT}${folder}`]);
+    if (status !== 0) throw new Error(stderr);
+  }
 }
 
 /** A strongSwan with user-space ESP on a test host, in a directory of its own. */
@@ -79,11 +104,15 @@ export async function startStrongswan(
     writeFileSync(join(directory, file), text, { mode: 0o600 });
   }
 
-  const process = new HostProcess(host, [CHARON], { STRONGSWAN_CONF: strongswanConf });
+  prepareRoot(host);
+  const process = new HostProcess(host, inRoot([CHARON]), { STRONGSWAN_CONF: strongswanConf });
   const readLog = (): string => (existsSync(logFile) ? readFileSync(logFile, "utf8") : "");
   const describe = (): string => `${readLog()}${process.out}${process.error}`;
   const swanctl = (...words: readonly string[]): Promise<CommandResult> =>
-    runOn(host, ["/usr/bin/env", `SWANCTL_DIR=${directory}`, SWANCTL, ...words, "--uri", `unix://${vici}`]);
+    runOn(
+      host,
+      inRoot(["/usr/bin/env", `SWANCTL_DIR=${directory}`, SWANCTL, ...words, "--uri", `unix://${vici}`]),
+    );
 
   const strongswan: Strongswan = {
     pid: process.pid,

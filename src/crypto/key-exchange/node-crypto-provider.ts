@@ -1,7 +1,14 @@
 import { availableParallelism } from "node:os";
 import { wipe } from "../../bytes/wipe.ts";
 import type { ComputeJob, ComputeResult, CryptoProvider, PrivateKey } from "../jobs.ts";
-import { checkPublicValue, findGroup, type Group, type GroupSecret, groupName } from "./group.ts";
+import {
+  checkAnswer,
+  checkPublicValue,
+  findGroup,
+  type Group,
+  type GroupSecret,
+  groupName,
+} from "./group.ts";
 import { type GroupAnswer, type GroupJob, perform } from "./group-job.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
@@ -42,6 +49,8 @@ export class NodeCryptoProvider implements CryptoProvider {
     switch (job.kind) {
       case "generate-key-pair":
         return this.#generate(group, name, job.peerPublicValue);
+      case "respond":
+        return this.#respond(group, name, job.peerPublicValue);
       case "agree":
         return this.#agree({ group, name, privateKey: job.privateKey, peerPublicValue: job.peerPublicValue });
     }
@@ -65,6 +74,15 @@ export class NodeCryptoProvider implements CryptoProvider {
     return { kind: "key-pair", publicValue: answer.publicValue, privateKey };
   }
 
+  async #respond(group: Group, name: string, value: Uint8Array): Promise<ComputeResult> {
+    const refusal = checkPublicValue(group, value);
+    if (refusal !== undefined) return failed(name, refusal);
+    const peerPublicValue = new Uint8Array(value);
+    const answer = await this.#perform(group, { kind: "respond", group: group.id, peerPublicValue });
+    if (answer.kind !== "responded") return failed(name, reasonOf(answer));
+    return { ...answer, kind: "response" };
+  }
+
   async #agree(input: {
     readonly group: Group;
     readonly name: string;
@@ -79,7 +97,7 @@ export class NodeCryptoProvider implements CryptoProvider {
     const secret = privateKey.secret();
     if (secret === undefined) return failed(name, "the private key has been used");
     // Before the queue: what is refused here costs an attacker's victim nothing.
-    const refusal = checkPublicValue(group, input.peerPublicValue);
+    const refusal = checkAnswer(group, input.peerPublicValue);
     if (refusal !== undefined) return failed(name, refusal);
 
     // The datagram that the value is a view of may be gone before a thread is free.

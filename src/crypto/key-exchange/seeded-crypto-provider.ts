@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { ComputeJob, ComputeResult, CryptoProvider, PrivateKey } from "../jobs.ts";
-import { checkPublicValue, findGroup, type Group, groupName } from "./group.ts";
+import { checkAnswer, checkPublicValue, findGroup, type Group, groupName } from "./group.ts";
 
 /** 2^61 - 1: small enough to be quick, prime, so that both sides come to the same value. */
 const MODULUS = (1n << 61n) - 1n;
@@ -29,18 +29,33 @@ export class SeededCryptoProvider implements CryptoProvider {
   compute(job: ComputeJob): ComputeResult {
     const group = findGroup(job.group);
     if (group === undefined) return failed(job.group, "this build lacks the group");
-    return job.kind === "generate-key-pair"
-      ? this.#generate(group)
-      : agree(group, job.privateKey, job.peerPublicValue);
+    switch (job.kind) {
+      case "generate-key-pair":
+        return this.#generate(group, group.publicValueLength);
+      case "respond":
+        return this.#respond(group, job.peerPublicValue);
+      case "agree":
+        return (
+          failure(group, checkAnswer(group, job.peerPublicValue)) ??
+          agree(group, job.privateKey, job.peerPublicValue)
+        );
+    }
   }
 
-  #generate(group: Group): ComputeResult {
+  #respond(group: Group, peerPublicValue: Uint8Array): ComputeResult {
+    const { publicValue, privateKey } = this.#generate(group, group.answerLength ?? group.publicValueLength);
+    const refused = failure(group, checkPublicValue(group, peerPublicValue));
+    const agreed = refused ?? agree(group, privateKey, peerPublicValue);
+    return agreed.kind === "shared-secret" ? { ...agreed, kind: "response", publicValue } : agreed;
+  }
+
+  #generate(group: Group, length: number): Extract<ComputeResult, { kind: "key-pair" }> {
     const octets = createHash("sha256")
       .update(`${this.#seed}/${group.id}/${this.#generated++}`)
       .digest();
     const exponent = (octets.readBigUInt64BE() % (MODULUS - 3n)) + 2n;
     const privateKey = new SeededPrivateKey(group.id, exponent) as unknown as PrivateKey;
-    return { kind: "key-pair", publicValue: encodeValue(group, power(GENERATOR, exponent)), privateKey };
+    return { kind: "key-pair", publicValue: encodeValue(power(GENERATOR, exponent), length), privateKey };
   }
 }
 
@@ -58,16 +73,18 @@ function agree(group: Group, privateKey: unknown, peerPublicValue: Uint8Array): 
   if (!(privateKey instanceof SeededPrivateKey) || privateKey.group !== group.id) {
     return failed(group.id, "the private key belongs to another group or provider");
   }
-  const refusal = checkPublicValue(group, peerPublicValue);
-  if (refusal !== undefined) return failed(group.id, refusal);
   const value = decodeValue(peerPublicValue);
   if (value <= 1n || value >= MODULUS - 1n) return failed(group.id, `the public value is ${value}`);
   const common = power(value, privateKey.exponent);
   return { kind: "shared-secret", sharedSecret: expand(`${group.id}/${common}`, group.sharedSecretLength) };
 }
 
-function encodeValue(group: Group, value: bigint): Uint8Array {
-  const octets = new Uint8Array(group.publicValueLength);
+function failure(group: Group, refusal: string | undefined): ComputeResult | undefined {
+  return refusal === undefined ? undefined : failed(group.id, refusal);
+}
+
+function encodeValue(value: bigint, length: number): Uint8Array {
+  const octets = new Uint8Array(length);
   new DataView(octets.buffer).setBigUint64(octets.length - 8, value);
   return octets;
 }
@@ -90,6 +107,6 @@ function expand(text: string, length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => block[i % block.length]!);
 }
 
-function failed(group: number, reason: string): ComputeResult {
+function failed(group: number, reason: string): Extract<ComputeResult, { kind: "failed" }> {
   return { kind: "failed", reason: `${groupName(group)}: ${reason}` };
 }

@@ -1,5 +1,6 @@
 import { parentPort } from "node:worker_threads";
 import { wipe } from "../../bytes/wipe.ts";
+import type { GroupSecret } from "./group.ts";
 import { type GroupAnswer, type GroupJob, perform } from "./group-job.ts";
 
 // Slow key exchange jobs, one at a time, on a thread of their own.
@@ -12,7 +13,18 @@ parentPort?.on("message", (job: GroupJob) => {
 
 /** Secrets move to the other thread; no copy stays behind. */
 function secretBuffers(answer: GroupAnswer): ArrayBuffer[] {
-  const secret =
-    answer.kind === "agreed" ? answer.sharedSecret : answer.kind === "generated" ? answer.secret : undefined;
+  const secret = secretOf(answer);
   return secret instanceof Uint8Array ? [secret.buffer as ArrayBuffer] : [];
+}
+
+function secretOf(answer: GroupAnswer): GroupSecret | undefined {
+  switch (answer.kind) {
+    case "agreed":
+    case "responded":
+      return answer.sharedSecret;
+    case "generated":
+      return answer.secret;
+    case "failed":
+      return undefined;
+  }
 }

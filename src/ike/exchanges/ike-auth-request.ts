@@ -44,6 +44,9 @@ export function processAuthRequest(ikeSa: IkeSa, request: AuthRequest): Answer |
   const { state } = ikeSa;
   const { payloads } = request;
   if (state.name !== "authenticating") return refused("the SA is authenticated");
+  if (state.intermediate !== undefined && state.intermediate.remaining.length > 0) {
+    return refused("the peer leaves out a key exchange that was agreed on");
+  }
   const { eap } = state;
   if (eap !== undefined) return processLoginRequest(ikeSa, { ...request, state, eap });
 

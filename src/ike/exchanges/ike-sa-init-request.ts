@@ -6,7 +6,7 @@ import { offersGroup2Alone } from "../../policy/compat.ts";
 import type { ConnectionPolicy } from "../../policy/connection.ts";
 import { findCandidates } from "../../policy/pad.ts";
 import { selectProposal } from "../../policy/select-proposal.ts";
-import { findTransform } from "../../policy/transforms.ts";
+import { additionalMethods, findTransform, hasAdditional } from "../../policy/transforms.ts";
 import { decodeMessage, encodeMessage, type Header, type Message } from "../../wire/message.ts";
 import type { Payload } from "../../wire/payloads/payload.ts";
 import type { Proposal } from "../../wire/payloads/proposal.ts";
@@ -113,7 +113,10 @@ function consider(
     return;
   }
 
-  const verdict = choose(machine, { proposals: sa.proposals, preferredGroup: ke.group, path });
+  // RFC 9370 section 2.2.1: further key exchanges are for who can do IKE_INTERMEDIATE.
+  const hasIntermediate = findNotify(payloads, NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED) !== undefined;
+  const proposals = hasIntermediate ? sa.proposals : sa.proposals.filter((one) => !hasAdditional(one));
+  const verdict = choose(machine, { proposals, preferredGroup: ke.group, path });
   if (verdict.kind === "refused") {
     // To put it into words is dear, so it is told at most as often as it is answered.
     const isAnswered = refuse(machine, received, notify(NotifyType.NO_PROPOSAL_CHOSEN));
@@ -246,6 +249,7 @@ function buildInitResponse(
     ...certificateRequest(candidates, machine.limits.initAuthorityCount),
     ...signatureHashes(candidates),
     ...(ikeSa.hasBothUsePpk ? usePpk(candidates) : []),
+    ...(additionalMethods(proposal).length > 0 ? [notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED)] : []),
   ];
 }
 

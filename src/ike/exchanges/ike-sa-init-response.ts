@@ -2,7 +2,7 @@ import { equal } from "../../bytes/constant-time.ts";
 import { NotifyType, TransformType } from "../../iana/ikev2-parameters.ts";
 import type { Path } from "../../platform/address.ts";
 import { checkChosen } from "../../policy/select-proposal.ts";
-import { findTransform, offeredGroups } from "../../policy/transforms.ts";
+import { additionalMethods, findTransform, offeredGroups } from "../../policy/transforms.ts";
 import type { Message } from "../../wire/message.ts";
 import type { PayloadOf } from "../../wire/payloads/payload.ts";
 import { credentialFor, signatureHashesIn } from "../certificates.ts";
@@ -14,7 +14,7 @@ import { RFC_LIMITS } from "../limits.ts";
 import { detectNat } from "../nat-detection.ts";
 import { find, findError, findNotify, findUnknownCritical, notifyName } from "../payloads.ts";
 import { floatedPath } from "../ports.ts";
-import { sendAuthRequest } from "./ike-auth-response.ts";
+import { goOnToAuth } from "./ike-intermediate.ts";
 import { generateKeyPair, isNonceFit, NO_NAT_TRAVERSAL, offered, sendInitRequest } from "./ike-sa-init.ts";
 
 // What a responder answers to our IKE_SA_INIT (`ike-sa-init.ts`): all the ways in which it may say no, and yes.
@@ -154,6 +154,7 @@ function processAcceptance(
     return;
   }
   const { proposal } = verdict;
+  const hasIntermediate = findNotify(payloads, NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED) !== undefined;
   const isReflected = equal(nonce.nonce, state.ni) || equal(ke.data, keyPair.publicValue);
   const isSound =
     header.responderSpi !== 0n &&
@@ -161,6 +162,7 @@ function processAcceptance(
     ke.group === state.group &&
     findTransform(proposal, TransformType.KE)?.id === state.group &&
     isNonceFit(nonce.nonce, proposal) &&
+    (additionalMethods(proposal).length === 0 || hasIntermediate) &&
     !isReflected;
   if (!isSound) {
     ikeSa.drop("unexpected", "IKE_SA_INIT response that contradicts itself or our request", path, now);
@@ -210,7 +212,7 @@ function processAcceptance(
     (shared, then) => {
       authenticate(ikeSa, init, shared);
       machine.report(ikeSaNegotiated(ikeSa, { proposal, ms: then - ikeSa.createdAt }));
-      sendAuthRequest(ikeSa, then);
+      goOnToAuth(ikeSa, then);
     },
   );
 }

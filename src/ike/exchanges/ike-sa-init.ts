@@ -1,7 +1,7 @@
 import { prfKeyLength } from "../../crypto/prf.ts";
 import { ExchangeType, NotifyType } from "../../iana/ikev2-parameters.ts";
 import type { ConnectionPolicy } from "../../policy/connection.ts";
-import { numberProposals, offeredGroups } from "../../policy/transforms.ts";
+import { hasAdditional, numberProposals, offeredGroups } from "../../policy/transforms.ts";
 import { encodeMessage } from "../../wire/message.ts";
 import type { Payload } from "../../wire/payloads/payload.ts";
 import type { Proposal } from "../../wire/payloads/proposal.ts";
@@ -20,10 +20,10 @@ import { suiteOf } from "../proposals.ts";
 // IKE_SA_INIT, RFC 7296 section 1.2:
 //
 //   --> HDR(SPIi, 0), [N(COOKIE)], SAi1, KEi, Ni, N(NAT_DETECTION_*), N(IKEV2_FRAGMENTATION_SUPPORTED), [N(SIGNATURE_HASH_ALGORITHMS)],
-//       [N(USE_PPK)]
+//       [N(USE_PPK)], [N(INTERMEDIATE_EXCHANGE_SUPPORTED)]
 //   <-- HDR(SPIi, 0), N(COOKIE) | N(INVALID_KE_PAYLOAD) | N(error)        and the request comes again
 //   <-- HDR(SPIi, SPIr), SAr1, KEr, Nr, N(NAT_DETECTION_*), N(IKEV2_FRAGMENTATION_SUPPORTED), [CERTREQ],
-//       [N(SIGNATURE_HASH_ALGORITHMS)], [N(USE_PPK)]
+//       [N(SIGNATURE_HASH_ALGORITHMS)], [N(USE_PPK)], [N(INTERMEDIATE_EXCHANGE_SUPPORTED)]
 //
 // Here is how we begin; `ike-sa-init-response.ts` takes the answer, and `ike-sa-init-request.ts` the requests of others.
 
@@ -105,6 +105,7 @@ function buildInitRequest(ikeSa: IkeSa, state: Initiating): readonly Payload[] {
     notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED),
     ...signatureHashes(ikeSa.connection === undefined ? [] : [ikeSa.connection]),
     ...usePpk(ikeSa.connection === undefined ? [] : [ikeSa.connection]),
+    ...(offered(ikeSa).some(hasAdditional) ? [notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED)] : []),
   ];
 }
 

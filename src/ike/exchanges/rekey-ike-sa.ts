@@ -5,7 +5,7 @@ import { prfKeyLength } from "../../crypto/prf.ts";
 import { keyLengths } from "../../crypto/suites.ts";
 import { ExchangeType, NotifyType, TransformType } from "../../iana/ikev2-parameters.ts";
 import { checkChosen, selectProposal } from "../../policy/select-proposal.ts";
-import { findTransform, numberProposals, offeredGroups } from "../../policy/transforms.ts";
+import { findTransform, numberProposals, offeredGroups, withoutAdditional } from "../../policy/transforms.ts";
 import type { Payload, PayloadOf } from "../../wire/payloads/payload.ts";
 import type { Proposal } from "../../wire/payloads/proposal.ts";
 import { type Answer, refusal } from "../answer.ts";
@@ -52,7 +52,7 @@ export function rekeyIkeSa(ikeSa: IkeSa): void {
   if (state.name !== "established" || connection === undefined) return;
   if (ikeSa.attempt !== undefined || ikeSa.predecessor !== undefined) return;
   const spi = machine.newIkeSpi();
-  const proposals = numberProposals(connection.ikeProposals, encodeIkeSpi(spi));
+  const proposals = numberProposals(withoutAdditional(connection.ikeProposals), encodeIkeSpi(spi));
   const groups = offeredGroups(proposals);
   // The group of the present IKE SA will be accepted again; another one may cost a round trip.
   const present = findTransform(state.proposal, TransformType.KE)?.id ?? 0;
@@ -272,7 +272,7 @@ export function processIkeRekeyRequest(
   if (isBusy(ikeSa)) return refusal(NotifyType.TEMPORARY_FAILURE);
   const verdict = selectProposal({
     offered: sa.proposals.filter(({ spi }) => decodeIkeSpi(spi) !== 0n),
-    allowed: connection?.ikeProposals ?? [],
+    allowed: withoutAdditional(connection?.ikeProposals ?? []),
     preferredGroup: ke?.group,
   });
   if (verdict.kind === "refused") {
