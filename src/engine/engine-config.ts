@@ -34,6 +34,8 @@ export interface EngineConfig {
   readonly spinMicroseconds?: number;
   /** Data workers, 1 (the default) to WORKER_LIMIT. */
   readonly workers?: number;
+  /** Whether a secret is kept there by which peers can tell that we were started again (RFC 6290). Default false. */
+  readonly showsRestarts?: boolean;
   /** Absolute path of a directory that outlives us: what the next start must clean up. */
   readonly stateDirectory: string;
 }

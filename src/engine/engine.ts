@@ -18,6 +18,7 @@ import { areShutters, ClientNetwork } from "./client-network.ts";
 import { ClientSessions } from "./client-sessions.ts";
 import { ConnectionState } from "./connection-state.ts";
 import type { EngineControl, LivenessOutcome, Outcome } from "./control-surface.ts";
+import { crashSecretIn } from "./crash-secret.ts";
 import { DisconnectListener } from "./disconnect-listener.ts";
 import type { EngineConfig } from "./engine-config.ts";
 import { GatewayAddresses } from "./gateway-addresses.ts";
@@ -174,8 +175,13 @@ export class Engine implements EngineControl {
     if (config.gateway !== undefined) this.#addresses.configure(config.gateway);
     const listening = config.listen.addresses;
     this.#localAddresses = new LocalAddresses({ network: open.network, link: open.tunName, listening });
+    const crashSecret =
+      config.showsRestarts === true
+        ? crashSecretIn(config.stateDirectory, { random: host.random, onWarning })
+        : undefined;
     this.#endpoint = new IkeEndpoint({
       network: this.#localAddresses,
+      ...(crashSecret && { crashSecret }),
       connections: config.connections,
       random: host.random,
       ports: { ike: config.listen.port, natTraversal: config.listen.natTraversalPort },
@@ -640,6 +646,11 @@ export class Engine implements EngineControl {
     if (connection.isHeld || this.#isUp(connection)) return;
     // A child SA that goes with its IKE SA is no end of its own.
     if (event.name === "child-sa-deleted" && !this.#isEstablished(connection.policy.name)) return;
+    if (connection.isWanted && event.facts.reason === "peer-restarted") {
+      // It is there, and waits for us.
+      this.#initiate(connection);
+      return;
+    }
     const moment = { fraction: this.#host.random.bytes(1)[0]! / 256, now: this.#wakefulness.now() };
     if (connection.isWanted) connection.retryLater({ ...moment, retry: () => this.#retry(connection) });
     else if (connection.isTrapped) connection.retryLater(moment);

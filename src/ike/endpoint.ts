@@ -11,6 +11,7 @@ import type { ChildSa } from "./child-sa.ts";
 import { deleteOnBothSides, terminateChild } from "./child-sa-deletion.ts";
 import { CookieJar } from "./cookie.ts";
 import { type Counters, type DropCounter, newCounters } from "./counters.ts";
+import { CrashTokens } from "./crash-detection.ts";
 import { thinOut } from "./crowding.ts";
 import { datagramDropped, formatEnd } from "./events.ts";
 import { createMissingChildren, expireChild, rekeyChild } from "./exchanges/create-child-sa.ts";
@@ -50,7 +51,7 @@ export class IkeEndpoint {
    * `allocateSpi` takes a free inbound ESP SPI from the data plane; what is not used comes back as "release-spi". `ports`
    * are our own UDP ports where they are not 500 and 4500. `traffic` asks the data plane when a child SA last carried something,
    * `pathMtu` for the largest packet of use on a path, IP header included: without it no path is probed; `network` for our addresses and
-   * routes: without it there is no MOBIKE. `onIkeSpi`
+   * routes: without it there is no MOBIKE; `crashSecret`, 32 octets that outlive us, shows peers that we have lost what they go on with. `onIkeSpi`
    * is told which SPIs of IKE SAs are ours from now on, or no more. `addresses` are for peers of connections that give any. `impair`
    * makes it misbehave on purpose, in tests.
    */
@@ -61,6 +62,7 @@ export class IkeEndpoint {
     readonly traffic?: (inboundSpi: number) => Traffic | undefined;
     readonly pathMtu?: (path: Path) => number | undefined;
     readonly network?: LocalNetwork;
+    readonly crashSecret?: Uint8Array;
     readonly limits?: Partial<Limits>;
     readonly ports?: Ports;
     readonly addresses?: AddressSource;
@@ -199,6 +201,7 @@ class EndpointMachine implements Machine {
   readonly impair: Impair | undefined;
   readonly pathMtu: ((path: Path) => number | undefined) | undefined;
   readonly network: LocalNetwork | undefined;
+  readonly crashTokens: CrashTokens | undefined;
   readonly addresses: AddressSource;
   connections: readonly ConnectionPolicy[];
 
@@ -226,6 +229,7 @@ class EndpointMachine implements Machine {
     this.impair = facts.impair;
     this.pathMtu = facts.pathMtu;
     this.network = facts.network;
+    this.crashTokens = facts.crashSecret && new CrashTokens(facts.crashSecret);
     this.addresses = facts.addresses ?? NO_ADDRESSES;
     this.random = facts.random;
     this.ports = facts.ports ?? STANDARD_PORTS;
@@ -507,6 +511,10 @@ class EndpointMachine implements Machine {
     this.#onIkeSpi(localSpi, true);
     this.#list(ikeSa);
     return ikeSa;
+  }
+
+  hasIkeSpi(localSpi: bigint): boolean {
+    return this.#bySpi.has(localSpi) || this.ikeSas.some(({ attempt }) => attempt?.spi === localSpi);
   }
 
   findByInit(initKey: string): IkeSa | undefined {

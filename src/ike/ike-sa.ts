@@ -151,6 +151,9 @@ export class IkeSa {
   /** Until when what was shown in IKE_AUTH holds, however often the IKE SA is rekeyed; undefined is for ever. */
   authenticUntil: number | undefined;
 
+  /** What the peer will show when it has lost this IKE SA. */
+  crashToken: Uint8Array | undefined;
+
   /** Attempts to rekey it that came to nothing. */
   failedRekeys = 0;
   /** The IKE SA that could not be rekeyed, and that this one is to take the place of. */

@@ -3,6 +3,7 @@ import { ExchangeType, NotifyType, nameOf } from "../iana/ikev2-parameters.ts";
 import type { Path } from "../platform/address.ts";
 import { decodePayloads, type Header, type Message, type PayloadChain } from "../wire/message.ts";
 import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
+import { showsCrash } from "./crash-detection.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import type { Keyed } from "./ike-sa-state.ts";
 import { receivedText } from "./intermediate-auth.ts";
@@ -50,6 +51,13 @@ export class Inbox {
     );
     if (sealed === undefined) {
       const { payloads } = message;
+      if (header.isResponse && showsCrash(ikeSa, payloads)) {
+        ikeSa.close(
+          { reason: "peer-restarted", message: "the peer was started again, and shows that it has lost it" },
+          now,
+        );
+        return undefined;
+      }
       // A peer that has not heard of an IKE SA yet does not know it, and it is not said that it never will.
       const mayKnow = this.hasHeard || !ikeSa.mobility.isAgreed;
       if (header.isResponse && mayKnow && findNotify(payloads, NotifyType.INVALID_IKE_SPI) !== undefined) {

@@ -6,6 +6,7 @@ import type { ConnectionPolicy } from "../policy/connection.ts";
 import type { AddressLease, AddressRefusal, WantedAddresses } from "../pool/address-pools.ts";
 import type { CookieJar } from "./cookie.ts";
 import type { Counters, DropCounter } from "./counters.ts";
+import type { CrashTokens } from "./crash-detection.ts";
 import type { HalfOpenTable } from "./half-open.ts";
 import type { IkeSa, IkeSaFacts } from "./ike-sa.ts";
 import type { Impair } from "./impair.ts";
@@ -55,6 +56,10 @@ export interface Machine {
   traffic(inboundSpi: number): Traffic | undefined;
   /** The largest packet of use on a path, IP header included, as far as this machine knows; undefined when there is no route. Paths are probed where there is such a function. */
   readonly pathMtu: ((path: Path) => number | undefined) | undefined;
+  /** What shows a peer that we have lost an IKE SA; undefined where nothing does. */
+  readonly crashTokens: CrashTokens | undefined;
+  /** Whether an SPI is ours, of an IKE SA that there is or that comes in the place of one. */
+  hasIkeSpi(localSpi: bigint): boolean;
   /** Our addresses and routes. Without them nothing moves by our doing. */
   readonly network: LocalNetwork | undefined;
   /** Makes an IKE SA and takes it in, with an SPI of its own unless one is given. */

@@ -1,6 +1,7 @@
 import { ExchangeType, NotifyType, PayloadType } from "../iana/ikev2-parameters.ts";
 import type { Path } from "../platform/address.ts";
 import { decodeMessage, encodeMessage, type Header } from "../wire/message.ts";
+import type { Payload } from "../wire/payloads/payload.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import { checkLiveness, checkOnHint } from "./liveness.ts";
 import type { Machine } from "./machine.ts";
@@ -26,6 +27,7 @@ export function answerStray(machine: Machine, { octets, header, path, now }: Str
   const isProtected = nextPayload === PayloadType.SK || nextPayload === PayloadType.SKF;
   if (isResponse || !isProtected || initiatorSpi === 0n || responderSpi === 0n) return;
   if (octets.length < ANSWER_LENGTH || !machine.mayTransmitError(now)) return;
+  const invalid = notify(NotifyType.INVALID_IKE_SPI);
   const answer = encodeMessage({
     initiatorSpi,
     responderSpi,
@@ -33,10 +35,23 @@ export function answerStray(machine: Machine, { octets, header, path, now }: Str
     isInitiator: !isInitiator,
     isResponse: true,
     messageId,
-    payloads: [notify(NotifyType.INVALID_IKE_SPI)],
+    payloads: [invalid, ...tokenFor(machine, header)],
   });
   machine.counters.transmitted++;
   machine.emit({ kind: "transmit", octets: answer, path });
+}
+
+/**
+ * The token that shows its holder what we have lost (RFC 6290 section 4.5). Where either SPI is in use, somebody may be after the token
+ * of an IKE SA that there is.
+ */
+function tokenFor(machine: Machine, header: Header): readonly Payload[] {
+  const { initiatorSpi, responderSpi, isInitiator } = header;
+  if (machine.crashTokens === undefined) return [];
+  if (machine.hasIkeSpi(initiatorSpi) || machine.hasIkeSpi(responderSpi)) return [];
+  const role = isInitiator ? "responder" : "initiator";
+  const token = machine.crashTokens.tokenOf({ role, initiatorSpi, responderSpi });
+  return [notify(NotifyType.QUICK_CRASH_DETECTION, token)];
 }
 
 /**

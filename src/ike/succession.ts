@@ -1,4 +1,5 @@
 import { passSession } from "./client-session.ts";
+import { tellToken } from "./crash-detection.ts";
 import { createChild } from "./exchanges/create-child-sa.ts";
 import type { IkeSa } from "./ike-sa.ts";
 
@@ -25,6 +26,7 @@ export function bequeath(old: IkeSa, heir: IkeSa, now: number): void {
   heir.roundTripMs = old.roundTripMs;
   heir.prober.takeOver(old.prober, now);
   heir.mobility.takeOver(old.mobility, now);
+  tellToken(heir, now);
   const missing = old.postponed.takeAll();
   old.timers.cancel("liveness");
   awaitRetirement(old, now);

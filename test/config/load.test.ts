@@ -70,6 +70,7 @@ describe("the example of the design", () => {
       tun: { name: "ikebana0", mtu: 1400 },
       log: { level: "info", format: "human" },
       socket: "/run/ikebana/ikebana.sock",
+      showsRestarts: true,
       stateDirectory: "/var/lib/ikebana",
       warnings: [],
     });
@@ -114,6 +115,7 @@ describe("the example of the design", () => {
       tun: { name: "vpn7", mtu: 1380 },
       log: { level: "debug", format: "json" },
       socket: join(folder, "run/vpn.sock"),
+      showsRestarts: true,
       stateDirectory: "/srv/state",
     });
     expect(config.connections[1]).toMatchObject({

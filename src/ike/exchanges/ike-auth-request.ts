@@ -11,6 +11,7 @@ import { modeOf } from "../child-mode.ts";
 import { acceptChild, type ChildKeying } from "../child-sa.ts";
 import { guessClient } from "../client-guess.ts";
 import { beginSession } from "../client-session.ts";
+import { ownToken, takeToken } from "../crash-detection.ts";
 import { certificateNoted, formatEnd, ikeSaEstablished } from "../events.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import type { Authenticating } from "../ike-sa-state.ts";
@@ -228,6 +229,7 @@ export function conclude(
   ikeSa.receivedInitialContact = findNotify(payloads, NotifyType.INITIAL_CONTACT) !== undefined;
   ikeSa.establish(now);
   ikeSa.mobility.heed({ payloads, now });
+  takeToken(ikeSa, payloads);
   ikeSa.machine.report(ikeSaEstablished(ikeSa, state.proposal));
   const gift = giveAddresses(ikeSa, connection, payloads);
   ikeSa.connection = gift.connection;
@@ -240,7 +242,14 @@ export function conclude(
   // Without data: it is the one that was named (RFC 8784 section 3).
   const ppk = ikeSa.hasPpk ? [notify(NotifyType.PPK_IDENTITY)] : [];
   return {
-    payloads: [...proof, ...ppk, ...inside, ...ikeSa.mobility.announce(), ...authLifetime(ikeSa, now)],
+    payloads: [
+      ...proof,
+      ...ppk,
+      ...inside,
+      ...ikeSa.mobility.announce(),
+      ...authLifetime(ikeSa, now),
+      ...ownToken(ikeSa),
+    ],
   };
 }
 

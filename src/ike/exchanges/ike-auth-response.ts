@@ -8,6 +8,7 @@ import type { Closing } from "../answer.ts";
 import { faultOfKeyedAuth, peerOctets } from "../auth-payload.ts";
 import { certificateRequest, certificatesIn } from "../certificates.ts";
 import { buildChildOffer, offerChild, processChildAnswer } from "../child-sa.ts";
+import { ownToken, takeToken } from "../crash-detection.ts";
 import { certificateNoted, ikeSaEstablished } from "../events.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import type { Authenticating } from "../ike-sa-state.ts";
@@ -54,6 +55,7 @@ export function sendAuthRequest(ikeSa: IkeSa, now: number): void {
       ...(offer === undefined ? [] : buildChildOffer(offer)),
       ...eapOnly(connection),
       ...ikeSa.mobility.announce(),
+      ...(auth.length > 0 ? ownToken(ikeSa) : []),
     ];
     requestAuth(ikeSa, payloads, then);
   };
@@ -255,6 +257,7 @@ export function finish(ikeSa: IkeSa, { state, connection, payloads, now }: Respo
   ikeSa.establish(now);
   ikeSa.mobility.heed({ payloads, now });
   heedAuthLifetime(ikeSa, payloads, now);
+  takeToken(ikeSa, payloads);
   ikeSa.machine.report(ikeSaEstablished(ikeSa, state.proposal));
   const fault = find(payloads, "security-association") && takeAddresses(ikeSa, connection, payloads);
   if (fault !== undefined) {

@@ -3,6 +3,7 @@ import type { Path } from "../../platform/address.ts";
 import type { Payload } from "../../wire/payloads/payload.ts";
 import type { Answer, Closing } from "../answer.ts";
 import { giveUpChild } from "../child-sa-deletion.ts";
+import { takeToken, tokenFor } from "../crash-detection.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import { decodeSpi, deleteChildSas, findNotify, invalidSpiOf } from "../payloads.ts";
 import { heedAuthLifetime } from "../reauthentication.ts";
@@ -31,6 +32,7 @@ export function processInformationalRequest(
   const lost = invalidSpiOf(payloads);
   for (const childSa of ikeSa.heir.childSas) if (childSa.outboundSpi === lost) rekeyChild(childSa, now);
   heedAuthLifetime(ikeSa.heir, payloads, now);
+  takeToken(ikeSa, payloads);
   const removed: number[] = [];
   rememberUnknown(ikeSa, payloads);
   for (const childSa of named(ikeSa, payloads)) {
@@ -41,11 +43,12 @@ export function processInformationalRequest(
   // RFC 7296 section 1.4.1: the answer names the other half of each pair. When both sides delete at once we have removed
   // the pair already and do not name it again.
   const deletion = removed.length > 0 ? [deleteChildSas(removed)] : [];
-  return { payloads: [...deletion, ...ikeSa.mobility.answer(request)] };
+  return { payloads: [...deletion, ...ikeSa.mobility.answer(request), ...tokenFor(ikeSa, payloads)] };
 }
 
 /** The other half of what we deleted is gone already; an error in an answer to nothing but our own request is fatal. */
 export function processInformationalResponse(ikeSa: IkeSa, { payloads, now }: Informational): void {
+  takeToken(ikeSa, payloads);
   if (findNotify(payloads, NotifyType.INVALID_SYNTAX) === undefined) return;
   // RFC 7296 section 2.21.3.
   ikeSa.close({ reason: "INVALID_SYNTAX", message: "the peer calls our request nonsense" }, now);

@@ -67,6 +67,8 @@ export class SimulatedMachine {
     readonly linkMtu?: number | undefined;
     readonly owned?: readonly string[] | undefined;
     readonly impair?: Impair;
+    /** The same in each of its lives. */
+    readonly crashSecret?: Uint8Array | undefined;
     readonly clock: { readonly now: number };
     /** Milliseconds since 1970. */
     readonly wallClock?: () => number;
@@ -94,6 +96,7 @@ export class SimulatedMachine {
       limits: facts.limits ?? {},
       ...(facts.linkMtu !== undefined && { pathMtu: () => this.linkMtu }),
       ...(facts.impair && { impair: facts.impair }),
+      ...(facts.crashSecret && { crashSecret: facts.crashSecret }),
       ...(facts.addresses && { addresses: facts.addresses }),
       ...(facts.owned && {
         network: {
