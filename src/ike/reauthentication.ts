@@ -23,9 +23,10 @@ export function authLifetime({ isCaller, authenticUntil }: IkeSa, now: number): 
 export function authenticated(ikeSa: IkeSa, now: number): void {
   const { connection, machine, isCaller } = ikeSa;
   const lifetimeMs = connection?.reauthMs ?? Number.POSITIVE_INFINITY;
+  if (!Number.isFinite(lifetimeMs)) return;
   // Who calls is early by some chance, so that not all clients of a gateway come at once; who is called keeps its word.
   const share = isCaller ? 1 - machine.limits.rekeyJitter * fraction(ikeSa) : 1;
-  if (Number.isFinite(lifetimeMs)) ikeSa.authenticUntil = now + lifetimeMs * share;
+  ikeSa.authenticUntil = now + lifetimeMs * share;
 }
 
 /** Takes what the peer says about how long it believes us. The earlier end counts. */
