@@ -8,9 +8,7 @@ import type { IkeSa } from "./ike-sa.ts";
 /** Another IKE SA takes over what `old` carries. */
 export function bequeath(old: IkeSa, heir: IkeSa, now: number): void {
   if (old.state.name !== "established") return;
-  const { name: _, ...keyed } = old.state;
-  old.state = { name: "rekeyed", ...keyed };
-  old.successor = heir;
+  standAside(old, heir, now);
   heir.predecessor = undefined;
   for (const childSa of old.childSas.splice(0)) {
     childSa.owner = heir;
@@ -28,19 +26,25 @@ export function bequeath(old: IkeSa, heir: IkeSa, now: number): void {
   heir.mobility.takeOver(old.mobility, now);
   tellToken(heir, now);
   const missing = old.postponed.takeAll();
-  old.timers.cancel("liveness");
-  awaitRetirement(old, now);
   for (const policy of old.connection?.children ?? []) {
     if (missing.includes(policy.name)) createChild(heir, policy, now);
   }
 }
 
-/** The peer is to delete this IKE SA; should it never do so, it is forgotten. */
-export function awaitRetirement(ikeSa: IkeSa, now: number): void {
+/**
+ * From now on `heir` is the one to use, and the peer is to delete this one. A peer that does not know of it never will: what deletes
+ * the IKE SA that both replace may overtake the answer that makes this one. Then it is forgotten.
+ */
+export function standAside(ikeSa: IkeSa, heir: IkeSa, now: number): void {
+  if (ikeSa.state.name !== "established") return;
+  const { name: _, ...keyed } = ikeSa.state;
+  ikeSa.state = { name: "rekeyed", ...keyed };
+  ikeSa.successor = heir;
   ikeSa.predecessor = undefined;
-  for (const reason of ["rekey", "renew", "reauthenticate", "path-mtu"] as const) ikeSa.timers.cancel(reason);
+  for (const reason of ["liveness", "rekey", "renew", "reauthenticate", "path-mtu"] as const) {
+    ikeSa.timers.cancel(reason);
+  }
   ikeSa.timers.set("expire", now + ikeSa.machine.limits.replacedTimeoutMs, (then) => {
-    if (ikeSa.state.name === "established") ikeSa.state = { ...ikeSa.state, name: "rekeyed" };
     ikeSa.close({ reason: "replaced", message: "it has been replaced" }, then);
   });
 }

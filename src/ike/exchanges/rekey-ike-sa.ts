@@ -19,7 +19,7 @@ import { MessageProtection } from "../message-protection.ts";
 import { NONCE_LENGTH } from "../nonces.ts";
 import { decodeIkeSpi, encodeIkeSpi, find, findError, notifyName } from "../payloads.ts";
 import { suiteOf } from "../proposals.ts";
-import { awaitRetirement, bequeath, retire } from "../succession.ts";
+import { bequeath, retire, standAside } from "../succession.ts";
 
 // CREATE_CHILD_SA that replaces the IKE SA itself, RFC 7296 sections 1.3.2, 2.8.2 and 2.18:
 //
@@ -213,7 +213,7 @@ function finish(
   }
   inherit(ikeSa, fresh, now);
   retire(ikeSa, now);
-  if (rival !== undefined) awaitRetirement(rival, now);
+  if (rival !== undefined) standAside(rival, fresh, now);
 }
 
 function obeyError(
