@@ -135,6 +135,8 @@ export class IkeSa {
   successor: IkeSa | undefined;
   /** The IKE SA that this one may take over from: ours and the peer's rekeying crossed, and it is not decided which stays. */
   predecessor: IkeSa | undefined;
+  /** The peer's rekeying made this one, and nothing shows yet that our answer has reached the peer. */
+  isUnconfirmed = false;
   /** When the last authentic message came that nobody had sent before. */
   heardAt = 0;
   /** A round trip, as far as is known, or more. */
@@ -244,6 +246,8 @@ export class IkeSa {
     const { path, now } = received;
     const incoming = this.#inbox.open(state, received);
     if (incoming === undefined) return;
+    if (incoming.header.isResponse) this.isUnconfirmed = false;
+    else this.#confirm(now);
     // An authentic message newer than all before it: the peer is where it came from (RFC 7296 section 2.23).
     if (incoming.isNewest && this.#mayFollow()) this.#follow(path, now);
     if (!incoming.header.isResponse) this.outbox.replyPath = path;
@@ -321,6 +325,13 @@ export class IkeSa {
       },
       now,
     );
+  }
+
+  /** The peer has the IKE SA that its rekeying has made. What we said before it had may have been in vain. */
+  #confirm(now: number): void {
+    if (!this.isUnconfirmed) return;
+    this.isUnconfirmed = false;
+    this.outbox.beginAgain(now);
   }
 
   /** What the user wanted while IKE_AUTH was under way. */
@@ -461,6 +472,8 @@ export class IkeSa {
     this.attempt = undefined;
     // The peer has deleted this one because it has another: its attempt has won over ours.
     if (rival?.predecessor === this) preferRival(rival, now);
+    // The peer has deleted this one, or has asked for the other in vain for so long that it does not any more.
+    if (this.successor !== undefined) this.successor.#confirm(now);
     const { state } = this;
     this.timers.clear();
     this.postponed.clear();

@@ -103,14 +103,29 @@ export class Outbox {
     }
   }
 
-  /** An unprotected answer says that the peer has no such SA: the request goes out again soon, and is given up soon. */
+  /**
+   * An unprotected answer says that the peer has no such SA: the request goes out again soon, and is given up soon. A peer whose
+   * rekeying we have answered may well have none yet; it asks again until it has our answer (RFC 7296 section 2.1).
+   */
   doubt(messageId: number, now: number): void {
+    if (this.#ikeSa.isUnconfirmed) return;
     const request = this.requests.find(messageId);
     if (request === undefined || request.doubtedAfter !== undefined) return;
     request.doubtedAfter = request.transmissions;
     this.#ikeSa.machine.report(refusalHeard(this.#ikeSa, "INVALID_IKE_SPI"));
     this.#ikeSa.machine.timers.cancel(request.timer);
     this.#retransmitLater(request, now);
+  }
+
+  /** Requests that went out more than once get all the time that they have once more. */
+  beginAgain(now: number): void {
+    for (const request of this.requests.allOutstanding) {
+      if (request.transmissions === 1) continue;
+      this.#ikeSa.machine.timers.cancel(request.timer);
+      request.transmissions = 1;
+      request.sentAt = now;
+      this.#retransmitLater(request, now);
+    }
   }
 
   #retransmitLater(request: OutstandingRequest, now: number): void {

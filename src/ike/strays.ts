@@ -27,6 +27,8 @@ export function answerStray(machine: Machine, { octets, header, path, now }: Str
   const isProtected = nextPayload === PayloadType.SK || nextPayload === PayloadType.SKF;
   if (isResponse || !isProtected || initiatorSpi === 0n || responderSpi === 0n) return;
   if (octets.length < ANSWER_LENGTH || !machine.mayTransmitError(now)) return;
+  // The peer has answered our rekeying and is ahead of its answer, which may be lost: the SPI is not one that we do not know.
+  if (!isInitiator && machine.ikeSas.some(({ attempt }) => attempt?.spi === initiatorSpi)) return;
   const invalid = notify(NotifyType.INVALID_IKE_SPI);
   const answer = encodeMessage({
     initiatorSpi,

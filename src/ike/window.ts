@@ -58,7 +58,8 @@ export interface OutstandingRequest {
   readonly bare?: Outgoing | undefined;
   /** What was filled up, beside what is not any more. */
   readonly filled?: readonly Uint8Array[] | undefined;
-  readonly sentAt: number;
+  /** When it was transmitted first, or last begun again. */
+  sentAt: number;
   /** Where it goes in place of the IKE SA's path, as long as an answer from there may come. */
   aside?: Path | undefined;
   /** How often it was transmitted. */

@@ -1,6 +1,11 @@
 import { describe, expect, test } from "vitest";
+import { NotifyType } from "../../src/iana/ikev2-parameters.ts";
+import { notify } from "../../src/ike/payloads.ts";
+import { decodeHeader, encodeMessage } from "../../src/wire/message.ts";
 import { expectClean, expectMirrored } from "../support/simulator/expectations.ts";
 import { childPolicy, establishedPair, type PolicyOptions } from "../support/simulator/index.ts";
+import type { InFlight } from "../support/simulator/link.ts";
+import type { SimulatedMachine } from "../support/simulator/simulated-machine.ts";
 import { Stage } from "../support/simulator/stage.ts";
 
 // The situations of RFC 7296 sections 2.8.1, 2.8.2 and 2.25, one row each: what happens, message by message, and what there is
@@ -521,6 +526,48 @@ const IKE: readonly Situation[] = [
     },
   },
   {
+    name: "the peer speaks in the new one, and its answer is lost each time for most of a minute",
+    play: (stage) => {
+      const isOfOld = loseAnswerOfB(stage);
+      stage.b.rekey("children");
+      stage.wait(40_000);
+      // What it says is early, and not of an IKE SA that is unknown.
+      const spoken = stage.pair.link.transmitted.filter((datagram) => !isOfOld(datagram));
+      expect(spoken.filter(({ from }) => from === stage.b).length).toBeGreaterThan(3);
+      expect(spoken.filter(({ from }) => from === stage.a)).toEqual([]);
+      expect([stage.a.ikeSas.length, stage.b.ikeSas.length]).toEqual([1, 2]);
+    },
+  },
+  {
+    name: "the peer speaks in the new one for the last time, and only then its answer arrives",
+    play: (stage) => {
+      const isOfOld = loseAnswerOfB(stage);
+      const { link } = stage.pair;
+      const answer = link.transmitted.at(-1)!;
+      stage.b.rekey("children");
+      const isSaid = () => link.transmitted.filter((datagram) => !isOfOld(datagram)).length === 9;
+      link.run({ until: link.now + 100_000, isDone: isSaid });
+      link.inFlight.length = 0;
+      link.fate = () => [10];
+      stage.arrive({ ...answer, at: link.now });
+    },
+  },
+  {
+    name: "the peer speaks in the new one, its answer is lost, and each time it hears INVALID_IKE_SPI",
+    play: (stage) => {
+      const isOfOld = loseAnswerOfB(stage);
+      const { link } = stage.pair;
+      const fate = link.fate;
+      link.fate = (datagram) => {
+        if (!isOfOld(datagram)) link.inject(refusalOf(datagram, stage.a));
+        return fate(datagram);
+      };
+      stage.b.rekey("children");
+      stage.wait(40_000);
+      expect([stage.a.ikeSas.length, stage.b.ikeSas.length]).toEqual([1, 2]);
+    },
+  },
+  {
     name: "three times in a row, from both sides",
     play: (stage) => {
       for (const side of ["a", "b", "a"] as const) {
@@ -705,6 +752,43 @@ const IKE_COLLISIONS: readonly Situation[] = [
       stage.pair.link.inFlight.length = 0;
     },
   },
+  {
+    name: "one answer is lost, and who asked hears the delete of the old one: it never knows of the one that goes",
+    play: (stage) => {
+      collide(stage, "ike");
+      stage.deliver(stage.a);
+      stage.deliver(stage.b);
+      stage.hold(stage.b);
+      stage.deliverAll();
+      stage.pair.link.fate = () => [10];
+      stage.wait(5_000);
+      const inUse = [stage.a, stage.b].map(({ ikeSas }) =>
+        ikeSas.filter(({ state }) => state === "established").map(({ initiatorSpi }) => initiatorSpi),
+      );
+      expect(inUse[0]).toHaveLength(1);
+      expect(inUse[1]).toEqual(inUse[0]);
+      stage.b.rekey("ike");
+    },
+  },
+  {
+    name: "the delete of the one that goes is never answered",
+    play: (stage) => {
+      collide(stage, "ike");
+      for (const from of [stage.a, stage.b, stage.a, stage.b]) stage.deliver(from);
+      stage.pair.link.fate = ({ octets }) => (decodeHeader(octets).isResponse ? [] : [10]);
+      stage.wait(200_000);
+    },
+  },
+  {
+    name: "what deletes the one that goes is never heard",
+    play: (stage) => {
+      collide(stage, "ike");
+      for (const from of [stage.a, stage.b, stage.a, stage.b]) stage.deliver(from);
+      stage.pair.link.inFlight.length = 0;
+      stage.pair.link.fate = () => [];
+      stage.wait(200_000);
+    },
+  },
   { name: "both guess the wrong group", ...IKE_GUESS, play: (stage) => collide(stage, "ike") },
   {
     name: "and somebody wants the connection before it is decided which one stays",
@@ -819,6 +903,33 @@ function run(
     link.run({ until: link.now + 300_000 });
   }
   expectClean(initiator, responder);
+}
+
+/** `a` rekeys, `b` has answered, and its answer does not get through. Returns what belongs to the IKE SA that is replaced. */
+function loseAnswerOfB(stage: Stage): (datagram: InFlight) => boolean {
+  const { link } = stage.pair;
+  stage.a.rekey("ike");
+  const old = decodeHeader(link.inFlight[0]!.octets).initiatorSpi;
+  const isOld = ({ octets }: InFlight): boolean => decodeHeader(octets).initiatorSpi === old;
+  link.fate = (datagram) => (datagram.from === stage.b && isOld(datagram) ? [] : [10]);
+  stage.deliver(stage.a);
+  return isOld;
+}
+
+/** INVALID_IKE_SPI without protection, in answer to a request to `from`. */
+function refusalOf({ octets, path, ...datagram }: InFlight, from: SimulatedMachine): InFlight {
+  const { initiatorSpi, responderSpi, exchangeType, isInitiator, messageId } = decodeHeader(octets);
+  const answer = encodeMessage({
+    initiatorSpi,
+    responderSpi,
+    exchangeType,
+    isInitiator: !isInitiator,
+    isResponse: true,
+    messageId,
+    payloads: [notify(NotifyType.INVALID_IKE_SPI)],
+  });
+  const back = { local: path.remote, remote: path.local };
+  return { ...datagram, octets: answer, path: back, from, at: datagram.at + 20 };
 }
 
 function namesOf(machine: Stage["a"]) {

@@ -336,6 +336,7 @@ function accept(
     sharedSecret,
     now,
   });
+  fresh.isUnconfirmed = true;
   const proposals = [{ ...proposal, spi: encodeIkeSpi(localSpi) }];
   ikeSa.answerLater(
     messageId,
