@@ -76,6 +76,10 @@ export interface Limits {
   /** Plaintext of one message that is being put together, and of all of them. Only authentic fragments are kept. */
   readonly reassemblyLength: number;
   readonly reassemblyTotalLength: number;
+  /**
+   * How long fragments are kept after the last that was new: longer than any wait between two transmissions of ours, so that a
+   * repetition, which is all fragments again (RFC 7383 section 2.6.1), makes up for what the one before has lost.
+   */
   readonly reassemblyTimeoutMs: number;
 
   /** A closed SA answers a repeated last request for this long, and so many times, without keys. */
@@ -209,7 +213,7 @@ export const DEFAULT_LIMITS: Limits = {
   fragmentCount: 64,
   reassemblyLength: 65_536,
   reassemblyTotalLength: 1_048_576,
-  reassemblyTimeoutMs: 10_000,
+  reassemblyTimeoutMs: 25_000,
 
   lingerMs: 30_000,
   lingerAnswerCount: 16,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ExchangeType, NotifyType } from "../../src/iana/ikev2-parameters.ts";
+import { DEFAULT_LIMITS } from "../../src/ike/limits.ts";
 import { find, findNotify, notify } from "../../src/ike/payloads.ts";
 import type { Payload } from "../../src/wire/payloads/payload.ts";
 import { expectClean, expectEstablished, expectMirrored } from "../support/simulator/expectations.ts";
@@ -518,6 +519,30 @@ describe("fragmentation", () => {
     link.deliverAll();
     expectEstablished(initiator, responder);
     expect(initiator.childSas[0]!.local).toHaveLength(120);
+  });
+
+  test("of two transmissions that lack something each, also of the last two, one message is put together", () => {
+    const { initiator, responder, link } = establishedPair({
+      seed: 3,
+      limits: { livenessMs: 10_000_000 },
+      ...sides,
+    });
+    const first = link.transmitted.length;
+    const isDone = (): boolean => responder.event("child-sa-rekeyed") !== undefined;
+    link.fate = () => [];
+    initiator.rekey("children");
+    const fragmentCount = link.transmitted.length - first;
+    expect(fragmentCount).toBeGreaterThan(2);
+    const last = DEFAULT_LIMITS.transmissionCount - 1;
+    link.fate = ({ index }) => {
+      if (isDone()) return [10];
+      const transmission = Math.floor((index - first) / fragmentCount);
+      const isFirstFragment = (index - first) % fragmentCount === 0;
+      return transmission >= last - 1 && isFirstFragment === (transmission === last) ? [10] : [];
+    };
+    link.run({ until: 100_000 });
+    expect(isDone()).toBe(true);
+    expectEstablished(initiator, responder);
   });
 
   test("a repeated request of many fragments brings the answer out once", () => {
