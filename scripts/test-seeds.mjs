@@ -7,7 +7,10 @@
 import { spawnSync } from "node:child_process";
 import process from "node:process";
 
-const FILES = ["test/ike/networks.test.ts", "test/ike/rekey-faults.test.ts", "test/ike/faults.test.ts"];
+const FILES = ["networks", "rekey-faults", "faults", "rekey-interleavings", "rekey-loss"].map(
+  (name) => `test/ike/${name}.test.ts`,
+);
+const NAMES = "any life|fifth of all|at any time|ten thousand";
 const PORTION = 1_000;
 
 const count = Number(process.argv[2] ?? 10_000);
@@ -20,7 +23,7 @@ for (let seed = first; seed < first + count; seed += PORTION) {
   const portion = Math.min(PORTION, first + count - seed);
   const env = { ...process.env, IKEBANA_FIRST_SEED: String(seed), IKEBANA_FUZZ_RUNS: String(portion) };
   const vitest = ["node_modules/vitest/vitest.mjs", "run", "--project", "memory", "--testTimeout", "600000"];
-  const run = spawnSync(process.execPath, [...vitest, "-t", "any life|fifth of all", ...FILES], {
+  const run = spawnSync(process.execPath, [...vitest, "-t", NAMES, ...FILES], {
     env,
     stdio: ["ignore", "pipe", "inherit"],
   });

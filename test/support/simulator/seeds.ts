@@ -28,3 +28,6 @@ export function forEachSeed(count: number, play: (seed: number) => void): void {
     }
   }
 }
+
+/** Where both rekey a child SA at once, or the IKE SA, and have done nothing else before, each side has the lowest nonce with some of these. */
+export const CROSSING_SEEDS = [1, 2, 14, 15];

@@ -37,6 +37,8 @@ export class SimulatedMachine {
   owned: readonly string[] | undefined;
   /** Whether jobs wait until `finishJobs`. */
   holdsJobs = false;
+  /** Held jobs that are done. */
+  finishedJobs = 0;
   /** Whether the data plane has inbound SPIs to give. */
   hasSpis = true;
 
@@ -136,9 +138,15 @@ export class SimulatedMachine {
   }
 
   finishJobs(): void {
-    for (const { id, job } of this.#heldJobs.splice(0)) {
-      this.handle({ kind: "computed", id, result: this.#provider.compute(job) });
-    }
+    for (let left = this.#heldJobs.length; left > 0; left--) this.finishJob();
+  }
+
+  /** The oldest job alone is done. */
+  finishJob(): void {
+    const held = this.#heldJobs.shift();
+    if (held === undefined) throw new Error(`${this.name} has nothing to compute`);
+    this.finishedJobs++;
+    this.handle({ kind: "computed", id: held.id, result: this.#provider.compute(held.job) });
   }
 
   /** The provider cannot do what it was asked. */
