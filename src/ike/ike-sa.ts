@@ -363,7 +363,7 @@ export class IkeSa {
         this.state = { name: "deleting", ...keyed };
         for (const reason of LIFETIMES) this.timers.cancel(reason);
         this.postponed.clear();
-        this.machine.report(ikeSaDeleted(this, closing));
+        this.#reportEnd(closing);
         this.requestDeletion(now);
         return;
       }
@@ -499,7 +499,7 @@ export class IkeSa {
       state.intermediate?.earlier?.protection.wipe();
       if (state.unmixed !== undefined) wipeIkeKeys(state.unmixed);
     }
-    if (state.name === "established") this.machine.report(ikeSaDeleted(this, closing));
+    if (state.name === "established") this.#reportEnd(closing);
     else if (state.name !== "deleting" && state.name !== "rekeyed") this.#reportFailure(closing, now);
 
     const { hasAnswers, nextMessageId } = this.outbox.responses;
@@ -515,6 +515,11 @@ export class IkeSa {
     }
     this.timers.set("linger", now + this.machine.limits.lingerMs, () => this.forget());
     if (this.halfOpenPlace !== undefined) this.machine.halfOpen.fail(this.halfOpenPlace, () => this.forget());
+  }
+
+  /** Of two that cross, the one that goes before it has carried anything goes unnoticed. */
+  #reportEnd(closing: Closing): void {
+    if (this.predecessor === undefined) this.machine.report(ikeSaDeleted(this, closing));
   }
 
   #reportFailure(closing: Closing, now: number): void {
