@@ -1,5 +1,5 @@
 import { PlatformError } from "../errors/index.ts";
-import { lanesOf } from "../esp/index.ts";
+import { lanesOf } from "../esp/lanes.ts";
 import { IpProtocol } from "../iana/ip-protocols.ts";
 import { areAmbient } from "../platform/privileges/capabilities.ts";
 import { type InheritedSocket, SOCKETS_VARIABLE } from "../platform/privileges/inherited-sockets.ts";
@@ -9,6 +9,7 @@ import {
   AF_INET6,
   CAP_NET_BIND_SERVICE,
   CAP_NET_RAW,
+  FIONCLEX,
   PR_CAP_AMBIENT,
   PR_CAP_AMBIENT_LOWER,
   SOCK_NONBLOCK,
@@ -22,6 +23,7 @@ import { SERVER_PORT } from "./inform-answers.ts";
 
 /** Ports below need CAP_NET_BIND_SERVICE. */
 const FIRST_FREE_PORT = 1024;
+const STANDARD_DESCRIPTORS = [0, 1, 2] as const;
 const SHED = [CAP_NET_BIND_SERVICE, CAP_NET_RAW] as const;
 
 /**
@@ -45,6 +47,8 @@ export function shedPrivileges(
       calls.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, capability),
     );
   }
+  // The runtime has marked what it was started with as nobody else's.
+  for (const descriptor of STANDARD_DESCRIPTORS) calls.ioctlNumber(descriptor, FIONCLEX, 0);
   const environment = { ...process.env, [SOCKETS_VARIABLE]: JSON.stringify(sockets) };
   const result = calls.execve(
     process.execPath,

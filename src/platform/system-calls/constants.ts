@@ -97,6 +97,7 @@ export const PROT_READ_WRITE = 3;
 export const MAP_SHARED = 1;
 
 // sys/ioctl.h
+export const FIONCLEX = 0x5450;
 export const FIOCLEX = 0x5451;
 
 // linux/prctl.h, linux/capability.h
