@@ -16,6 +16,7 @@ import { type Progress, runTunnelBench, type TunnelBenchOptions } from "../bench
 import { changesToMarkdown, toMarkdown } from "../bench/tunnel/table.ts";
 import { PlatformError, PolicyError } from "../errors/index.ts";
 import { asSupervisor, type NamespaceAccess, namespaceAccess } from "../platform/namespaces.ts";
+import { benchInGuest } from "./bench-guest.ts";
 import { ExitCode } from "./exit-code.ts";
 import { formatDuration } from "./quantities.ts";
 import type { Terminal } from "./terminal.ts";
@@ -33,6 +34,7 @@ export interface BenchTunnelFlags {
   readonly html: string;
   readonly compare?: string;
   readonly wireguardDeb?: string;
+  readonly guest?: "uml";
 }
 
 /** It ends when we do, however that is. */
@@ -70,15 +72,19 @@ export async function runBenchTunnel({
   };
   for (const name of ENDING_SIGNALS) process.on(name, interrupt);
   const line = new ProgressLine(terminal);
-  terminal.error(`${announce(plan)}\n`);
+  if (flags.guest === undefined) terminal.error(`${announce(plan)}\n`);
   try {
-    const record = await runTunnelBench({
-      ...plan,
-      cores: flags.cores,
-      command: commandOf(words),
-      signal: controller.signal,
-      onProgress: (progress) => line.show(progress),
-    });
+    const { signal } = controller;
+    const record =
+      flags.guest === undefined
+        ? await runTunnelBench({
+            ...plan,
+            cores: flags.cores,
+            command: commandOf(words),
+            signal,
+            onProgress: (progress) => line.show(progress),
+          })
+        : await benchInGuest({ words, signal, onLine: (text) => terminal.error(`${text}\n`) });
     line.clear();
     terminal.out(`${toMarkdown(record)}\n`);
     if (before !== undefined) terminal.out(`\n${changesToMarkdown(record, before)}\n`);

@@ -322,6 +322,12 @@ function addBench(
         .choices(CORES)
         .default("split"),
     )
+    .addOption(
+      new Option(
+        "--guest <kind>",
+        "inside a Linux kernel that runs as a process and has ESP (user-mode-linux), all contenders on that ground",
+      ).choices(["uml"]),
+    )
     .option("--json <file>", "where everything that was measured is written", "report.json")
     .option("--html <file>", "where the report is written", "report.html")
     .option("--compare <file>", "an earlier record: say what changed beyond the noise")
@@ -331,6 +337,7 @@ function addBench(
         "ikebana bench tunnel --quick",
         "ikebana bench tunnel --contenders bare,ikebana-aes256gcm16,openvpn-aes256gcm --measures tcp,ping",
         "ikebana bench tunnel --compare last-week.json",
+        "ikebana bench tunnel --quick --guest uml",
       ),
     )
     .action(async (flags: BenchTunnelFlags) => {

@@ -12,6 +12,8 @@ export interface TunnelRecord {
   readonly date: string;
   readonly command: string;
   readonly machine: Machine;
+  /** Where `machine` is a guest. */
+  readonly guest?: GuestGround;
   /** The load generator and its version. */
   readonly loadGenerator: string;
   readonly settings: Settings;
@@ -20,6 +22,16 @@ export interface TunnelRecord {
   /** Measures that this machine cannot take, and why. */
   readonly unavailable?: readonly Unavailable[];
   readonly contenders: readonly ContenderRecord[];
+}
+
+/** The machine that a run had to itself was another one's guest. */
+interface GuestGround {
+  /** "a user-mode Linux". */
+  readonly kernel: string;
+  /** The machine that it ran on. */
+  readonly host: Machine;
+  /** What is not as on a machine of its own, and so what the figures cannot say. */
+  readonly distorts: string;
 }
 
 export interface Unavailable {

@@ -16,14 +16,22 @@ export function toMarkdown(record: TunnelRecord): string {
   ].join("\n\n");
 }
 
-function describeRun({ machine, date, command, settings, loadGenerator, isComplete }: TunnelRecord): string {
+function describeRun(record: TunnelRecord): string {
+  const { machine, date, command, settings, loadGenerator, isComplete } = record;
   const { rounds, seconds, cores, innerMtu } = settings;
   return (
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.kernel}, ${machine.distribution}; ` +
     `load ${machine.loadAverage} at the start; ${date}, \`${command}\`. ` +
     `${rounds} ${rounds === 1 ? "round" : "rounds"}, transfers of ${seconds} s by ${loadGenerator}, MTU ${innerMtu} inside; ${cores === "split" ? "each end with half of the cores" : "both ends on any core"}. ` +
-    `Medians, with the lowest and the highest round.${isComplete ? "" : " **Broken off: not all rounds were run.**"}`
+    `Medians, with the lowest and the highest round.${isComplete ? "" : " **Broken off: not all rounds were run.**"}` +
+    describeGuest(record)
   );
+}
+
+function describeGuest({ guest }: TunnelRecord): string {
+  if (guest === undefined) return "";
+  const { kernel, host, distorts } = guest;
+  return ` **All of it inside ${kernel} on ${host.cpu}, ${host.kernel}: ${distorts}.**`;
 }
 
 /** What the README shows: the figures that people ask for first, contenders in rows. */

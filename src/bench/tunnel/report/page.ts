@@ -65,7 +65,14 @@ function introduction(record: TunnelRecord): string {
   return `<h1>Tunnels on one machine</h1>
 <p class="soft">${escapeHtml(facts)}</p>
 ${isComplete ? "" : '<p class="warn">Broken off: not all rounds were run. What was measured until then is here.</p>'}
-${othersWarning(record)}`;
+${guestWarning(record)}${othersWarning(record)}`;
+}
+
+function guestWarning({ guest }: TunnelRecord): string {
+  if (guest === undefined) return "";
+  const { kernel, host, distorts } = guest;
+  const ground = `All of it inside ${kernel} on ${host.cpu}, ${host.kernel}: ${distorts}.`;
+  return `<p class="warn">${escapeHtml(ground)}</p>\n`;
 }
 
 /** From here on somebody else was at work for so large a part of the time that figures suffer. */
