@@ -53,8 +53,9 @@ export async function runInUml({
   readonly onLine: (line: string) => void;
   readonly signal: AbortSignal;
 }): Promise<number> {
-  const [kernel] = findPrograms([
+  const [kernel, unshare] = findPrograms([
     { program: "linux.uml", package: "user-mode-linux" },
+    { program: "unshare", package: "util-linux" },
     { program: "modprobe", package: "kmod" },
     { program: "ip", package: "iproute2" },
   ]);
@@ -69,7 +70,7 @@ export async function runInUml({
   chmodSync(init, 0o755);
   // The kernel has processes of its own beside it: all of them end with the first of their process namespace.
   const child = spawn(
-    "unshare",
+    unshare!,
     [
       ...["--pid", "--fork", "--kill-child=KILL", "--", kernel!, `mem=${MEMORY_MIB}M`, "quiet"],
       ...["root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", `init=${init}`],
