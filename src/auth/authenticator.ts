@@ -1,4 +1,5 @@
 import type { EapSession } from "../eap/session.ts";
+import { findRawPublicKey } from "../pki/raw-public-key.ts";
 import { signAuth } from "../pki/sign-auth.ts";
 import { faultOfSignature } from "../pki/verify-auth.ts";
 import { verifyChain } from "../pki/verify-chain.ts";
@@ -29,6 +30,8 @@ export class Authenticator {
         return signAuth(job).then(({ method, data }) => ({ kind: "signature", method, data }));
       case "verify":
         return this.#verify(job);
+      case "verify-raw-key":
+        return verifyRawKey(job);
       case "eap":
         return takeStep(job.session, job.packet);
     }
@@ -54,6 +57,21 @@ export class Authenticator {
           : { kind: "failed", reason: answer.reason },
       );
   }
+}
+
+function verifyRawKey({
+  sent,
+  keys,
+  ...claim
+}: Extract<AuthenticationJob, { kind: "verify-raw-key" }>): AuthenticationResult {
+  const shown = sent === undefined ? undefined : findRawPublicKey(sent, keys);
+  if (sent !== undefined && shown === undefined) return failed("its public key is not one that is trusted");
+  const candidates = shown === undefined ? keys : [shown];
+  const { authentication, octets, allowsSha1 } = claim;
+  const faults = candidates.map((publicKey) =>
+    faultOfSignature({ publicKey, ...authentication, octets, allowsSha1 }),
+  );
+  return faults.includes(undefined) ? { kind: "verified" } : failed(faults[0]);
 }
 
 function takeStep(

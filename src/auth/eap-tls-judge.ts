@@ -17,12 +17,12 @@ export function judgeByTrust(settings: {
   return async (certificates) => {
     const verdict = await verifyChainAndRevocation({ certificates, trust, identity, nowMs: wallClock() });
     if (verdict.kind === "refused") return verdict;
-    return { kind: "trusted", identity: nameFrom(verdict.path[0]!) };
+    return { kind: "trusted", identity: userNameOf(verdict.path[0]!) };
   };
 }
 
-/** RFC 5216 section 5.2: the alternative names say who it is, and the common name only where there are none. */
-function nameFrom(certificate: Certificate): string {
+/** Who logs in with a certificate. RFC 5216 section 5.2: the alternative names say so, and the common name only where there are none. */
+export function userNameOf(certificate: Certificate): string {
   const { subject, extensions } = certificate;
   for (const name of extensions.subjectAltNames ?? []) {
     if (name.kind === "email") return name.address;

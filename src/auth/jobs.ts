@@ -1,3 +1,4 @@
+import type { KeyObject } from "node:crypto";
 import type { EapSession, EapStep } from "../eap/session.ts";
 import type { Credential } from "../pki/credential.ts";
 import type { ClaimedIdentity } from "../pki/identity-match.ts";
@@ -7,7 +8,7 @@ import type { TrustPolicy } from "../pki/trust.ts";
 export type AuthenticationJob =
   | {
       readonly kind: "sign";
-      readonly credential: Credential;
+      readonly credential: Pick<Credential, "key" | "keyType">;
       /** From `signedOctets`. */
       readonly octets: Uint8Array;
       /** SIGNATURE_HASH_ALGORITHMS of the peer; empty when it announced none. */
@@ -23,6 +24,16 @@ export type AuthenticationJob =
       readonly authentication: { readonly method: number; readonly data: Uint8Array };
       readonly octets: Uint8Array;
       /** Whether AUTH method 1 may be made with SHA-1. */
+      readonly allowsSha1: boolean;
+    }
+  | {
+      readonly kind: "verify-raw-key";
+      /** SubjectPublicKeyInfo as the peer sent it; undefined when it sent none. */
+      readonly sent: Uint8Array | undefined;
+      /** It has to have one of these. */
+      readonly keys: readonly KeyObject[];
+      readonly authentication: { readonly method: number; readonly data: Uint8Array };
+      readonly octets: Uint8Array;
       readonly allowsSha1: boolean;
     }
   | { readonly kind: "eap"; readonly session: EapSession; readonly packet: Uint8Array };

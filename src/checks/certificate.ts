@@ -1,5 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
+import { isIP } from "node:net";
 import { rootCertificates } from "node:tls";
 import { type Finding, failure, ok, warning } from "./finding.ts";
 
@@ -98,7 +99,18 @@ function checkKeyType({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): F
 /** RFC 6125: the name in the certificate is the one that users type; a common name alone does not count any more. */
 function checkName({ domain }: CertificateInput, leaf: X509Certificate): Finding {
   const check = "certificate-name";
-  if (leaf.checkHost(domain, { subject: "never" }) !== undefined) return ok(check, `it is for ${domain}`);
+  const isAddress = isIP(domain) !== 0;
+  if (isAddress && leaf.checkIP(domain) !== undefined) {
+    if (leaf.subjectAltName?.split(", ").includes(`DNS:${domain}`) === true)
+      return ok(check, `it is for ${domain}`);
+    return warning(
+      check,
+      `it is for ${domain}, and Windows looks for an address among the DNS names, where it is not`,
+      "for Windows, take a certificate that has it in both places (as --self-signed makes it), or a domain name",
+    );
+  }
+  if (!isAddress && leaf.checkHost(domain, { subject: "never" }) !== undefined)
+    return ok(check, `it is for ${domain}`);
   const names = leaf.subjectAltName ?? "no name at all";
   return failure(
     check,

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -140,13 +141,13 @@ export async function checkDomain(domain: string): Promise<Finding> {
   const own = Object.values(networkInterfaces()).flatMap((links) =>
     (links ?? []).map(({ address }) => address),
   );
-  const list = found.join(" and ");
-  if (found.some((address) => own.includes(address)))
-    return ok(check, `${domain} is ${list}, which is this machine`);
+  const isAddress = isIP(domain) !== 0;
+  const what = isAddress ? domain : `${domain} is ${found.join(" and ")}, which`;
+  if (found.some((address) => own.includes(address))) return ok(check, `${what} is this machine`);
   return warning(
     check,
-    `${domain} is ${list}, which is no address of this machine`,
-    "behind a router that is right: let it forward UDP 500 and 4500 to this machine; else correct the DNS",
+    `${what} is no address of this machine`,
+    `behind a router that is right: let it forward UDP 500 and 4500 to this machine; else correct ${isAddress ? "it" : "the DNS"}`,
   );
 }
 

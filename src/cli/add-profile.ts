@@ -19,7 +19,10 @@ export function addProfile(
       ).choices(CLIENT_KINDS),
     )
     .addOption(configOption())
-    .option("--domain <name>", "the gateway's domain name, where it is not the one of the configuration")
+    .option(
+      "--domain <name>",
+      "the gateway's domain name or address, where it is not the one of the configuration",
+    )
     .option("--ca <file>", "certificate of the gateway's own CA, PEM, where it is not publicly trusted")
     .option("--qr", "show the settings as a QR code")
     .option("--with-password", "ask for the password and put it in")

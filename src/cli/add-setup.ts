@@ -12,7 +12,7 @@ export function addSetup(
     .description(
       "make a gateway for phones and PCs of this machine: certificates, configuration, the first user",
     )
-    .option("--domain <name>", "what users will type")
+    .option("--domain <name>", "what users will type: a domain name, or this machine's IP address")
     .option("--user <name>", "the first user")
     .option("--password-stdin", "read the user's password from the standard input instead of making one")
     .option("--self-signed", "make a CA for this gateway alone, which each device has to be given")

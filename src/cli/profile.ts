@@ -3,7 +3,7 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { GatewayConfig } from "../config/gateway.ts";
 import { loadGateway } from "../config/load.ts";
-import { parseDomain } from "../config/values.ts";
+import { parseHost } from "../config/values.ts";
 import { PlatformError, PolicyError } from "../errors/index.ts";
 import { readPem } from "../pki/pem.ts";
 import { formatCard, formatShortCard } from "../profile/card.ts";
@@ -56,14 +56,16 @@ export async function runProfile({
 
 async function factsOf(user: string, flags: ProfileFlags): Promise<ClientFacts> {
   const gateway = flags.domain === undefined ? gatewayOf(flags.config) : undefined;
-  const domain = gateway?.domain ?? parseDomain(flags.domain ?? "");
+  const domain = gateway?.domain ?? parseHost(flags.domain ?? "");
   const authority = flags.ca === undefined ? gateway && ownAuthority(gateway) : readAuthority(flags.ca);
+  const publicRoot = gateway && authority === undefined ? rootOf(gateway) : undefined;
   const password = await passwordOf(user, flags);
   return {
     domain,
     user,
     ...(password !== undefined && { password }),
     ...(authority !== undefined && { authority }),
+    ...(publicRoot !== undefined && { publicRoot }),
     networks: gateway === undefined || gateway.subnets.some(isEverything) ? [] : gateway.subnets,
     hasIpv6: gateway === undefined || gateway.pools.some((pool) => pool.includes(":")),
     onDemand: flags.onDemand === true,
@@ -81,6 +83,12 @@ function ownAuthority({ certificates }: GatewayConfig): Uint8Array | undefined {
   const [first] = certificates;
   const last = first === undefined ? undefined : certificatesIn(first.certificate).at(-1);
   return last?.ca === true && last.checkIssued(last) ? last.raw : undefined;
+}
+
+/** The CA above the gateway's chain, by its common name. */
+function rootOf({ certificates: [first] }: GatewayConfig): string | undefined {
+  const last = first === undefined ? undefined : certificatesIn(first.certificate).at(-1);
+  return /^CN=(.*)$/m.exec(last?.issuer ?? "")?.[1];
 }
 
 function certificatesIn(path: string): readonly X509Certificate[] {

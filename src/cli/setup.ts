@@ -1,8 +1,9 @@
 import { X509Certificate } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { DEFAULT_CONFIG_FILE } from "../config/defaults.ts";
-import { parseDomain } from "../config/values.ts";
+import { parseHost } from "../config/values.ts";
 import { ntHash } from "../crypto/nt-hash.ts";
 import { PolicyError } from "../errors/index.ts";
 import { formatCard } from "../profile/card.ts";
@@ -53,7 +54,7 @@ export async function runSetup({
   if (existsSync(config) && flags.force !== true) {
     throw new PolicyError(`${config} is there already; --force replaces it`, { code: "CONFIG" });
   }
-  const domain = parseDomain(
+  const domain = parseHost(
     flags.domain ?? (await answered("--domain", "Domain name that users will type: ")),
   );
   const source = await certificateSource(domain, flags);
@@ -127,9 +128,9 @@ async function certificateSource(domain: string, flags: SetupFlags): Promise<Cer
   if (existsSync(join(certbots, "fullchain.pem"))) return certbot(certbots, flags);
   const advice = `there is no certificate for ${domain} in ${flags.letsencrypt}`;
   if (process.stdin.isTTY !== true) {
-    throw new PolicyError(
-      `${advice}; run certbot certonly --key-type rsa -d ${domain} first, or say --certificate and --key, or --self-signed`,
-    );
+    const certbotWords =
+      isIP(domain) === 0 ? `run certbot certonly --key-type rsa -d ${domain} first, or ` : "";
+    throw new PolicyError(`${advice}; ${certbotWords}say --certificate and --key, or --self-signed`);
   }
   const folder = await askLine(
     `${advice}.\nFolder with fullchain.pem and privkey.pem (empty for a CA of your own): `,

@@ -53,8 +53,10 @@ export function completeConnections(
       problems.push({ path: [...path, ...below], message });
     const warn = (below: ConfigPath, message: string) =>
       warnings.push({ path: [...path, ...below], message });
-    const authentication = authenticationOf(entry, folder, { complain, warn });
-    const ppk = ppkOf(entry, folder, { complain, warn });
+    const remoteIdentity = entry.remote.id ?? identityOf(entry.remote.address);
+    const reporter = { complain, warn };
+    const authentication = authenticationOf(entry, { folder, peer: remoteIdentity, reporter });
+    const ppk = ppkOf(entry, folder, reporter);
     checkAddresses(entry, complain);
     for (const [child, { local, remote }] of Object.entries(entry.children ?? {})) {
       const families = new Set(local.map(({ type }) => type));
@@ -69,7 +71,6 @@ export function completeConnections(
       complain([], 'the key "children" is missing');
     }
     const localIdentity = entry.local.id ?? identityOfUser(entry.user) ?? identityOf(entry.local.address);
-    const remoteIdentity = entry.remote.id ?? identityOf(entry.remote.address);
     if (localIdentity === undefined) complain(["local"], "say who we are: id or address is missing");
     if (remoteIdentity === undefined) complain(["remote"], "say who the peer is: id or address is missing");
     if (authentication === undefined || localIdentity === undefined || remoteIdentity === undefined) continue;

@@ -58,11 +58,14 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & {
       ? undefined
       : attempt(["gateway", "ca"], () => trustInClients(gateway));
   const methods: ServerMethod[] = [];
+  const mutual: ServerMethod[] = [];
   const authentication: RemoteAuthentication[] = [];
   for (const way of gateway.authentications) {
     if (way === "certificate" && trust !== undefined) authentication.push({ kind: "certificate", trust });
     if (way === "eap-tls" && trust !== undefined && certificates !== undefined) {
-      methods.push(eapTlsMethod(certificates, trust));
+      const method = eapTlsMethod(certificates, trust);
+      methods.push(method);
+      if (gateway.takesEapOnly) mutual.push(method);
     }
     if (way === "eap-mschapv2") {
       attempt(["gateway", "users"], () => {
@@ -83,7 +86,12 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & {
     }
   }
   if (methods.length > 0) {
-    authentication.push({ kind: "eap", server: createEapServer({ methods, random: systemRandom }) });
+    authentication.push({
+      kind: "eap",
+      server: createEapServer({ methods, random: systemRandom }),
+      ...(mutual.length > 0 && { mutualServer: createEapServer({ methods: mutual, random: systemRandom }) }),
+      ...(gateway.authentications.includes("eap-tls") && trust && { trust }),
+    });
   }
   const { radiusAccounting, radiusDisconnect } = gateway;
   const ledger =
@@ -165,12 +173,12 @@ function trustInClients({ clientAuthorities, revocation }: GatewayConfig): Trust
   return trustPolicy({ anchors, purpose: "client", revocation });
 }
 
-/** With the certificate as it is by then: it may be renewed while we run. */
+/** With the certificates as they are by then: they may be renewed while we run. */
 function eapTlsMethod(certificates: LiveCertificates, trust: TrustPolicy): ServerMethod {
   const judge = judgeByTrust({ trust, wallClock: Date.now });
   return {
     type: EapType.EAP_TLS,
-    begin: (peer) => eapTlsServer({ credential: certificates.credentials[0]!, judge }).begin(peer),
+    begin: (peer) => eapTlsServer({ credentials: certificates.credentials, judge }).begin(peer),
   };
 }
 

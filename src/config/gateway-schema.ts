@@ -4,6 +4,7 @@ import { integer, mapping, oneOf, oneOrMore, password, text, textOrNumber } from
 import { revocationSchema } from "./revocation.ts";
 import {
   parseDomain,
+  parseHost,
   parseIpAddress,
   parseLifetime,
   parseNetwork,
@@ -25,12 +26,13 @@ const certificateFiles = mapping({
 
 /** `gateway:` as a user writes it. What values mean together is checked in `gateway.ts`. */
 export const gatewaySchema = mapping({
-  domain: text(parseDomain),
+  domain: text(parseHost),
   certificate: v.optional(text(parsePath)),
   key: v.optional(text(parsePath)),
   passphrase: v.optional(text(parsePath)),
   certificates: v.optional(v.pipe(v.array(certificateFiles), v.minLength(1, "the list is empty"))),
   auth: v.optional(oneOrMore(oneOf(GATEWAY_AUTHENTICATIONS))),
+  eapOnly: v.optional(v.boolean("expected true or false")),
   users: v.optional(text(parsePath)),
   ca: v.optional(oneOrMore(text(parsePath))),
   revocation: v.optional(revocationSchema),

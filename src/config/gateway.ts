@@ -15,11 +15,13 @@ type GatewayAuthentication = (typeof GATEWAY_AUTHENTICATIONS)[number];
 
 /** `gateway:` with nothing left out. Paths are absolute. */
 export interface GatewayConfig extends InsideNetwork {
-  /** What users type, and what the certificates have to say. */
+  /** What users type, and what the certificates have to say: a domain name, or an IP address. */
   readonly domain: string;
   /** In order of preference. */
   readonly certificates: readonly CredentialFiles[];
   readonly authentications: readonly GatewayAuthentication[];
+  /** Whether a client that logs in by EAP-TLS may do without our AUTH (RFC 5998). */
+  readonly takesEapOnly: boolean;
   /** In order of preference; empty where we decide on logins ourselves. */
   readonly radiusServers: readonly RadiusServerConfig[];
   /** Undefined where nobody keeps account of clients. */
@@ -101,6 +103,11 @@ export function completeGateway(
   if (authentications.includes("eap-tls") && entry.ca === undefined) {
     complain(["auth"], "eap-tls needs the key ca: who has issued the clients' certificates");
   }
+  // RFC 5998 section 4. A client that trusts EAP-MSCHAPv2 alone tells anybody what the password can be guessed from; and which method
+  // a RADIUS server takes is not ours to know.
+  if (entry.eapOnly === true && !authentications.includes("eap-tls")) {
+    complain(["eapOnly"], "it needs auth: eap-tls, the one method that shows clients who the gateway is");
+  }
   checkRadius(authentications, radius, complain);
   if (authentications.includes("certificate") && entry.ca === undefined) {
     complain(
@@ -126,6 +133,7 @@ export function completeGateway(
     domain: entry.domain,
     certificates: certificates.map((files) => filesOf(files, folder)),
     authentications,
+    takesEapOnly: entry.eapOnly === true,
     radiusServers: authentications.includes("radius")
       ? radiusServersOf(radius?.servers, { folder, usualPort: RADIUS_PORT })
       : [],

@@ -52,6 +52,7 @@ const local = mapping({
   psk: v.optional(presharedKey),
   certificate: v.optional(text(parsePath)),
   key: v.optional(text(parsePath)),
+  privateKey: v.optional(text(parsePath)),
   passphrase: v.optional(text(parsePath)),
 });
 
@@ -60,6 +61,8 @@ const remoteMapping = mapping({
   port: v.optional(integer({ from: 1, to: 65_535 })),
   id: v.optional(text(parseIdentity)),
   ca: v.optional(oneOrMore(text(parsePath))),
+  publicKey: v.optional(oneOrMore(text(parsePath))),
+  aaa: v.optional(text(parseIdentity)),
   revocation: v.optional(revocationSchema),
 });
 const remoteAddress = v.pipe(
@@ -106,6 +109,7 @@ const connection = mapping({
   remote,
   user: v.optional(text(parseUserName)),
   password: v.optional(password),
+  eapOnly: v.optional(v.boolean("expected true or false")),
   ike: v.optional(oneOrMore(text(parseIkeProposal))),
   children: v.optional(named("child", child)),
   start: v.optional(oneOf(["start", "trap", "respond"])),

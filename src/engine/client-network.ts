@@ -10,6 +10,7 @@ import { rangeToPrefixes } from "../policy/prefixes.ts";
 import { selectorsFromPrefixes } from "../policy/traffic-selectors.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
 import { SOCKET_MARK } from "./detours.ts";
+import { KEPT_PRIORITY, type KeptSession, keptRules } from "./kept-session.ts";
 
 /** What a gateway gave us for one connection. */
 export interface Grant {
@@ -31,6 +32,7 @@ const SHUT_PRIORITY = 7_560;
  * A tunnel for everything of one family shuts the other one, where the gateway gave no address of it: programs would take it past the
  * tunnel. What the main table knows better than a default route stays reachable:
  *
+ *   priority 7295    the answers of a login that is kept: lookup main (kept-session.ts)
  *   priority 7560    lookup main suppress_prefixlength 0
  *   priority 7561    not fwmark MARK prohibit
  */
@@ -44,6 +46,7 @@ export class ClientNetwork {
   readonly #onWarning: (message: string) => void;
   readonly #configurations = new Map<string, InternalConfiguration>();
   readonly #grants = new Map<string, Grant>();
+  readonly #keptSession: KeptSession | undefined;
   #resolving: Promise<void> = Promise.resolve();
   #addresses: readonly string[] = [];
   #rules: readonly Rule[] = [];
@@ -56,6 +59,7 @@ export class ClientNetwork {
     readonly resolver: Resolver;
     readonly borrowed: BorrowedSettings;
     readonly ruleFile: StateFile<readonly Rule[]>;
+    readonly keptSession?: KeptSession | undefined;
     readonly onWarning: (message: string) => void;
   }) {
     this.#network = facts.network;
@@ -63,6 +67,7 @@ export class ClientNetwork {
     this.#resolver = facts.resolver;
     this.#borrowed = facts.borrowed;
     this.#ruleFile = facts.ruleFile;
+    this.#keptSession = facts.keptSession;
     this.#onWarning = facts.onWarning;
   }
 
@@ -147,7 +152,8 @@ export class ClientNetwork {
     for (const address of addresses) this.#network.addAddress(this.#link, address);
     if (grants.some(isForEverything)) this.#loosenReversePath(grants);
     else this.#borrowed.restore();
-    this.#exchangeRules(grants.flatMap(shuttersFor));
+    const kept = grants.length > 0 ? keptRules(this.#keptSession) : [];
+    this.#exchangeRules([...kept, ...grants.flatMap(shuttersFor)]);
     replaceRoutes();
     for (const address of before) {
       if (!addresses.includes(address)) this.#network.removeAddress(this.#link, address);
@@ -265,7 +271,7 @@ export function areShutters(value: unknown): value is readonly Rule[] {
 function isShutter(value: unknown): value is Rule {
   if (typeof value !== "object" || value === null) return false;
   const { family, priority, table } = value as Partial<Rule>;
-  const isOurs = priority === SHUT_PRIORITY || priority === SHUT_PRIORITY + 1;
+  const isOurs = [KEPT_PRIORITY, SHUT_PRIORITY, SHUT_PRIORITY + 1].some((each) => each === priority);
   return isOurs && (family === 4 || family === 6) && (table === MAIN_TABLE || table === "prohibit");
 }
 

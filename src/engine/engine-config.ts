@@ -4,6 +4,7 @@ import type { DisconnectPolicy } from "./disconnect-listener.ts";
 import type { PoolPolicy } from "./gateway-addresses.ts";
 import type { InsideNetwork } from "./gateway-network.ts";
 import type { InformPolicy } from "./inform-answers.ts";
+import type { KeptSession } from "./kept-session.ts";
 
 /** What the engine needs to run. `config/` makes it from the file; whoever embeds the engine may write it down directly. */
 export interface EngineConfig {
@@ -26,6 +27,8 @@ export interface EngineConfig {
   readonly accounting?: AccountingPolicy;
   /** Who may end what clients have; undefined: nobody, and no port is open for it. */
   readonly disconnect?: DisconnectPolicy;
+  /** A login by which somebody works on this machine: a client's tunnel leaves it alone. */
+  readonly keptSession?: KeptSession;
   /** "auto" (the default): whatever the kernel has of segmentation and coalescing. "off": packet by packet. */
   readonly offloads?: "auto" | "off";
   /** "auto" (the default): the processor's AES instructions for child SAs that carry much, where it has them. "off": WebAssembly's for all. */

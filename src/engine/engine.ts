@@ -139,7 +139,7 @@ export class Engine implements EngineControl {
       random: host.random,
       onUsedUp: (usedUp) => this.#driver.feed({ kind: "used-up", ...usedUp }),
     });
-    this.#routes = new TunnelRoutes(open.network, open.tunName);
+    this.#routes = new TunnelRoutes(open.network, open.tunName, config.keptSession?.peer);
     const onWarning = (message: string): void => this.#reportMachine(message);
     this.#sessions = new ClientSessions({
       counters: this.#childSas,
@@ -159,6 +159,7 @@ export class Engine implements EngineControl {
     this.#client = new ClientNetwork({
       ...machine,
       resolver: open.resolver,
+      keptSession: config.keptSession,
       borrowed: borrowed("client-settings.json"),
       ruleFile: new StateFile(join(config.stateDirectory, "client-rules.json"), areShutters),
     });

@@ -15,12 +15,15 @@ import { removeStaleRules, rulesFor, rulesOfOthers, tableOf } from "./detours.ts
 export class TunnelRoutes {
   readonly #network: Network;
   readonly #link: string;
+  readonly #keptPeer: string | undefined;
   #installed: Route[] = [];
   #rules: Rule[] = [];
 
-  constructor(network: Network, link: string) {
+  /** `keptPeer`: where a login comes from that routes must not lead into the tunnel (kept-session.ts). */
+  constructor(network: Network, link: string, keptPeer?: string) {
     this.#network = network;
     this.#link = link;
+    this.#keptPeer = keptPeer;
     removeStaleRules(network);
   }
 
@@ -122,8 +125,8 @@ export class TunnelRoutes {
   }
 
   /**
-   * A default route never stands in the way of the one that is there, and what would lead our own packets to a peer into the tunnel
-   * stands aside. Where a longer route leads to the peer outside of the tunnel, there is no need.
+   * A default route never stands in the way of the one that is there, and what would lead our own packets to a peer into the tunnel, or
+   * those of a login that is kept, stands aside. Where a longer route leads to the peer outside of the tunnel, there is no need.
    */
   #withTables(routes: readonly Route[], connections: readonly ConnectionPolicy[]): Route[] {
     const inside = routes.map(({ destination }) => parseCidr(destination));
@@ -131,7 +134,7 @@ export class TunnelRoutes {
       .routes()
       .flatMap(({ destination, link }) => (link === this.#link ? [] : [parseCidr(destination)]));
     const swallowing = new Set<ParsedPrefix>();
-    for (const peer of new Set(connections.map(({ remote }) => remote.address))) {
+    for (const peer of new Set([...connections.map(({ remote }) => remote.address), this.#keptPeer])) {
       if (peer === undefined) continue;
       const address = parseCidr(peer);
       const way = longestMatch(inside, address);

@@ -3,7 +3,7 @@ import type { ConnectionPolicy, LocalAuthentication, RemoteAuthentication } from
 
 /**
  * Whether a connection stays as it is under a policy that was read anew. Certificates, CAs and users are for those who come: nobody is
- * dropped because a certificate was renewed. A pre-shared key is compared, since with another one it is another peer.
+ * dropped because a certificate was renewed. A pre-shared key and a peer's public keys are compared, since with others it is another peer.
  */
 export function isSamePolicy(a: ConnectionPolicy, b: ConnectionPolicy | undefined): boolean {
   return b !== undefined && isDeepStrictEqual(comparable(a), comparable(b));
@@ -19,5 +19,8 @@ function comparable(policy: ConnectionPolicy) {
 }
 
 function wayOf(authentication: LocalAuthentication | RemoteAuthentication) {
+  if ("keys" in authentication) {
+    return authentication.keys.map((key) => key.export({ type: "spki", format: "pem" }));
+  }
   return authentication.kind === "psk" ? authentication : authentication.kind;
 }

@@ -1,8 +1,10 @@
+import type { KeyObject } from "node:crypto";
 import { CertificateEncoding, HashAlgorithm, NotifyType } from "../iana/ikev2-parameters.ts";
 import { SIGNATURE_HASHES } from "../pki/auth-methods.ts";
 import { decodeAuthorityHashes, encodeAuthorityHashes } from "../pki/certificate-request.ts";
 import { chooseCredential } from "../pki/choose-credential.ts";
 import type { Credential } from "../pki/credential.ts";
+import { encodeRawPublicKey } from "../pki/raw-public-key.ts";
 import type { TrustAnchors } from "../pki/trust-anchors.ts";
 import type { ConnectionPolicy } from "../policy/connection.ts";
 import type { Payload } from "../wire/payloads/payload.ts";
@@ -16,6 +18,21 @@ export function certificatePayloads({ chain }: Credential): readonly Payload[] {
   return chain.map((data) => ({ kind: "certificate", critical: false, encoding, data }));
 }
 
+/** CERT with a raw public key (RFC 7670). */
+export function rawKeyPayload(key: KeyObject): Payload {
+  const encoding = CertificateEncoding.RAW_PUBLIC_KEY;
+  return { kind: "certificate", critical: false, encoding, data: encodeRawPublicKey(key) };
+}
+
+/** The raw public key that the peer shows, as it sent it. */
+export function rawKeyIn(payloads: readonly Payload[]): Uint8Array | undefined {
+  for (const payload of payloads) {
+    if (payload.kind !== "certificate" || payload.encoding !== CertificateEncoding.RAW_PUBLIC_KEY) continue;
+    return payload.data;
+  }
+  return undefined;
+}
+
 /** The peer's certificates, its own first. What is encoded in another way is left out, and so is what comes behind `most`. */
 export function certificatesIn(payloads: readonly Payload[], most: number): readonly Uint8Array[] {
   return payloads
@@ -27,7 +44,10 @@ export function certificatesIn(payloads: readonly Payload[], most: number): read
     .slice(0, most);
 }
 
-/** CERTREQ: the authorities that we trust. With too many of them it names none, which leaves the choice to the peer. */
+/**
+ * CERTREQ: the authorities that we trust. With too many of them it names none, which leaves the choice to the peer. Another one where we
+ * know peers by their keys, which has no authorities (RFC 7670 section 3).
+ */
 export function certificateRequest(
   connections: readonly ConnectionPolicy[],
   mostAuthorities: number,
@@ -36,12 +56,18 @@ export function certificateRequest(
     remote.authentication.flatMap((each) => (each.kind === "certificate" ? [each.trust.anchors] : [])),
   );
   const anchors = [...new Set(trusted)];
-  if (anchors.length === 0) return [];
+  const takesRawKeys = connections.some(({ remote }) =>
+    remote.authentication.some(({ kind }) => kind === "raw-key"),
+  );
+  const rawKeys = takesRawKeys ? [requestFor(CertificateEncoding.RAW_PUBLIC_KEY, new Uint8Array(0))] : [];
+  if (anchors.length === 0) return rawKeys;
   const count = anchors.reduce((sum, { all }) => sum + all.length, 0);
   const data = count > mostAuthorities ? new Uint8Array(0) : encodeAuthorityHashes(anchors.flatMap(hashesOf));
-  return [
-    { kind: "certificate-request", critical: false, encoding: CertificateEncoding.X509_SIGNATURE, data },
-  ];
+  return [requestFor(CertificateEncoding.X509_SIGNATURE, data), ...rawKeys];
+}
+
+function requestFor(encoding: number, data: Uint8Array): Payload {
+  return { kind: "certificate-request", critical: false, encoding, data };
 }
 
 /** Asked for again and again, also by strangers. */
@@ -76,7 +102,7 @@ export function credentialFor(
 /** SIGNATURE_HASH_ALGORITHMS: what a signature of the peer may be made with. Said only where we verify any. */
 export function signatureHashes(connections: readonly ConnectionPolicy[]): readonly Payload[] {
   const verifies = connections.some(({ remote }) =>
-    remote.authentication.some(({ kind }) => kind === "certificate"),
+    remote.authentication.some(({ kind }) => kind === "certificate" || kind === "raw-key"),
   );
   if (!verifies) return [];
   const data = Uint8Array.from(SIGNATURE_HASHES.flatMap((id) => [id >>> 8, id & 0xff]));

@@ -7,6 +7,8 @@ export interface EapConversation {
   readonly session: EapSession;
   /** Responder: what the first message asked for, and the last one is answered with. */
   readonly request: FirstRequest | undefined;
+  /** No AUTH of the responder came first: the method's key is all that shows who it is (RFC 5998 section 3). */
+  readonly isEapOnly: boolean;
   /** Packets of the peer. */
   rounds: number;
   /** EAP-Success has come or gone, and AUTH is due. */

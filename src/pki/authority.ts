@@ -71,8 +71,8 @@ export function createAuthority(input: {
 }
 
 /**
- * A certificate for a gateway or a client. `altNames` are what it is for: domain names, mail addresses and IP addresses; a gateway
- * has at least one, which is what its clients type in.
+ * A certificate for a gateway or a client. `altNames` are what it is for: domain names, mail addresses and IP addresses ("dns:192.0.2.1"
+ * is an address that is written as a domain name); a gateway has at least one, which is what its clients type in.
  */
 export function issue(
   authority: Authority,

@@ -110,11 +110,15 @@ export const subjectKeyIdentifier = (key: KeyObject): Uint8Array =>
 export const authorityKeyIdentifier = (key: KeyObject): Uint8Array =>
   extension(Oid.authorityKeyIdentifier, sequence(implicit(0, keyIdentifier(key))));
 
+/** By its look: an address, a mailbox or a DNS name; "dns:" in front settles that it is the last. */
 function generalName(name: string): Uint8Array {
+  if (name.startsWith(DNS)) return implicit(2, new TextEncoder().encode(name.slice(DNS.length)));
   const address = parseAddress(name);
   if (address !== undefined) return implicit(7, address);
   return implicit(name.includes("@") ? 1 : 2, new TextEncoder().encode(name));
 }
+
+const DNS = "dns:";
 
 /** Contents of the BIT STRING in SubjectPublicKeyInfo, without its count of unused bits. */
 export function keyBits(key: KeyObject): Uint8Array {

@@ -37,10 +37,7 @@ export function readCredential(input: {
   readonly roots: TrustAnchors;
 }): Credential {
   const { files, roots } = input;
-  const key = readKey(input.key, input.passphrase, files);
-  const keyType = keyTypeOf(key);
-  const fault = faultOfKey(key);
-  if (keyType === undefined || fault !== undefined) throw refusal(`${files.key}: ${fault}`);
+  const { key, keyType } = readPrivateKey(input.key, input.passphrase, files);
   const certificates = readCertificates(input.certificates, files.certificate);
   const publicKey = createPublicKey(key);
   const certificate = certificates.find((candidate) => candidate.publicKey.equals(publicKey));
@@ -87,7 +84,24 @@ function isSelfIssued({ subject, issuer }: Certificate): boolean {
   return subject.canonical === issuer.canonical;
 }
 
-function readKey(pem: string, passphrase: string | undefined, files: CredentialFiles): KeyObject {
+/** A private key from a PEM text. Throws PolicyError (code "CREDENTIAL"). */
+export function readPrivateKey(
+  pem: string,
+  passphrase: string | undefined,
+  files: Pick<CredentialFiles, "key" | "passphrase">,
+): { readonly key: KeyObject; readonly keyType: KeyType } {
+  const key = openKey(pem, passphrase, files);
+  const keyType = keyTypeOf(key);
+  const fault = faultOfKey(key);
+  if (keyType === undefined || fault !== undefined) throw refusal(`${files.key}: ${fault}`);
+  return { key, keyType };
+}
+
+function openKey(
+  pem: string,
+  passphrase: string | undefined,
+  files: Pick<CredentialFiles, "key" | "passphrase">,
+): KeyObject {
   const block = readBlocks(pem, files.key).find(({ label }) => label.endsWith("PRIVATE KEY"));
   if (block === undefined)
     throw refusal(`${files.key} holds no private key (in PEM, "-----BEGIN PRIVATE KEY-----")`);

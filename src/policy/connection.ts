@@ -1,5 +1,7 @@
+import type { KeyObject } from "node:crypto";
 import type { EapClient, EapServer } from "../eap/session.ts";
 import type { Credential } from "../pki/credential.ts";
+import type { KeyType } from "../pki/public-keys.ts";
 import type { TrustPolicy } from "../pki/trust.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
@@ -82,10 +84,10 @@ export interface Ppk {
 }
 
 /** What our AUTH is made with (RFC 7296 section 2.15). The two sides of a connection need not do the same. */
-export type LocalAuthentication = PresharedKey | OwnCertificates | EapLogin;
+export type LocalAuthentication = PresharedKey | OwnCertificates | OwnRawKey | EapLogin;
 
 /** What the peer's AUTH is verified with. */
-export type RemoteAuthentication = PresharedKey | TrustedCertificates | EapLogins | EapOnly;
+export type RemoteAuthentication = PresharedKey | TrustedCertificates | TrustedRawKeys | EapLogins | EapOnly;
 
 /** Symmetric: both sides have it. */
 interface PresharedKey {
@@ -99,9 +101,22 @@ interface OwnCertificates {
   readonly credentials: readonly Credential[];
 }
 
+/** A key without a certificate (RFC 7670). */
+interface OwnRawKey {
+  readonly kind: "raw-key";
+  readonly key: KeyObject;
+  readonly keyType: KeyType;
+}
+
 interface TrustedCertificates {
   readonly kind: "certificate";
   readonly trust: TrustPolicy;
+}
+
+/** The peer has one of these public keys: that is all that says who it is. */
+interface TrustedRawKeys {
+  readonly kind: "raw-key";
+  readonly keys: readonly KeyObject[];
 }
 
 /** We initiate, and log in (RFC 7296 section 2.16). */
@@ -114,8 +129,13 @@ interface EapLogin {
 interface EapLogins {
   readonly kind: "eap";
   readonly server: EapServer;
-  /** Whether every method shows the client who we are, so that it may do without our AUTH (RFC 5998). Undefined is false. */
-  readonly isMutual?: boolean;
+  /**
+   * For clients that do without our AUTH before the login (RFC 5998): methods that show who we are and bring a key, and no others.
+   * Undefined: they get our AUTH all the same.
+   */
+  readonly mutualServer?: EapServer;
+  /** What clients' certificates are judged by, where a method looks at some. */
+  readonly trust?: TrustPolicy;
 }
 
 /** The responder need not show who it is but within EAP (RFC 5998): only for methods by which it does, such as EAP-TLS. */

@@ -2,13 +2,15 @@ import { PolicyError } from "../errors/index.ts";
 
 /** What a client needs to know to reach a gateway. Every profile is made from this alone. */
 export interface ClientFacts {
-  /** DNS name of the gateway: what users type, and what its certificate has to say. */
+  /** DNS name of the gateway, or its IP address: what users type, and what its certificate has to say. */
   readonly domain: string;
   readonly user: string;
   /** Undefined leaves the profile without one: the client asks. */
   readonly password?: string;
   /** Certificate of a CA that no system knows, DER; undefined where the gateway's certificate is publicly trusted. */
   readonly authority?: Uint8Array;
+  /** Common name of the public CA above the gateway's chain, where it is known. */
+  readonly publicRoot?: string;
   /** Prefixes that go through the tunnel; none means everything does. */
   readonly networks: readonly string[];
   /** Whether the gateway hands out IPv6 addresses. */
@@ -37,5 +39,5 @@ export function checkFacts({ user, password }: ClientFacts): void {
 
 /** "vpn.example.org-anna.sswan": nothing in it that a shell, a browser or a mail program stumbles over. */
 export function fileNameOf({ domain, user }: ClientFacts, extension: string): string {
-  return `${domain}-${user.replace(/[^A-Za-z0-9._@-]/g, "_").replace(/^\.+/, "_")}.${extension}`;
+  return `${domain.replaceAll(":", "_")}-${user.replace(/[^A-Za-z0-9._@-]/g, "_").replace(/^\.+/, "_")}.${extension}`;
 }

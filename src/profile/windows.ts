@@ -26,6 +26,7 @@ export function windowsProfile(facts: ClientFacts): Profile {
     `$user = ${quote(facts.user)}`,
     "",
     ...authorityLines(facts),
+    ...rootLines(facts),
     "Get-VpnConnection | Where-Object { $_.Name -eq $name } | Remove-VpnConnection -Force",
     `Add-VpnConnection -Name $name -ServerAddress $server -TunnelType Ikev2 -AuthenticationMethod Eap ${join([
       "-EncryptionLevel Maximum",
@@ -73,6 +74,24 @@ function authorityLines({ authority }: ClientFacts): readonly string[] {
     "$store.Open('ReadWrite')",
     "$store.Add($certificate)",
     "$store.Close()",
+    "",
+  ];
+}
+
+/** Where the CA shows a certificate below each of its roots. */
+const PAGES: Readonly<Record<string, string>> = {
+  "ISRG Root X1": "https://valid-isrgrootx1.letsencrypt.org/",
+  "ISRG Root X2": "https://valid-isrgrootx2.letsencrypt.org/",
+};
+
+/** Windows has few roots from the start and fetches others when a program needs one. Its VPN does not, and fails with error 13801. */
+function rootLines({ publicRoot = "" }: ClientFacts): readonly string[] {
+  const page = Object.hasOwn(PAGES, publicRoot) ? PAGES[publicRoot] : undefined;
+  if (page === undefined) return [];
+  return [
+    `# So that Windows fetches ${publicRoot}, which it needs to know the gateway by.`,
+    `try { Invoke-WebRequest -UseBasicParsing ${quote(page)} | Out-Null }`,
+    `catch { Write-Warning ${quote(`Open ${page} once in a browser, if connecting fails with error 13801.`)} }`,
     "",
   ];
 }

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { createAuthority, generateKeys, issue } from "../pki/authority.ts";
 import { writePem } from "../pki/pem.ts";
 
@@ -23,7 +24,7 @@ export async function createOwnAuthority(domain: string, nowMs: number): Promise
   const { certificate, privateKey } = issue(authority, {
     purpose: "server",
     name: `CN=${domain}`,
-    altNames: [domain],
+    altNames: namesOf(domain),
     keys: await generateKeys("rsa"),
     nowMs,
   });
@@ -33,4 +34,9 @@ export async function createOwnAuthority(domain: string, nowMs: number): Promise
     certificate: writePem("CERTIFICATE", certificate) + writePem("CERTIFICATE", authority.certificate),
     key: String(privateKey.export({ type: "pkcs8", format: "pem" })),
   };
+}
+
+/** Where users type an address, Windows looks for it among the DNS names, and everybody else among the addresses. */
+function namesOf(domain: string): readonly string[] {
+  return isIP(domain) === 0 ? [domain] : [domain, `dns:${domain}`];
 }

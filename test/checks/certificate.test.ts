@@ -45,11 +45,16 @@ interface Variation {
 }
 
 /** What is found for a certificate that is right but for the variation: outcomes by check. */
-function outcomes(variation: Variation = {}, publicRoots: readonly string[] = [rootPem()]) {
+function outcomes(
+  variation: Variation = {},
+  publicRoots: readonly string[] = [rootPem()],
+  domain = "vpn.example.org",
+) {
   return Object.fromEntries(
-    checkCertificate({ ...write(variation), domain: "vpn.example.org", nowMs: NOW, publicRoots }).map(
-      (found) => [found.check.replace("certificate-", ""), found],
-    ),
+    checkCertificate({ ...write(variation), domain, nowMs: NOW, publicRoots }).map((found) => [
+      found.check.replace("certificate-", ""),
+      found,
+    ]),
   );
 }
 
@@ -105,6 +110,16 @@ describe("a certificate", () => {
       message: "it is not for vpn.example.org but for gateway.example.org",
     });
     expect(outcomes({ altNames: ["*.example.org"] }).name?.outcome).toBe("ok");
+  });
+
+  test("may be for an address, which Windows wants to find among the DNS names", () => {
+    const nameOf = (domain: string, ...altNames: readonly string[]) =>
+      outcomes({ altNames }, [rootPem()], domain).name?.outcome;
+    expect(nameOf("192.0.2.1", "192.0.2.1", "dns:192.0.2.1")).toBe("ok");
+    expect(nameOf("192.0.2.1", "192.0.2.1")).toBe("warning");
+    expect(nameOf("192.0.2.1", "dns:192.0.2.1")).toBe("failure");
+    expect(nameOf("192.0.2.1", "192.0.2.2", "dns:192.0.2.2")).toBe("failure");
+    expect(nameOf("2001:db8::1", "2001:db8::1", "dns:2001:db8::1")).toBe("ok");
   });
 
   test("is for servers", () => {

@@ -82,6 +82,17 @@ test("a TUN device that is not there, or not to be opened", () => {
   expect(checkTun(join(folder, "there")).outcome).toBe("ok");
 });
 
+test("an address in the place of a domain name", async () => {
+  expect(await checkDomain("127.0.0.1")).toMatchObject({
+    outcome: "ok",
+    message: "127.0.0.1 is this machine",
+  });
+  expect(await checkDomain("2001:db8::1")).toMatchObject({
+    outcome: "warning",
+    message: "2001:db8::1 is no address of this machine",
+  });
+});
+
 test("a domain without an address, one of this machine", async () => {
   expect(await checkDomain("localhost")).toMatchObject({ check: "domain", outcome: "ok" });
   expect(await checkDomain("none.invalid")).toMatchObject({

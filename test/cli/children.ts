@@ -18,6 +18,11 @@ export function ikebana(...words: readonly string[]): Promise<Result> {
   return start(MAIN, words).ended;
 }
 
+/** The command in another environment. */
+export function startIkebanaWith(environment: Environment, words: readonly string[]): Child {
+  return start(MAIN, words, environment);
+}
+
 /** The command without root's right to pass any door. */
 export function bounded(...words: readonly string[]): Promise<Result> {
   if (process.getuid?.() !== 0) return ikebana(...words);

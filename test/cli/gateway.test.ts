@@ -13,6 +13,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/config/load.ts";
 import { ntHash } from "../../src/crypto/nt-hash.ts";
+import { createAuthority, generateKeys, issue } from "../../src/pki/authority.ts";
+import { writePem } from "../../src/pki/pem.ts";
 import { loadUsers } from "../../src/users/users-file.ts";
 import { ikebana, ikebanaAtTerminal, ikebanaWithInput } from "./children.ts";
 
@@ -115,7 +117,8 @@ describe("setup", () => {
     [["--domain", "vpn.example.org"], "or say --certificate and --key, or --self-signed"],
     [["--domain", "vpn.example.org", "--self-signed"], "say it with --user"],
     [["--domain", "vpn.example.org", "--certificate", "a.pem"], "--certificate goes with --key"],
-    [["--domain", "192.0.2.1", "--self-signed"], '"192.0.2.1" is not a domain name'],
+    [["--domain", "192.0.2.256", "--self-signed"], '"192.0.2.256" is not an IP address'],
+    [["--domain", "192.0.2.1"], "in NOWHERE; say --certificate and --key, or --self-signed"],
     [["--domain", "vpn.example.org", "--self-signed", "--user", "A\\b"], "write the name without a domain"],
   ])("with %j alone says what is missing and writes nothing", async (words, message) => {
     const own = join(folder, "unwritten", "ikebana.yaml");
@@ -127,9 +130,30 @@ describe("setup", () => {
       join(folder, "none"),
       ...words,
     );
-    expect([code, error]).toEqual([1, expect.stringContaining(message)]);
+    const said = error.replaceAll(join(folder, "none"), "NOWHERE");
+    expect([code, said]).toEqual([1, expect.stringContaining(message)]);
     expect(existsSync(join(folder, "unwritten"))).toBe(false);
   });
+});
+
+test("the profile for Windows knows by the gateway's chain which root Windows needs", async () => {
+  const nowMs = Date.now();
+  const keys = await generateKeys("p256");
+  const authority = createAuthority({ name: "O=Somebody, CN=ISRG Root X1", keys, nowMs });
+  const names = { name: "CN=vpn.example.org", altNames: ["vpn.example.org"] };
+  const { certificate } = issue(authority, { purpose: "server", ...names, keys, nowMs });
+  writeFileSync(join(folder, "public.pem"), writePem("CERTIFICATE", certificate));
+  const own = join(folder, "public.yaml");
+  const lines = [
+    "domain: vpn.example.org",
+    "certificate: public.pem",
+    "key: none",
+    "users: none",
+    "pool: 10.77.0.0/24",
+  ];
+  writeFileSync(own, ["gateway:", ...lines.map((line) => `  ${line}`), ""].join("\n"));
+  const { code, out } = await ikebana("profile", "anna", "--for", "windows", "-c", own);
+  expect([code, out]).toEqual([0, expect.stringContaining("https://valid-isrgrootx1.letsencrypt.org/")]);
 });
 
 describe("users", () => {

@@ -223,6 +223,8 @@ export function networkSuite(name: string, open: () => NetworkBench): void {
       { family: 4, priority: 80, table: 220, source: "10.1.0.0/16", destination: "10.2.0.0/16" },
       { family: 4, priority: 70, table: "prohibit", inLink: "wire0", destination: "10.2.0.0/16" },
       { family: 6, priority: 70, table: "prohibit", inLink: "gone0", source: "fd77::/64" },
+      { family: 4, priority: 60, table: 254, source: "10.1.0.1/32", protocol: 6, sourcePort: 22 },
+      { family: 6, priority: 60, table: 254, source: "fd77::1/128", protocol: 6, sourcePort: 50_022 },
     ])("lists a rule as it was added, in its place, and forgets it when removed: %o", (rule) => {
       const before = network.rules();
       network.addRule(rule);

@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { CertificateLogin } from "../../src/config/certificate-login.ts";
 import type { Config } from "../../src/config/config.ts";
 import { GatewayLogins } from "../../src/config/gateway-logins.ts";
 import { LiveCertificates } from "../../src/config/live-certificates.ts";
@@ -9,8 +10,11 @@ import { parseConfig } from "../../src/config/load.ts";
 import { ConfigError } from "../../src/config/problem.ts";
 import { ntHash } from "../../src/crypto/nt-hash.ts";
 import { createEapClient } from "../../src/eap/client.ts";
+import { createEapServer } from "../../src/eap/server.ts";
 import type { EapServer, EapSession } from "../../src/eap/session.ts";
 import { eapTlsClient } from "../../src/eap/tls/client.ts";
+import { eapTlsServer } from "../../src/eap/tls/server.ts";
+import type { TlsCredential } from "../../src/eap/tls/tls-endpoint.ts";
 import { EapCode, EapType } from "../../src/iana/eap.ts";
 import { IdType } from "../../src/iana/ikev2-parameters.ts";
 import { RadiusAttribute, RadiusCode } from "../../src/iana/radius.ts";
@@ -18,6 +22,7 @@ import { createAuthority, generateKeys, issue, type KeyPair } from "../../src/pk
 import { writePem } from "../../src/pki/pem.ts";
 import { RevocationChecker } from "../../src/pki/revocation.ts";
 import { systemTrustAnchors } from "../../src/pki/trust-anchors.ts";
+import { systemRandom } from "../../src/platform/random.ts";
 import type { ConnectionPolicy } from "../../src/policy/connection.ts";
 import { formatIdentity } from "../../src/policy/identity.ts";
 import { formatTrafficSelectors } from "../../src/policy/traffic-selectors.ts";
@@ -138,6 +143,61 @@ describe("a login with name and password", () => {
   });
 });
 
+describe("a login with a certificate", () => {
+  const LOGIN =
+    "remote: { address: vpn.example.org, ca: ca.pem }\nuser: berta@example.org\nlocal: { certificate: berta.pem, key: berta.key }";
+
+  /** What becomes of the login at a gateway whose certificate is for this name. */
+  async function ends(lines: string, name: string) {
+    const { local } = connection(lines);
+    if (local.authentication.kind !== "eap") throw new Error("no login");
+    const method = eapTlsServer({
+      credentials: [issued("server", name)],
+      judge: () => ({ kind: "trusted", identity: "somebody" }),
+    });
+    const server = createEapServer({ methods: [method], random: systemRandom });
+    return converse(server, local.authentication.client.begin());
+  }
+
+  beforeAll(() => {
+    const { chain, key } = issued("client", "berta@example.org");
+    put("berta.pem", writePem("CERTIFICATE", chain[0]!));
+    put("berta.key", String(key.export({ type: "pkcs8", format: "pem" })));
+  });
+
+  test("asks for addresses as every login does, and is by EAP-TLS behind the gateway's certificate", async () => {
+    const home = connection(LOGIN);
+    expect(home.asks).toEqual({ ipv4: true, ipv6: true });
+    expect(formatIdentity(home.local.identity)).toBe("berta@example.org");
+    expect(home.remote.authentication).toMatchObject([{ kind: "certificate", trust: { purpose: "server" } }]);
+    const { client, server } = await ends(LOGIN, "vpn.example.org");
+    expect([client.kind, server?.kind]).toEqual(["success", "success"]);
+  });
+
+  test("shows nothing to a gateway of another name, unless it is told who stands behind the gateway", async () => {
+    const { client } = await ends(LOGIN, "aaa.example.org");
+    expect(client).toMatchObject({
+      kind: "failure",
+      reason: expect.stringContaining("not for vpn.example.org"),
+    });
+    const told = LOGIN.replace("ca: ca.pem", "ca: ca.pem, aaa: aaa.example.org");
+    expect((await ends(told, "aaa.example.org")).client.kind).toBe("success");
+    expect((await ends(told, "vpn.example.org")).client.kind).toBe("failure");
+  });
+
+  test("is with the certificate as it is by then", async () => {
+    const { local } = connection(LOGIN);
+    const client = local.authentication.kind === "eap" ? local.authentication.client : undefined;
+    expect(client).toBeInstanceOf(CertificateLogin);
+    expect((client as CertificateLogin).certificates.files[0]?.certificate).toBe(join(folder, "berta.pem"));
+  });
+
+  test("may do without the gateway's certificate before it, if it says so", () => {
+    const { remote } = connection(`${LOGIN}\neapOnly: true`);
+    expect(remote.authentication.map(({ kind }) => kind)).toEqual(["eap-only", "certificate"]);
+  });
+});
+
 describe("certificates on both sides", () => {
   test("are read from files, and the peer's has to be of the CA", () => {
     const { local, remote } = connection(
@@ -160,6 +220,53 @@ describe("certificates on both sides", () => {
     expect(second?.key.equals(keys.next.privateKey)).toBe(true);
     writeCertificates(keys.own);
   });
+});
+
+describe("raw public keys", () => {
+  const LAN = "children: { lan: { local: 10.1.0.0/16, remote: 10.2.0.0/16 } }";
+  const raw = (local: string, remote: string): string =>
+    `local: { id: a.example.org, ${local} }\nremote: { address: 192.0.2.2, id: b.example.org, ${remote} }\n${LAN}`;
+
+  beforeAll(() => {
+    const pem = ({ publicKey }: KeyPair) => String(publicKey.export({ type: "spki", format: "pem" }));
+    put("peer.pub", pem(keys.authority));
+    put("peers.pub", pem(keys.next) + pem(keys.authority));
+  });
+
+  test("are read from files, on both sides or on either", () => {
+    const { local, remote } = connection(raw("privateKey: key.pem", "publicKey: peer.pub"));
+    const own = local.authentication;
+    expect(own.kind === "raw-key" && own.key.equals(keys.own.privateKey)).toBe(true);
+    const [way] = remote.authentication;
+    expect(way?.kind === "raw-key" && way.keys.map((key) => key.equals(keys.authority.publicKey))).toEqual([
+      true,
+    ]);
+    const many = connection(raw("psk: 0123456789abcdef", "publicKey: [peer.pub, peers.pub]"));
+    const [three] = many.remote.authentication;
+    expect(three?.kind === "raw-key" && three.keys).toHaveLength(3);
+    const mixed = connection(raw("privateKey: key.pem", "ca: ca.pem"));
+    expect(mixed.remote.authentication).toMatchObject([{ kind: "certificate", trust: { purpose: "peer" } }]);
+  });
+
+  test("of ours may be encrypted", () => {
+    const cipher = { cipher: "aes-256-cbc", passphrase: "open sesame" } as const;
+    put("sealed.pem", String(keys.own.privateKey.export({ type: "pkcs8", format: "pem", ...cipher })));
+    put("passphrase", "open sesame\n");
+    const { local } = connection(
+      raw("privateKey: sealed.pem, passphrase: passphrase", "publicKey: peer.pub"),
+    );
+    expect(local.authentication.kind).toBe("raw-key");
+  });
+
+  test.each([
+    ["privateKey: key.pem", "port: 500", "say how the peer shows who it is: publicKey or ca is missing"],
+    ["privateKey: key.pem", "publicKey: peer.pub, ca: ca.pem", "leave out ca and revocation"],
+    ["privateKey: key.pem", "publicKey: ca.pem", "/etc/ikebana/ca.pem holds no public key"],
+    ["privateKey: peer.pub", "publicKey: peer.pub", "/etc/ikebana/peer.pub holds no private key"],
+    ["privateKey: key.pem, psk: 0123456789abcdef", "publicKey: peer.pub", "here are psk and privateKey"],
+  ])("{ %s } and { %s } are refused", (local, remote, problem) =>
+    expect(problemsOf(raw(local, remote))).toContain(problem),
+  );
 });
 
 describe("what is known of a peer's certificate", () => {
@@ -224,6 +331,26 @@ test.each([
     "two of them",
     "local: { psk: 0123456789abcdef }\nremote: 192.0.2.2\nuser: anna\npassword: x",
     "3:5: one way to show who we are is enough, and here are psk and user",
+  ],
+  [
+    "EAP only with a password, which a stranger could guess at",
+    "remote: vpn.example.org\nuser: anna\npassword: x\neapOnly: true",
+    "6:5: it needs a login with a certificate: user, local.certificate and key",
+  ],
+  [
+    "somebody behind the gateway, and no login with a certificate",
+    "remote: { address: vpn.example.org, aaa: aaa.example.org }\nuser: anna\npassword: x",
+    "it is about logins with a certificate",
+  ],
+  [
+    "EAP only with somebody behind the gateway",
+    "remote: { address: vpn.example.org, aaa: a.example.org, ca: ca.pem }\nuser: anna\nlocal: { certificate: cert.pem, key: key.pem }\neapOnly: true",
+    "with eapOnly the login has to show that the gateway is who it says",
+  ],
+  [
+    "a user with a password and a certificate",
+    "remote: vpn.example.org\nuser: anna\npassword: x\nlocal: { certificate: cert.pem, key: key.pem }",
+    "one way to show who we are is enough, and here are certificate and user",
   ],
   ["a user without a password", "remote: vpn.example.org\nuser: anna", "user and password go together"],
   ["a password without a user", "remote: vpn.example.org\npassword: x", "user and password go together"],
@@ -349,6 +476,24 @@ describe("a gateway", () => {
     );
   });
 
+  test("that takes EAP only offers such clients EAP-TLS and nothing else", async () => {
+    const text = `${GATEWAY}  auth: [eap-mschapv2, eap-tls]\n  ca: ca.pem\n`;
+    expect(loginsOf(parse(text)).mutualServer).toBeUndefined();
+    const { mutualServer, server } = loginsOf(parse(`${text}  eapOnly: true\n`));
+    expect((await converse(server, passwordClient("anna", "x"))).server?.kind).toBe("success");
+    expect((await converse(mutualServer!, passwordClient("anna", "x"))).server).toMatchObject({
+      kind: "failure",
+      reason: "no method in common: the peer takes 26",
+    });
+    expect((await converse(mutualServer!, certificateClient())).server?.kind).toBe("success");
+    for (const auth of ["eap-mschapv2", "radius"])
+      expect(() =>
+        parse(
+          `radius: { servers: [{ address: 127.0.0.1, secret: 0123456789abcdef }] }\n${GATEWAY}  auth: ${auth}\n  eapOnly: true\n`,
+        ),
+      ).toThrow("it needs auth: eap-tls, the one method that shows clients who the gateway is");
+  });
+
   test("asks RADIUS servers where these decide, with the secret of each", async () => {
     const secret = "sixteen octets and more";
     put("radius.secret", `${secret}\n`);
@@ -395,18 +540,27 @@ describe("a gateway", () => {
 });
 
 function serverOf(config: Config): EapServer {
+  return loginsOf(config).server;
+}
+
+function loginsOf(config: Config) {
   const way = config.connections[0]!.remote.authentication.find(({ kind }) => kind === "eap");
   if (way?.kind !== "eap") throw new Error("nobody can log in");
-  return way.server;
+  return way;
+}
+
+/** By the CA of ca.pem. */
+function issued(purpose: "server" | "client", altName: string): TlsCredential {
+  const nowMs = Date.now();
+  const authority = createAuthority({ name: "CN=Test CA", keys: keys.authority, nowMs });
+  const names = { name: `CN=${altName}`, altNames: [altName] };
+  const { certificate, privateKey } = issue(authority, { purpose, ...names, keys: keys.next, nowMs });
+  return { chain: [certificate], key: privateKey };
 }
 
 function certificateClient(): EapSession {
-  const nowMs = Date.now();
-  const authority = createAuthority({ name: "CN=Test CA", keys: keys.authority, nowMs });
   const identity = "berta@example.org";
-  const names = { name: "CN=berta", altNames: [identity] };
-  const issued = issue(authority, { purpose: "client", ...names, keys: keys.next, nowMs });
-  const credential = { chain: [issued.certificate], key: issued.privateKey };
   const judge = () => ({ kind: "trusted", identity: "gateway" }) as const;
-  return createEapClient({ identity, methods: [eapTlsClient({ credential, identity, judge })] }).begin();
+  const method = eapTlsClient({ credentials: [issued("client", identity)], identity, judge });
+  return createEapClient({ identity, methods: [method] }).begin();
 }

@@ -2,11 +2,14 @@ import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { CertificateLogin } from "../../src/config/certificate-login.ts";
 import { LiveCertificates } from "../../src/config/live-certificates.ts";
 import { LiveFiles } from "../../src/config/live-files.ts";
 import { observeFiles } from "../../src/config/observe-files.ts";
+import type { RevocationList } from "../../src/pki/crl.ts";
 import { writePem } from "../../src/pki/pem.ts";
 import { RevocationChecker } from "../../src/pki/revocation.ts";
+import type { TrustPolicy } from "../../src/pki/trust.ts";
 import { TrustAnchors } from "../../src/pki/trust-anchors.ts";
 import { makeAuthority, makeLeaf, type TestCertificate } from "../support/certificates.ts";
 import { initiatorPolicy } from "../support/simulator/index.ts";
@@ -40,7 +43,7 @@ function certbot(name: string) {
     onProblem: (message) => heard.push(message),
   });
   const inUse = () => live.credentials[0]!.certificate.subject.attributes[0]!.text;
-  return { put, link, heard, inUse };
+  return { put, link, heard, inUse, live };
 }
 
 test("a renewed certificate takes the old one's place, and half of it does not count", () => {
@@ -83,17 +86,7 @@ test("CRLs of a connection are observed too, and files are looked at once in a w
 
   const lists = new LiveFiles([path], count, 0);
   const policy = initiatorPolicy();
-  const trust = {
-    anchors: new TrustAnchors([]),
-    purpose: "peer",
-    revocation: new RevocationChecker({
-      mode: "strict",
-      lists,
-      isOnline: false,
-      allowsPrivateAddresses: false,
-      timeoutMs: 1,
-    }),
-  } as const;
+  const trust = trustWith(lists);
   const heard: string[] = [];
   const remote = { ...policy.remote, authentication: [{ kind: "certificate", trust }] as const };
   observeFiles([{ ...policy, remote }], { onChange: () => heard.push("changed"), onProblem: () => {} });
@@ -101,3 +94,46 @@ test("CRLs of a connection are observed too, and files are looked at once in a w
   expect(lists.current).toEqual([]);
   expect(heard).toEqual(["changed"]);
 });
+
+test("so are CRLs and certificates that only a login by EAP-TLS needs, in either role", () => {
+  const path = join(directory, "of-logins");
+  writeFileSync(path, "1");
+  const listsOf = () => new LiveFiles([path], () => [], 0);
+  const [ours, theirs] = [listsOf(), listsOf()];
+  const { live, put, link, inUse } = certbot("login");
+  const client = new CertificateLogin({
+    user: "anna",
+    certificates: live,
+    trust: trustWith(ours),
+    server: undefined,
+  });
+  const server = { begin: () => expect.fail("nobody logs in here") };
+  const policy = initiatorPolicy();
+  const local = { ...policy.local, authentication: { kind: "eap", client } as const };
+  const logins = { kind: "eap", server, trust: trustWith(theirs) } as const;
+  const remote = { ...policy.remote, authentication: [logins] };
+  const heard: string[] = [];
+  observeFiles([{ ...policy, local, remote }], {
+    onChange: () => heard.push("changed"),
+    onProblem: () => {},
+  });
+  writeFileSync(path, "22");
+  expect([ours.current, theirs.current]).toEqual([[], []]);
+  expect(heard).toHaveLength(2);
+  put(2, renewed, renewed);
+  link("cert", 2);
+  link("key", 2);
+  expect(inUse()).toBe("renewed");
+  expect(heard).toHaveLength(3);
+});
+
+function trustWith(lists: LiveFiles<readonly RevocationList[]>): TrustPolicy {
+  const revocation = new RevocationChecker({
+    mode: "strict",
+    lists,
+    isOnline: false,
+    allowsPrivateAddresses: false,
+    timeoutMs: 1,
+  });
+  return { anchors: new TrustAnchors([]), purpose: "peer", revocation };
+}

@@ -395,7 +395,7 @@ describe("a file that is wrong", () => {
     [
       "no key",
       connection(`${rest("local")}\nlocal: { address: 192.0.2.1 }`),
-      "5:5: say how we show who we are: local.psk, local.certificate and key, or user and password",
+      "5:5: say how we show who we are: local.psk, local.certificate and key, local.privateKey, or user and password",
     ],
     ["no children", connection(rest("children")), '2:3: the key "children" is missing'],
     [

@@ -86,7 +86,7 @@ async function login(ways: readonly RemoteAuthentication[], { der, privateKey }:
   if (way?.kind !== "eap") throw new Error("nobody can log in");
   const identity = "somebody";
   const judge = () => ({ kind: "trusted", identity: "gateway" }) as const;
-  const method = eapTlsClient({ credential: { chain: [der], key: privateKey }, identity, judge });
+  const method = eapTlsClient({ credentials: [{ chain: [der], key: privateKey }], identity, judge });
   return (await converse(way.server, createEapClient({ identity, methods: [method] }).begin())).server?.kind;
 }
 

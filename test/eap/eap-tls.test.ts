@@ -1,4 +1,6 @@
 import { X509Certificate } from "node:crypto";
+import { Duplex } from "node:stream";
+import { connect } from "node:tls";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { concat } from "../../src/bytes/concat.ts";
@@ -8,7 +10,7 @@ import type { EapServer, EapSession } from "../../src/eap/session.ts";
 import { eapTlsClient } from "../../src/eap/tls/client.ts";
 import { IncomingMessage, OutgoingMessage } from "../../src/eap/tls/fragments.ts";
 import { eapTlsServer } from "../../src/eap/tls/server.ts";
-import type { TlsCredential } from "../../src/eap/tls/tls-endpoint.ts";
+import { type TlsCredential, TlsEndpoint } from "../../src/eap/tls/tls-endpoint.ts";
 import type { JudgePeer } from "../../src/eap/tls/verdict.ts";
 import { EapCode, EapType } from "../../src/iana/eap.ts";
 import { lab } from "./certificates.ts";
@@ -16,8 +18,9 @@ import { converse, countedRandom, passwordClient, request, response, result } fr
 
 let ours: Awaited<ReturnType<typeof lab>>;
 let theirs: typeof ours;
+let rsa: typeof ours;
 beforeAll(async () => {
-  [ours, theirs] = [await lab(), await lab()];
+  [ours, theirs, rsa] = await Promise.all([lab(), lab(), lab("rsa")]);
 });
 
 /** Trusts whom this lab has certified. */
@@ -32,13 +35,13 @@ const issuedBy =
   };
 
 interface Settings {
-  readonly credential?: TlsCredential;
+  readonly credentials?: readonly TlsCredential[];
   readonly judge?: JudgePeer;
   readonly highestVersion?: "TLSv1.2" | "TLSv1.3";
 }
 
 function tlsServer(settings: Settings = {}): EapServer {
-  const method = eapTlsServer({ credential: ours.server, judge: issuedBy(ours), ...settings });
+  const method = eapTlsServer({ credentials: [ours.server], judge: issuedBy(ours), ...settings });
   return createEapServer({ methods: [method], random: countedRandom() });
 }
 
@@ -46,7 +49,7 @@ const IDENTITY = "anna@example.org";
 
 function tlsClient(settings: Settings = {}): EapSession {
   const method = eapTlsClient({
-    credential: ours.client,
+    credentials: [ours.client],
     judge: issuedBy(ours),
     identity: IDENTITY,
     ...settings,
@@ -70,8 +73,8 @@ describe.each(["TLSv1.2", "TLSv1.3"] as const)("over %s", (highestVersion) => {
     const ballast = Array.from({ length: 20 }, () => ours.authority.certificate);
     const long = (credential: TlsCredential) => ({ ...credential, chain: [...credential.chain, ...ballast] });
     const { client, server, packets } = await converse(
-      tlsServer({ highestVersion, credential: long(ours.server) }),
-      tlsClient({ credential: long(ours.client) }),
+      tlsServer({ highestVersion, credentials: [long(ours.server)] }),
+      tlsClient({ credentials: [long(ours.client)] }),
     );
     expect(server?.kind).toBe("success");
     expect(client.kind).toBe("success");
@@ -85,7 +88,7 @@ describe.each(["TLSv1.2", "TLSv1.3"] as const)("over %s", (highestVersion) => {
   test("a client with a stranger's certificate is refused, and never told of success", async () => {
     const { client, server, packets } = await converse(
       tlsServer({ highestVersion }),
-      tlsClient({ credential: theirs.client }),
+      tlsClient({ credentials: [theirs.client] }),
     );
     expect(server).toMatchObject({ kind: "failure", reason: "issued by a stranger" });
     expect(client).toMatchObject({ kind: "failure" });
@@ -108,7 +111,7 @@ describe.each(["TLSv1.2", "TLSv1.3"] as const)("over %s", (highestVersion) => {
 
   test("a certificate whose key the client does not have is no login", async () => {
     const credential = { chain: ours.client.chain, key: theirs.client.key };
-    expect(() => tlsClient({ credential })).toThrow("key values mismatch");
+    expect(() => tlsClient({ credentials: [credential] })).toThrow("key values mismatch");
   });
 
   test("a judge that throws refuses", async () => {
@@ -142,6 +145,61 @@ describe.each(["TLSv1.2", "TLSv1.3"] as const)("over %s", (highestVersion) => {
     });
     await fc.assert(flips, { seed: 5216, numRuns: 25 });
   });
+});
+
+describe("a server with an RSA and an ECDSA certificate", () => {
+  test.each([
+    ["ecdsa_secp256r1_sha256", "ec"],
+    ["rsa_pss_rsae_sha256", "rsa"],
+  ])(
+    "shows a client that verifies %s alone the one with the %s key, with its own chain",
+    async (sigalgs, type) => {
+      for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
+        const endpoint = new TlsEndpoint(
+          { credentials: [ours.server, rsa.server, theirs.server], highestVersion: version },
+          "server",
+        );
+        const chain = await chainShownTo(endpoint, sigalgs);
+        expect(chain.map((octets) => new X509Certificate(octets).publicKey.asymmetricKeyType)).toEqual([
+          type,
+          type,
+        ]);
+        // Of two of one type the first one stands.
+        expect(chain).toEqual((type === "ec" ? ours : rsa).server.chain.map((der) => Buffer.from(der)));
+        endpoint.close();
+      }
+    },
+  );
+
+  /** What somebody with these signature algorithms gets to see. */
+  async function chainShownTo(endpoint: TlsEndpoint, sigalgs: string): Promise<Buffer[]> {
+    const sent: Uint8Array[] = [];
+    const wire = new Duplex({
+      read: () => undefined,
+      write: (chunk: Uint8Array, _, done) => {
+        sent.push(chunk);
+        done();
+      },
+    });
+    const { chain, key } = ours.client;
+    const client = connect({
+      socket: wire,
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+      sigalgs,
+      cert: `-----BEGIN CERTIFICATE-----\n${Buffer.from(chain[0]!).toString("base64")}\n-----END CERTIFICATE-----\n`,
+      key: key.export({ type: "pkcs8", format: "pem" }),
+    });
+    client.on("error", () => undefined);
+    for (let turn = 0; turn < 20; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      const answer = await endpoint.exchange(concat(...sent.splice(0)));
+      if (answer.length > 0) wire.push(answer);
+    }
+    const leaf = client.getPeerCertificate(true);
+    client.destroy();
+    return [leaf.raw, leaf.issuerCertificate.raw];
+  }
 });
 
 describe("a server", () => {

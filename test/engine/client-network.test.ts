@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { areShutters, ClientNetwork } from "../../src/engine/client-network.ts";
+import type { KeptSession } from "../../src/engine/kept-session.ts";
 import { TunnelRoutes } from "../../src/engine/routes.ts";
 import { PlatformError } from "../../src/errors/index.ts";
 import { BorrowedSettings, isBorrowed } from "../../src/platform/kernel-settings/borrowed-settings.ts";
@@ -61,14 +62,15 @@ function state(): unknown {
 }
 
 /** A machine with connections, in one of its lives. */
-function machine(policies: readonly ConnectionPolicy[]) {
-  const routes = new TunnelRoutes(network, "ikebana0");
+function machine(policies: readonly ConnectionPolicy[], keptSession?: KeptSession) {
+  const routes = new TunnelRoutes(network, "ikebana0", keptSession?.peer);
   const room = new ClientNetwork({
     network,
     link: "ikebana0",
     resolver,
     borrowed: new BorrowedSettings(kernel, new StateFile(join(directory, "settings.json"), isBorrowed)),
     ruleFile: new StateFile(join(directory, "rules.json"), areShutters),
+    keptSession,
     onWarning: (message) => warnings.push(message),
   });
   const replace = (): void => routes.replace(room.routed(policies));
@@ -125,6 +127,33 @@ describe("a client", () => {
     connect("home", GIVEN, EVERYTHING);
     await stop();
     expect(state()).toEqual(before);
+  });
+
+  test("leaves the answers of a login that is kept outside, by a rule that the next life takes back", async () => {
+    const session = { address: "192.0.2.1", port: 22, peer: "203.0.113.5" };
+    const rule = {
+      ...{ family: 4, priority: 7_295, table: 254, source: "192.0.2.1/32", protocol: 6, sourcePort: 22 },
+    };
+    const { room, connect, withdraw, stop } = machine([home], session);
+    expect(network.rules()).not.toContainEqual(rule);
+    connect("home", GIVEN, EVERYTHING);
+    expect(network.rules()).toContainEqual(rule);
+    withdraw("home");
+    await settled(room);
+    expect(state()).toEqual(before);
+    // Where a network of the tunnel's has the peer in it, its route would stand in the way of the main table's.
+    connect("home", GIVEN, ["203.0.113.0/24", "10.0.0.0/8"]);
+    expect(routesInto()).toEqual([
+      "10.0.0.0/8 from 10.77.0.5 in main",
+      "203.0.113.0/24 from 10.77.0.5 in 7296024",
+    ]);
+    await stop();
+    expect(state()).toEqual(before);
+    const killed = machine([home], session);
+    killed.connect("home", GIVEN, EVERYTHING);
+    await settled(killed.room);
+    await machine([]).room.clean();
+    expect(network.rules()).not.toContainEqual(rule);
   });
 
   test("leads only what the gateway takes, or of it what the gateway names", () => {

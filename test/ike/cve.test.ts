@@ -28,9 +28,9 @@ import {
   scriptedInitiator,
 } from "../support/simulator/index.ts";
 
-// What has broken other IKE daemons, as a table: what is sent, what we answer, and that state and memory are as before. CVEs
-// about EAP, X.509, RADIUS, CRLs and OCSP are left out: none of that exists here. Those about values of key exchanges are here
-// for the message and in test/crypto for each group.
+// What has broken other IKE daemons, as a table: what is sent, what we answer, and that state and memory are as before. CVEs about EAP,
+// X.509, RADIUS, CRLs and OCSP are in the tests of those rooms, in `hostile-logins.test.ts` and in `certificate-refusals.test.ts`. Those
+// about values of key exchanges are here for the message and in test/crypto for each group.
 
 const { IKE_AUTH, CREATE_CHILD_SA, INFORMATIONAL } = ExchangeType;
 

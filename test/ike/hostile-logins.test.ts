@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { EapSession } from "../../src/eap/session.ts";
-import { ExchangeType, NotifyType } from "../../src/iana/ikev2-parameters.ts";
+import { EapType } from "../../src/iana/eap.ts";
+import { ExchangeType, NotifyType, PayloadType } from "../../src/iana/ikev2-parameters.ts";
 import { certificatePayloads } from "../../src/ike/certificates.ts";
 import { find, findNotify } from "../../src/ike/payloads.ts";
 import type { Credential } from "../../src/pki/credential.ts";
@@ -31,6 +32,16 @@ beforeAll(async () => {
 
 function eap(octets: Uint8Array): Payload {
   return { kind: "eap", critical: false, octets };
+}
+
+/** What stands behind Type in EAP-MSCHAPv2; `length` is what it says of itself. */
+function mschap(opCode: number, body: Uint8Array, length = 4 + body.length): Uint8Array {
+  return Uint8Array.of(opCode, 1, length >>> 8, length & 0xff, ...body);
+}
+
+/** An EAP request with it. */
+function request(data: Uint8Array): Uint8Array {
+  return Uint8Array.of(1, 2, 0, 5 + data.length, EapType.MS_EAP_AUTHENTICATION, ...data);
 }
 
 describe("a client that does not keep to the order", () => {
@@ -99,6 +110,20 @@ describe("a client that does not keep to the order", () => {
     expect(machine.event("ike-sa-established")).toBeUndefined();
     link.run({ until: link.now + 200_000 });
     expectClean(machine);
+  }
+
+  /** As `expectRefused`; EAP has a word of its own for it, which the peer reads (RFC 7296 section 2.16). */
+  function expectFailed(all: Attack, answer: readonly Payload[], words: string): void {
+    const said = find(answer, "eap");
+    if (said !== undefined) {
+      expect(said.octets).toEqual(Uint8Array.of(4, said.octets[1]!, 0, 4));
+      expect(answer).toHaveLength(1);
+    } else expect(findNotify(answer, NotifyType.AUTHENTICATION_FAILED)).toBeDefined();
+    expect(all.machine.event("ike-sa-failed")!.message).toContain(words);
+    expect(all.machine.event("ike-sa-failed")!.facts.reason).toBe("AUTHENTICATION_FAILED");
+    expect(all.machine.event("ike-sa-established")).toBeUndefined();
+    all.link.run({ until: all.link.now + 200_000 });
+    expectClean(all.machine);
   }
 
   test("gets in by the whole of it, so that the others fail for what they do", async () => {
@@ -178,6 +203,77 @@ describe("a client that does not keep to the order", () => {
     }
     if (key !== undefined) await all.ask([all.peer.auth(key)]);
     for (const { user } of all.machine.ikeSas) expect([undefined, "anna"]).toContain(user);
+  });
+
+  /** An EAP packet in answer to `first`, whose lengths are what a test says. */
+  function answerTo(first: Uint8Array, type: number, data: Uint8Array, length = 5 + data.length): Uint8Array {
+    return Uint8Array.of(2, first[1]!, length >>> 8, length & 0xff, type, ...data);
+  }
+
+  test.each([
+    ["254 octets", new Uint8Array(254).fill(0x61), "an identity of 254 octets that is no name"],
+    ["no octets", new Uint8Array(0), "an identity of 0 octets that is no name"],
+  ])("an EAP identity of %s", async (_, data, words) => {
+    const all = attack(18);
+    const first = await all.begin();
+    expectFailed(all, await all.ask([eap(answerTo(first, EapType.IDENTITY, data))]), words);
+  });
+
+  test.each([0, 3, 4, 8, 10, 4000, 65_535])(
+    "an EAP packet of 9 octets that says it has %d",
+    async (length) => {
+      const all = attack(21);
+      const first = await all.begin();
+      const data = new Uint8Array(4).fill(0x61);
+      const { peer, machine, link } = all;
+      const body = answerTo(first, EapType.IDENTITY, data, length);
+      const type = PayloadType.EAP;
+      peer.send(machine, peer.sealRaw({ exchangeType, messageId: 2, payloads: [{ type, body }] }));
+      await machine.finishLogins();
+      const answer = peer.open(link.take().octets).payloads;
+      expect(findNotify(answer, NotifyType.INVALID_SYNTAX)).toBeDefined();
+      expect(machine.event("ike-sa-established")).toBeUndefined();
+      link.run({ until: link.now + 200_000 });
+      expectClean(machine);
+    },
+  );
+
+  const CHALLENGE_ANSWER = new Uint8Array(49);
+  test.each([
+    ["a response that is cut off", mschap(2, Uint8Array.of(49, ...new Uint8Array(20)))],
+    ["a response whose value is said to be longer", mschap(2, Uint8Array.of(50, ...CHALLENGE_ANSWER, 0x61))],
+    ["a response whose value is said to be shorter", mschap(2, Uint8Array.of(16, ...CHALLENGE_ANSWER, 0x61))],
+    ["a length that is too long", mschap(2, Uint8Array.of(49, ...CHALLENGE_ANSWER, 0x61), 4000)],
+    ["a length of nothing", mschap(2, Uint8Array.of(49, ...CHALLENGE_ANSWER, 0x61), 0)],
+    [
+      "a name of 257 octets",
+      mschap(2, Uint8Array.of(49, ...CHALLENGE_ANSWER, ...new Uint8Array(257).fill(0x61))),
+    ],
+    ["an OpCode alone", Uint8Array.of(2)],
+    ["the acknowledgement of a success that has not come", Uint8Array.of(3)],
+    ["the acknowledgement of a failure that has not come", Uint8Array.of(4)],
+  ])("EAP-MSCHAPv2 with %s", async (_, data) => {
+    const all = attack(19);
+    const challenge = find(await all.ask([eap(await all.begin())]), "eap")!.octets;
+    const type = EapType.MS_EAP_AUTHENTICATION;
+    expect(challenge[4]).toBe(type);
+    expectFailed(all, await all.ask([eap(answerTo(challenge, type, data))]), "did not log in");
+  });
+
+  test("AUTH in the place of the acknowledgement, by the key that the login would have brought", async () => {
+    const all = attack(20);
+    const challenge = find(await all.ask([eap(await all.begin())]), "eap")!;
+    const response = await all.session.receive(challenge.octets);
+    if (response.kind !== "send") throw new Error(response.kind);
+    const success = find(await all.ask([eap(response.packet)]), "eap")!;
+    // A client that does not look whether the gateway knows the password goes on at once.
+    expect(success.octets[5]).toBe(3);
+    const acknowledged = await all.session.receive(success.octets);
+    expect(acknowledged.kind).toBe("send");
+    const whole = await all.session.receive(Uint8Array.of(3, success.octets[1]!, 0, 4));
+    const key = whole.kind === "success" ? whole.msk! : new Uint8Array(0);
+    expect(key).toHaveLength(64);
+    expectRefused(all, await all.ask([all.peer.auth(key)]), "as if it had logged in");
   });
 
   test("an identity of thousands of octets", async () => {
@@ -379,6 +475,49 @@ describe("a gateway that does not keep to the order", () => {
     expect(find(said!, "authentication")).toBeDefined();
     await all.answer([all.peer.auth(new Uint8Array(64)), ...all.peer.authPayloads().slice(2)]);
     expectBrokenOff(all, "key of the login");
+  });
+
+  test("the child SA in the place of EAP-Success, behind a login that was right", async () => {
+    const all = await trap(37);
+    const { session, first } = logins({ anna: PASSWORD }).begin({ address: "192.0.2.1" });
+    let said = await all.answer([...(await all.identity()), eap(first)]);
+    for (;;) {
+      const step = await session.receive(find(said!, "eap")!.octets);
+      if (step.kind === "success") break;
+      if (step.kind !== "send") throw new Error(step.kind);
+      said = await all.answer([eap(step.packet)]);
+    }
+    await all.answer([all.peer.auth(new Uint8Array(64)), ...all.peer.authPayloads().slice(2)]);
+    expectBrokenOff(all, "as if we had logged in");
+  });
+
+  test.each([
+    ["a challenge of 8 octets", request(mschap(1, Uint8Array.of(8, ...new Uint8Array(8))))],
+    ["a challenge that is cut off", request(mschap(1, Uint8Array.of(16, ...new Uint8Array(8))))],
+    ["a challenge whose length lies", request(mschap(1, new Uint8Array(17).fill(16), 9))],
+    ["an OpCode alone", request(Uint8Array.of(1))],
+    ["a success before the challenge", request(mschap(3, new Uint8Array(42).fill(0x30)))],
+  ])("EAP-MSCHAPv2 with %s", async (_, packet) => {
+    const all = await trap(38);
+    await all.answer([...(await all.identity()), eap(IDENTITY_REQUEST)]);
+    await all.answer([eap(packet)]);
+    expectBrokenOff(all, "login failed");
+    all.link.run({ until: all.link.now + 400_000 });
+    expectClean(all.machine);
+  });
+
+  test("a login where none is configured", async () => {
+    const { initiator: machine, link } = pair({ seed: 39 });
+    const peer = new ScriptedPeer({ role: "responder", policy: responderPolicy(), seed: 7039 });
+    machine.connect();
+    peer.agree(link.take().octets);
+    peer.send(machine, peer.init());
+    const { header } = peer.open(link.take().octets);
+    const payloads = [peer.identification(), peer.auth(), eap(IDENTITY_REQUEST)];
+    peer.send(machine, peer.seal({ exchangeType, messageId: header.messageId, payloads, isResponse: true }));
+    await machine.finishLogins();
+    expect(machine.event("ike-sa-failed")!.message).toContain("none is configured");
+    expect(machine.installed.size).toBe(0);
   });
 
   test("requests without end", async () => {

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import type { EapClient, EapServer, EapSession, EapStep } from "../../src/eap/session.ts";
 import type { Limits } from "../../src/ike/limits.ts";
 import type { Credential } from "../../src/pki/credential.ts";
 import type { LocalAuthentication } from "../../src/policy/connection.ts";
@@ -141,21 +142,30 @@ describe("EAP only (RFC 5998)", () => {
       readonly server?: Credential;
       readonly isMutual?: boolean;
       readonly local?: LocalAuthentication;
+      /** In place of the client's login by EAP-TLS. */
+      readonly client?: EapClient;
+      readonly change?: (server: EapServer) => EapServer;
     } = {},
   ): Pair {
-    const { server = gateway, isMutual = true, local } = options;
+    const { server = gateway, isMutual = true, local, change = (same) => same } = options;
     const all = pair({ seed });
     const login = tlsLogin(ca, { credential: client, identity: "a.example.org", gateway: "b.example.org" });
     all.initiator.endpoint.replaceConnections([
       authenticating(initiatorPolicy(), {
-        local: { kind: "eap", client: login },
+        local: { kind: "eap", client: options.client ?? login },
         remote: [{ kind: "eap-only" }, { kind: "certificate", trust: ca.trust("server") }],
       }),
     ]);
     all.responder.endpoint.replaceConnections([
       authenticating(responderPolicy(), {
         ...(local && { local }),
-        remote: [{ kind: "eap", server: tlsLogins(ca, server), isMutual }],
+        remote: [
+          {
+            kind: "eap",
+            server: isMutual ? logins({ anna: "correct horse" }) : tlsLogins(ca, server),
+            ...(isMutual && { mutualServer: change(tlsLogins(ca, server)) }),
+          },
+        ],
         isForAnybody: true,
       }),
     ]);
@@ -193,6 +203,38 @@ describe("EAP only (RFC 5998)", () => {
     expect(initiator.event("ike-sa-failed")!.facts.reason).toBe("AUTHENTICATION_FAILED");
   });
 
+  test("offers no password login: nobody may guess at one who has not seen the gateway's certificate", async () => {
+    const { initiator, responder, link } = eapOnlyPair(44, { client: login("anna", "correct horse") });
+    initiator.connect();
+    await link.settle();
+    expect(responder.event("ike-sa-failed")!.message).toContain("no method in common: the peer takes 26");
+    expect(responder.logins).toEqual(["eap", "eap"]);
+    link.run({ until: link.now + 200_000 });
+    expectClean(initiator, responder);
+  });
+
+  test("needs a method that brings a key, on either side", async () => {
+    const whole = tlsLogin(ca, { credential: client, identity: "a.example.org", gateway: "b.example.org" });
+    const keyless = { begin: () => withoutKey(whole.begin()) };
+    const byClient = eapOnlyPair(45, { client: keyless });
+    byClient.initiator.connect();
+    await byClient.link.settle();
+    expect(byClient.initiator.event("ike-sa-failed")!.message).toContain("has not shown who it is");
+    expect(byClient.initiator.event("ike-sa-established")).toBeUndefined();
+    const byGateway = eapOnlyPair(46, {
+      change: (server) => ({
+        begin: (peer) => {
+          const { session, first } = server.begin(peer);
+          return { session: withoutKey(session), first };
+        },
+      }),
+    });
+    byGateway.initiator.connect();
+    await byGateway.link.settle();
+    expect(byGateway.responder.event("ike-sa-failed")!.message).toContain("brings no key");
+    expect(byGateway.initiator.event("ike-sa-failed")!.facts.reason).toBe("AUTHENTICATION_FAILED");
+  });
+
   test("ends where the gateway's name within the method is another", async () => {
     const { initiator, responder, link } = eapOnlyPair(43, { server: stranger });
     initiator.connect();
@@ -201,3 +243,12 @@ describe("EAP only (RFC 5998)", () => {
     expect([initiator.installed.size, responder.installed.size]).toEqual([0, 0]);
   });
 });
+
+/** As a method without keys would end. */
+function withoutKey(session: EapSession): EapSession {
+  const bare = (step: EapStep): EapStep => (step.kind === "success" ? { ...step, msk: undefined } : step);
+  return {
+    receive: async (packet) => bare(await session.receive(packet)),
+    dispose: () => session.dispose(),
+  };
+}

@@ -110,7 +110,7 @@ describe.runIf(canRun)(what, () => {
   function tlsClient(highestVersion: "TLSv1.2" | "TLSv1.3"): EapSession {
     const identity = "anna";
     const judge = () => ({ kind: "trusted", identity: "radius" }) as const;
-    const method = eapTlsClient({ credential: certificates.client, identity, judge, highestVersion });
+    const method = eapTlsClient({ credentials: [certificates.client], identity, judge, highestVersion });
     return createEapClient({ identity, methods: [method] }).begin();
   }
 });

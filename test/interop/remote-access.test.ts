@@ -1,19 +1,25 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ControlClient } from "../../src/control/client.ts";
 import { LinuxNetwork } from "../../src/platform/network/linux-network.ts";
 import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
 import { requireFreeradius, startFreeradius } from "../support/freeradius.ts";
+import { HostProcess } from "../support/host-process.ts";
+import { startIkebana } from "../support/ikebana.ts";
 import { requireRoot } from "../support/namespace.ts";
 import { type RemoteAccess, startRemoteAccess } from "../support/remote-access/engine.ts";
 import { type LabCertificates, makeLabCertificates } from "../support/remote-access/lab-certificates.ts";
 import { makeLongChain } from "../support/remote-access/long-chain.ts";
 import type { RemoteAccessArgument } from "../support/remote-access/process.ts";
+import { command } from "../support/routed-tunnel.ts";
 import { requireStrongswan, type Strongswan, startStrongswan } from "../support/strongswan.ts";
 import { until } from "../support/waiting.ts";
 import { createSites, LEFT_INSIDE, ping, RIGHT_INSIDE, type Sites } from "./sites.ts";
 
 const WHAT = "remote access with strongSwan";
+const MAIN = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
 const IKE = "aes256gcm16-prfsha384-x25519";
 
 let certificates: LabCertificates;
@@ -35,8 +41,11 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("remote access",
       { name: "ecdsa", altName: "vpn.example.org", purpose: "server", kind: "p256" },
       { name: "tls", altName: "tls@example.org", purpose: "client", kind: "p256" },
       { name: "client", altName: "anna@example.org", purpose: "client", kind: "p256" },
+      { name: "only", altName: "only@example.org", purpose: "client", kind: "p256" },
     ]);
     sites = await createSites();
+    writeFileSync(join(certificates.directory, "hosts"), "192.0.2.2 vpn.example.org\n");
+    command(sites.left, "mount", ["--bind", join(certificates.directory, "hosts"), "/etc/hosts"]);
   });
   afterAll(async () => {
     await sites?.close();
@@ -95,6 +104,27 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("remote access",
         expect(await ping(sites.right, { from: ipv4!, to: LEFT_INSIDE[0], count: 10 })).toEqual([]);
         await strongswan.terminate({ ike: "tls" });
         expect(await clientsOf(gateway)).toEqual([]);
+      } finally {
+        await gateway.stop();
+      }
+    });
+
+    test("EAP-TLS alone, at a gateway of the configuration that has an RSA and an ECDSA certificate", async () => {
+      const gateway = await startIkebana(sites.left, EAP_ONLY_GATEWAY, {
+        directory: certificates.directory,
+        keepDirectory: true,
+      });
+      try {
+        const { code, out } = await strongswan.initiate("only");
+        expect(code, `${out}\n${strongswan.log}\n${gateway.log}`).toBe(0);
+        // No certificate, and no AUTH, before the login.
+        expect(strongswan.log).toContain("parsed IKE_AUTH response 1 [ IDr EAP/REQ/ID ]");
+        const [client] = (await gateway.connection("gateway")).clients!;
+        expect(client).toMatchObject({ user: "anna@example.org" });
+        const [ipv4] = client!.internalAddresses!;
+        expect(await ping(sites.right, { from: ipv4!, to: LEFT_INSIDE[0], count: 5 })).toEqual([]);
+        await strongswan.terminate({ ike: "only" });
+        expect((await gateway.connection("gateway")).clients).toEqual([]);
       } finally {
         await gateway.stop();
       }
@@ -227,6 +257,37 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("remote access",
       }
     });
 
+    test.each([
+      { name: "tls", flags: [] },
+      { name: "only", flags: ["--eap-only"] },
+    ])("by `ikebana connect` with a certificate ($name)", async ({ name, flags }) => {
+      const at = (file: string): string => join(certificates.directory, file);
+      const client = new HostProcess(sites.left, [
+        process.execPath,
+        ...[MAIN, "connect", "vpn.example.org", "--ca", at("ca.pem"), ...flags],
+        ...["--certificate", at(`${name}.pem`), "--key", at(`${name}.key`), "--network", "10.2.0.0/24"],
+        ...["-s", at("connect.sock"), "--state", at("connect-state")],
+      ]);
+      try {
+        await until(
+          "we are connected",
+          () => client.error.includes("connected with") || client.ending !== undefined,
+          {
+            describe: () => `${client.out}\n${strongswan.log}`,
+          },
+        );
+        expect(client.error).toContain(`connected with vpn.example.org as ${name}@example.org`);
+        const answer = name === "only" ? "IDr EAP/REQ/" : "IDr CERT AUTH EAP/REQ/";
+        expect(strongswan.log).toContain(`generating IKE_AUTH response 1 [ ${answer}`);
+        const [connection] = (await new ControlClient(at("connect.sock")).status()).connections;
+        const from = connection!.ikeSa!.internalAddresses![0]!;
+        expect(await ping(sites.left, { from, to: RIGHT_INSIDE[0], count: 5 })).toEqual([]);
+      } finally {
+        await client.stop();
+      }
+      await until("strongSwan has no SA", async () => (await strongswan.listSas()) === "");
+    });
+
     test("with a wrong password is refused", async () => {
       const way = { ...LOGIN, password: "wrong" };
       const client = await startRemoteAccess(sites.left, clientWith({ id: "anna", way }));
@@ -299,6 +360,7 @@ const CLIENTS = `connections {
 ${client("login", "auth = eap-mschapv2\n eap_id = anna\n id = 192.168.1.7")}
 ${client("wrong", "auth = eap-mschapv2\n eap_id = bert\n id = 192.168.1.8")}
 ${client("tls", "auth = eap-tls\n certs = client.pem\n id = anna@example.org\n eap_id = anna@example.org")}
+${client("only", "auth = eap-tls\n certs = client.pem\n id = anna@example.org\n eap_id = anna@example.org").replace("auth = pubkey", "auth = eap-tls")}
 ${client("certificate", "auth = pubkey\n certs = client.pem\n id = anna@example.org")}
 }
 secrets {
@@ -311,6 +373,18 @@ secrets {
     secret = "a guess"
   }
 }
+`;
+
+/** Beside the socket and state of the other tests. */
+const EAP_ONLY_GATEWAY = `gateway:
+  domain: vpn.example.org
+  certificates: [{ certificate: rsa.pem, key: rsa.key }, { certificate: ecdsa.pem, key: ecdsa.key }]
+  auth: eap-tls
+  eapOnly: true
+  ca: ca.pem
+  pool: [10.77.0.0/24, "fd77::/64"]
+socket: ikebana.sock
+state: eap-only-state
 `;
 
 function door(name: string, remote: string): string {
@@ -338,6 +412,7 @@ function door(name: string, remote: string): string {
 }
 
 const GATEWAY = `connections {
+${door("only", "auth = eap-tls\n id = only@example.org\n eap_id = %any").replace("auth = pubkey", "auth = eap-tls")}
 ${door("login", "auth = eap-mschapv2\n id = anna\n eap_id = %any")}
 ${door("tls", "auth = eap-tls\n id = tls@example.org\n eap_id = %any")}
 ${door("certificate", "auth = pubkey\n id = anna@example.org")}

@@ -16,7 +16,14 @@ import { Oid } from "../../src/pki/object-identifiers.ts";
 import type { Purpose } from "../../src/pki/trust.ts";
 import { TrustAnchors } from "../../src/pki/trust-anchors.ts";
 import { verifyChain } from "../../src/pki/verify-chain.ts";
-import { freshKeys, makeAuthority, makeLeaf, NOW, type TestCertificate } from "../support/certificates.ts";
+import {
+  freshKeys,
+  makeAuthority,
+  makeLeaf,
+  NOW,
+  type TestCertificate,
+  withAlgorithm,
+} from "../support/certificates.ts";
 
 const root = makeAuthority({ name: "O=Example, CN=Root" });
 const intermediate = makeAuthority({ name: "O=Example, CN=Intermediate", by: root });
@@ -372,16 +379,6 @@ describe("faults of those that issued it", () => {
     expect(verdict({ sent: [withAlgorithm(gateway.der, identifier), intermediate] })).toMatch(reason);
   });
 });
-
-/** The certificate with another algorithm named in both places. Its signature need not hold: what is named is refused before. */
-function withAlgorithm(der: Uint8Array, identifier: Uint8Array): Uint8Array {
-  const hex = Buffer.from(der).toString("hex").replaceAll("300a06082a8648ce3d040302", "@");
-  const [head, body, tail] = hex.split("@") as [string, string, string];
-  const name = Buffer.from(identifier).toString("hex");
-  const inner = head.slice(head.indexOf("3082", 8) + 8);
-  const tbs = element(0x30, Buffer.from(inner + name + body, "hex"));
-  return element(0x30, tbs, Buffer.from(name + tail, "hex"));
-}
 
 describe("identities", () => {
   const names = [

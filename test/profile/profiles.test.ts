@@ -164,6 +164,20 @@ describe("for Windows", () => {
     expect(content("windows")).not.toContain("#Requires");
   });
 
+  test("a root that Windows may not have yet is fetched, and no other", () => {
+    const pages = (facts: Partial<ClientFacts>) =>
+      [...content("windows", facts).matchAll(/Invoke-WebRequest -UseBasicParsing '([^']+)'/g)].map(
+        ([, page]) => page,
+      );
+    expect(pages({ publicRoot: "ISRG Root X1" })).toEqual(["https://valid-isrgrootx1.letsencrypt.org/"]);
+    expect(pages({ publicRoot: "ISRG Root X2" })).toEqual(["https://valid-isrgrootx2.letsencrypt.org/"]);
+    for (const publicRoot of ["Another Root", "'; evil", "toString"])
+      expect(pages({ publicRoot })).toEqual([]);
+    expect(pages({})).toEqual([]);
+    // A machine without a way out gets the connection all the same.
+    expect(content("windows", { publicRoot: "ISRG Root X1" })).toContain("catch { Write-Warning");
+  });
+
   test.each(ODD_NAMES)("the user %j is a literal, and nothing more", (odd) => {
     const plain = readPowerShell(content("windows"));
     const statements = readPowerShell(content("windows", { user: odd }));

@@ -9,6 +9,7 @@ import {
   subjectKeyIdentifier,
   writeCertificate,
 } from "../../src/pki/certificate-writer.ts";
+import { element } from "../../src/pki/der-writer.ts";
 import { KeyUsage } from "../../src/pki/extensions.ts";
 import { encodeName } from "../../src/pki/names.ts";
 import { Oid } from "../../src/pki/object-identifiers.ts";
@@ -103,4 +104,14 @@ let nextSerial = 1;
 
 function issuerKeyId({ by }: Recipe): Uint8Array[] {
   return by === undefined ? [] : [authorityKeyIdentifier(by.certificate.publicKey)];
+}
+
+/** A certificate that a P-256 key has signed, with another algorithm named in both places. Its signature need not hold: what is named is refused before. */
+export function withAlgorithm(der: Uint8Array, identifier: Uint8Array): Uint8Array {
+  const hex = Buffer.from(der).toString("hex").replaceAll("300a06082a8648ce3d040302", "@");
+  const [head, body, tail] = hex.split("@") as [string, string, string];
+  const name = Buffer.from(identifier).toString("hex");
+  const inner = head.slice(head.indexOf("3082", 8) + 8);
+  const tbs = element(0x30, Buffer.from(inner + name + body, "hex"));
+  return element(0x30, tbs, Buffer.from(name + tail, "hex"));
 }

@@ -16,6 +16,13 @@ import { until } from "../support/waiting.ts";
 const MAIN = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
 const PASSWORD = "correct horse battery";
 
+/** A server at the client's outer address, and somebody inside the gateway's network who visits it from outside. */
+const GREET =
+  'require("net").createServer((s) => s.end("hello")).listen(+process.argv[1], "192.0.2.2", () => console.log("ready"))';
+const VISIT = `const socket = require("net").connect({ host: "192.0.2.2", port: +process.argv[1], localAddress: "198.51.100.1" });
+setTimeout(() => socket.destroy(), 700);
+socket.on("data", (data) => process.stdout.write(data)).on("error", () => {}).on("close", () => process.exit());`;
+
 const mayRun = requireRoot("a newcomer's gateway");
 
 describe.skipIf(!mayRun)("a newcomer's gateway", () => {
@@ -67,9 +74,9 @@ describe.skipIf(!mayRun)("a newcomer's gateway", () => {
     return host.run(process.execPath, [MAIN, ...words], { input: `${input}\n` });
   }
 
-  function connectWords(user: string): readonly string[] {
+  function connectWords(user: string, domain = "vpn.example.org"): readonly string[] {
     return [
-      ...["connect", "vpn.example.org", "--user", user, "--password-stdin"],
+      ...["connect", domain, "--user", user, "--password-stdin"],
       ...[
         "--ca",
         join(folder, "certificates/ca.pem"),
@@ -82,9 +89,11 @@ describe.skipIf(!mayRun)("a newcomer's gateway", () => {
   }
 
   /** `ikebana connect`, with the password at its standard input. */
-  function connect(): HostProcess {
-    const line = [process.execPath, MAIN, ...connectWords("anna")].map((word) => `'${word}'`).join(" ");
-    return new HostProcess(hosts.right, ["sh", "-c", `echo '${PASSWORD}' | ${line}`]);
+  function connect(domain?: string, environment: Readonly<Record<string, string>> = {}): HostProcess {
+    const line = [process.execPath, MAIN, ...connectWords("anna", domain)]
+      .map((word) => `'${word}'`)
+      .join(" ");
+    return new HostProcess(hosts.right, ["sh", "-c", `echo '${PASSWORD}' | ${line}`], environment);
   }
 
   async function clients(): Promise<readonly IkeSaStatus[]> {
@@ -128,5 +137,45 @@ describe.skipIf(!mayRun)("a newcomer's gateway", () => {
     );
     const { status, stdout } = typed(hosts.right, PASSWORD, words);
     expect([status, stdout]).toEqual([7, expect.stringContaining("is not trusted")]);
+  });
+
+  test("leaves a client the SSH session that connect is typed in, and nothing else outside of the tunnel", async () => {
+    hosts.right.run("ip", ["route", "add", "default", "via", "192.0.2.1"]);
+    const servers = ["2222", "2223"].map(
+      (port) => new HostProcess(hosts.right, [process.execPath, "-e", GREET, port]),
+    );
+    await until("they listen", () => servers.every(({ out }) => out.includes("ready")));
+    const visits = () =>
+      ["2222", "2223"].map((port) => hosts.left.run(process.execPath, ["-e", VISIT, port]).stdout);
+    expect(visits()).toEqual(["hello", "hello"]);
+    const client = connect("vpn.example.org", { SSH_CONNECTION: "198.51.100.1 50000 192.0.2.2 2222" });
+    await until("the client is connected", () => client.error.includes("connected with"));
+    expect(client.error).toContain("answers of the SSH server on port 2222 go past the tunnel");
+    expect(visits()).toEqual(["hello", ""]);
+    expect(pings()).toMatch(/[1-3] received/);
+    await new ControlClient(socketOf("client")).stop();
+    await client.ended;
+    expect(visits()).toEqual(["hello", "hello"]);
+    expect(hosts.right.run("ip", ["rule"]).stdout).not.toContain("2222");
+    await Promise.all(servers.map((server) => server.stop()));
+  });
+
+  test("may have an address in the place of a domain name, which its certificate then is for", async () => {
+    await gateway.stop();
+    const { status, stderr } = typed(hosts.left, PASSWORD, [
+      ...["setup", "--domain", "192.0.2.1", "--user", "anna", "--self-signed", "--password-stdin", "--force"],
+      ...["-c", configFile(), "--letsencrypt", join(folder, "none"), "-s", socketOf("gateway")],
+    ]);
+    expect([status, stderr]).toEqual([0, expect.stringContaining("written:")]);
+    writeFileSync(configFile(), `socket: gateway.sock\nstate: gateway-state\n`, { flag: "a" });
+    gateway = new HostProcess(hosts.left, [process.execPath, MAIN, "up", "-c", configFile()]);
+    await until("the gateway is ready", () => gateway.out.includes("ready:"));
+    const client = connect("192.0.2.1");
+    await until("the client is connected", () => client.error.includes("connected with 192.0.2.1"), {
+      describe: () => `${client.out}${client.error}${gateway.out}`,
+    });
+    expect(pings()).toContain("3 received");
+    await new ControlClient(socketOf("client")).stop();
+    await client.ended;
   });
 });

@@ -11,7 +11,8 @@ export interface TlsCredential {
 }
 
 export interface TlsSettings {
-  readonly credential: TlsCredential;
+  /** At least one. Of several, the peer gets one that it can verify; keys of one type are the same to TLS, and the first of them counts. */
+  readonly credentials: readonly TlsCredential[];
   /** TLS 1.3 where nothing is said. EAP-TLS with it was in use before RFC 9190 settled how, so that some peers understand only 1.2. */
   readonly highestVersion?: "TLSv1.2" | "TLSv1.3";
 }
@@ -156,16 +157,22 @@ function socketOver(wire: Duplex, secureContext: SecureContext, role: "server" |
   return new TLSSocket(wire, { isServer: true, secureContext, requestCert: true, rejectUnauthorized: false });
 }
 
-function contextOf({ credential, highestVersion = "TLSv1.3" }: TlsSettings): SecureContext {
-  const { chain, key } = credential;
+function contextOf({ credentials, highestVersion = "TLSv1.3" }: TlsSettings): SecureContext {
+  const shown = firstOfEachType(credentials);
   return createSecureContext({
-    cert: chain.map(pemOf).join(""),
-    key: key.export({ type: "pkcs8", format: "pem" }),
+    cert: shown.map(({ chain }) => chain.map(pemOf).join("")),
+    key: shown.map(({ key }) => key.export({ type: "pkcs8", format: "pem" })),
     minVersion: "TLSv1.2",
     maxVersion: highestVersion,
     secureOptions: NO_TICKET | LEGACY_SERVER_CONNECT,
     sessionTimeout: 1,
   });
+}
+
+/** OpenSSL has one place for each type of key, and a second certificate would take the first one's. */
+function firstOfEachType(credentials: readonly TlsCredential[]): readonly TlsCredential[] {
+  const types = credentials.map(({ key }) => key.asymmetricKeyType);
+  return credentials.filter((_, i) => types.indexOf(types[i]) === i);
 }
 
 function pemOf(der: Uint8Array): string {

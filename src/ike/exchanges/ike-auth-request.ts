@@ -5,8 +5,8 @@ import { findCandidates, findPadEntry, presharedKeyOf } from "../../policy/pad.t
 import { isAllowed } from "../../policy/select-proposal.ts";
 import type { Payload, PayloadOf } from "../../wire/payloads/payload.ts";
 import type { Answer } from "../answer.ts";
-import { faultOfKeyedAuth, peerOctets } from "../auth-payload.ts";
-import { certificatesIn, credentialFor } from "../certificates.ts";
+import { faultOfKeyedAuth } from "../auth-payload.ts";
+import { credentialFor } from "../certificates.ts";
 import { modeOf } from "../child-mode.ts";
 import { acceptChild, type ChildKeying } from "../child-sa.ts";
 import { guessClient } from "../client-guess.ts";
@@ -18,6 +18,7 @@ import type { Authenticating } from "../ike-sa-state.ts";
 import { giveAddresses } from "../internal-addresses.ts";
 import { wasTranslated } from "../mobility/notifications.ts";
 import { find, findNotify, notify } from "../payloads.ts";
+import { signatureJob, signerKinds } from "../peer-signature.ts";
 import { addressesOf } from "../ports.ts";
 import { choosePpk, dropPpkChoice, takePpkChoice } from "../ppk.ts";
 import { authLifetime } from "../reauthentication.ts";
@@ -86,12 +87,11 @@ function authenticateInitiator(
 ): Answer | "later" | "busy" {
   const { state, payloads, identity, requested } = request;
   const { machine, path } = ikeSa;
-  const kind = kindOf(find(payloads, "authentication"));
   // IKE_SA_INIT was agreed on with nobody in particular; the peer's own connection has to allow it too.
   const candidates = findCandidates(machine.connections, addressesOf(path)).filter(({ ikeProposals }) =>
     isAllowed(state.proposal, ikeProposals),
   );
-  const connection = findPadEntry({ candidates, peer: identity, requested, kind });
+  const { kind, connection } = findCaller({ candidates, peer: identity, requested, payloads });
   // A peer that nobody knows takes the same way, so that time does not tell who is known.
   const key = presharedKeyOf(connection);
   const choice = choosePpk(ikeSa, { state, connection, payloads, auth: find(payloads, "authentication") });
@@ -106,7 +106,7 @@ function authenticateInitiator(
     dropPpkChoice(choice);
     return refused(`${fault} (connection ${connection.name})`);
   }
-  const needsJob = kind !== "psk" || connection.local.authentication.kind === "certificate";
+  const needsJob = kind !== "psk" || connection.local.authentication.kind !== "psk";
   if (needsJob && machine.hasTooManyLogins) {
     dropPpkChoice(choice);
     return "busy";
@@ -115,16 +115,37 @@ function authenticateInitiator(
   takePpkChoice(ikeSa, state, choice);
   const caller: Caller = { ...request, state: choice.state, connection };
   if (auth === undefined) return beginLogin(ikeSa, caller);
-  return kind === "psk" ? admit(ikeSa, caller) : verifyCertificate(ikeSa, { ...caller, auth });
+  return kind === "psk" ? admit(ikeSa, caller) : verifySignature(ikeSa, { ...caller, auth });
 }
 
-function kindOf(auth: PayloadOf<"authentication"> | undefined): "psk" | "certificate" | "eap" {
-  if (auth === undefined) return "eap";
-  return auth.method === AuthenticationMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE ? "psk" : "certificate";
+/** The connection for a peer that authenticates in this way. A signature may mean a certificate or a key that we have. */
+function findCaller({
+  payloads,
+  ...facts
+}: Omit<Parameters<typeof findPadEntry>[0], "kind"> & { readonly payloads: readonly Payload[] }): {
+  readonly kind: AuthenticationKind;
+  readonly connection: ConnectionPolicy | undefined;
+} {
+  const kinds = kindsOf(payloads);
+  for (const kind of kinds) {
+    const connection = findPadEntry({ ...facts, kind });
+    if (connection !== undefined) return { kind, connection };
+  }
+  return { kind: kinds[0]!, connection: undefined };
+}
+
+type AuthenticationKind = "psk" | "certificate" | "raw-key" | "eap";
+
+function kindsOf(payloads: readonly Payload[]): readonly AuthenticationKind[] {
+  const auth = find(payloads, "authentication");
+  if (auth === undefined) return ["eap"];
+  return auth.method === AuthenticationMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE
+    ? ["psk"]
+    : signerKinds(payloads);
 }
 
 function unknown(facts: {
-  readonly kind: "psk" | "certificate" | "eap";
+  readonly kind: AuthenticationKind;
   readonly identity: Identity;
   readonly requested: Identity | undefined;
   readonly candidates: readonly ConnectionPolicy[];
@@ -138,27 +159,20 @@ function unknown(facts: {
   if (!isPossible && kind === "eap") return `${name} wants EAP, and no connection here has logins`;
   if (!isPossible && kind === "certificate")
     return `${name} has a certificate, and no connection here trusts any`;
+  if (!isPossible && kind === "raw-key") return `${name} has a key, and no connection here knows any`;
   const us = requested === undefined ? "us" : formatIdentity(requested);
   return `no connection for ${name} at ${formatEnd(ikeSa.path.remote)} with ${us}`;
 }
 
-/** Chain, name and signature, away from here. */
-function verifyCertificate(
+/** Chain and name, or the key, and the signature, away from here. */
+function verifySignature(
   ikeSa: IkeSa,
-  caller: Caller & { readonly auth: { readonly method: number; readonly data: Uint8Array } },
-): "later" {
-  const { state, payloads, connection, identity, auth, messageId } = caller;
+  caller: Caller & { readonly auth: PayloadOf<"authentication"> },
+): Answer | "later" {
+  const { state, identity, messageId } = caller;
   const { machine } = ikeSa;
-  const trusted = connection.remote.authentication.find((each) => each.kind === "certificate")!;
-  const job = {
-    kind: "verify",
-    certificates: certificatesIn(payloads, machine.limits.certificateCount),
-    trust: trusted.trust,
-    identity,
-    authentication: auth,
-    octets: peerOctets(ikeSa, state, identity),
-    allowsSha1: connection.compat?.includes("windows-default") === true,
-  } as const;
+  const job = signatureJob(ikeSa, caller);
+  if (job === undefined) return refused(`${formatIdentity(identity)} shows nothing that we could verify`);
   machine.authenticate(job, (result, now) => {
     if (!isAwaiting(ikeSa, state)) return;
     if (result.kind === "verified" && result.note !== undefined)

@@ -5,8 +5,8 @@ import { formatIdentity, sameIdentity } from "../../policy/identity.ts";
 import { presharedKeyOf } from "../../policy/pad.ts";
 import type { Payload, PayloadOf } from "../../wire/payloads/payload.ts";
 import type { Closing } from "../answer.ts";
-import { faultOfKeyedAuth, peerOctets } from "../auth-payload.ts";
-import { certificateRequest, certificatesIn } from "../certificates.ts";
+import { faultOfKeyedAuth } from "../auth-payload.ts";
+import { certificateRequest } from "../certificates.ts";
 import { buildChildOffer, offerChild, processChildAnswer } from "../child-sa.ts";
 import { ownToken, takeToken } from "../crash-detection.ts";
 import { certificateNoted, ikeSaEstablished } from "../events.ts";
@@ -14,6 +14,7 @@ import type { IkeSa } from "../ike-sa.ts";
 import type { Authenticating } from "../ike-sa-state.ts";
 import { requestAddresses, takeAddresses } from "../internal-addresses.ts";
 import { find, findError, notify, notifyName } from "../payloads.ts";
+import { signatureJob } from "../peer-signature.ts";
 import { mixedKeys, ppkIdentity, settlePpk } from "../ppk.ts";
 import { heedAuthLifetime } from "../reauthentication.ts";
 import { haveSameEnds } from "../uniqueness.ts";
@@ -160,6 +161,7 @@ function refusalByPeer({ local, remote }: ConnectionPolicy, error: PayloadOf<"no
 const WHAT_FAILS = {
   psk: "has another key",
   certificate: "does not trust our certificate",
+  "raw-key": "does not know our public key",
   eap: "does not take the login",
 } as const;
 
@@ -196,32 +198,25 @@ function verify(
   ikeSa: IkeSa,
   facts: Responder & { readonly identity: Identity; readonly auth: PayloadOf<"authentication"> },
 ): void {
-  const { state, connection, payloads, identity, auth, now } = facts;
+  const { state, connection, identity, auth, now } = facts;
   const isKeyed = auth.method === AuthenticationMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE;
-  const trusted = connection.remote.authentication.find((each) => each.kind === "certificate");
-  const hasKey = connection.remote.authentication.some(({ kind }) => kind === "psk");
-  if (trusted === undefined || (isKeyed && hasKey)) {
+  const kinds = connection.remote.authentication.map(({ kind }) => kind);
+  const wantsSignature = kinds.includes("certificate") || kinds.includes("raw-key");
+  if (!wantsSignature || (isKeyed && kinds.includes("psk"))) {
     const key = presharedKeyOf(connection);
     const fault = faultOfKeyedAuth(ikeSa, { state, identity, auth, key, keyName: "pre-shared key" });
     if (fault === undefined) goOn(ikeSa, facts, identity);
     else breakOff(ikeSa, fault, now);
     return;
   }
-  if (isKeyed) {
-    const how = nameOf(AuthenticationMethod, auth.method);
-    breakOff(ikeSa, `${formatIdentity(identity)} authenticates by ${how}, and we want a certificate`, now);
+  const job = isKeyed ? undefined : signatureJob(ikeSa, facts);
+  if (job === undefined) {
+    const how = isKeyed ? nameOf(AuthenticationMethod, auth.method) : "a key of its own";
+    const what = kinds.includes("certificate") ? "a certificate" : "a key that we know";
+    breakOff(ikeSa, `${formatIdentity(identity)} authenticates by ${how}, and we want ${what}`, now);
     return;
   }
   const { machine } = ikeSa;
-  const job = {
-    kind: "verify",
-    certificates: certificatesIn(payloads, machine.limits.certificateCount),
-    trust: trusted.trust,
-    identity,
-    authentication: auth,
-    octets: peerOctets(ikeSa, state, identity),
-    allowsSha1: connection.compat?.includes("windows-default") === true,
-  } as const;
   machine.authenticate(job, (result, then) => {
     if (!isAwaiting(ikeSa, state)) return;
     if (result.kind === "verified" && result.note !== undefined)
@@ -231,7 +226,8 @@ function verify(
       const { notify: error, closing } = refuse(
         `${formatIdentity(identity)}: ${result.kind === "failed" ? result.reason : ""}`,
       );
-      ikeSa.breakOff({ ...closing, reason: "certificate", notify: error }, then);
+      const reason = job.kind === "verify" ? "certificate" : closing.reason;
+      ikeSa.breakOff({ ...closing, reason, notify: error }, then);
     }
   });
 }
@@ -244,7 +240,10 @@ function goOn(ikeSa: IkeSa, facts: Responder, identity: Identity): void {
   ikeSa.remoteIdentity = identity;
   if (authentication.kind === "eap") {
     if (eap === undefined) breakOff(ikeSa, "the peer lets us in without a login, and proves no key", now);
-    else beginEap(ikeSa, { ...facts, client: authentication.client, packet: eap.octets });
+    else {
+      const isEapOnly = find(payloads, "authentication") === undefined;
+      beginEap(ikeSa, { ...facts, client: authentication.client, packet: eap.octets, isEapOnly });
+    }
     return;
   }
   if (eap === undefined) finish(ikeSa, facts);

@@ -5,12 +5,13 @@ import type { ConnectionPolicy, Identity } from "../../policy/connection.ts";
 import type { Payload, PayloadOf } from "../../wire/payloads/payload.ts";
 import type { Closing } from "../answer.ts";
 import { authByKey, ownOctets } from "../auth-payload.ts";
-import { certificatePayloads } from "../certificates.ts";
+import { certificatePayloads, rawKeyPayload } from "../certificates.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import type { Authenticating } from "../ike-sa-state.ts";
 import { notify } from "../payloads.ts";
 
-// IKE_AUTH, RFC 7296 sections 1.2, 2.15 and 2.16. Each side shows who it is in its own way, by a pre-shared key or by certificates:
+// IKE_AUTH, RFC 7296 sections 1.2, 2.15 and 2.16. Each side shows who it is in its own way, by a pre-shared key, by certificates or by a
+// public key that the other side knows (RFC 7670):
 //
 //   --> HDR, SK { IDi, [CERT+], [N(INITIAL_CONTACT)], [CERTREQ], [IDr], AUTH, [CP(CFG_REQUEST)], SAi2, TSi, TSr }
 //   <-- HDR, SK { IDr, [CERT+], AUTH, [CP(CFG_REPLY)], SAr2, TSi, TSr }    or { IDr, AUTH, N } without a child SA
@@ -62,6 +63,17 @@ export function ownProof(
       const octets = ownOctets(ikeSa, state, identity);
       const job = { kind: "sign", credential, octets, hashes: ikeSa.signatureHashes } as const;
       return { kind: "job", job, certificates: certificatePayloads(credential) };
+    }
+    case "raw-key": {
+      const octets = ownOctets(ikeSa, state, identity);
+      const { key, keyType } = authentication;
+      const job = {
+        kind: "sign",
+        credential: { key, keyType },
+        octets,
+        hashes: ikeSa.signatureHashes,
+      } as const;
+      return { kind: "job", job, certificates: [rawKeyPayload(key)] };
     }
     case "eap":
       return { kind: "none", reason: "we can only log in" };

@@ -27,21 +27,23 @@ export function beginLogin(ikeSa: IkeSa, caller: Caller): Answer | "later" {
   const logins = connection.remote.authentication.find((each) => each.kind === "eap")!;
   const first = keep(ikeSa, caller);
   if (first === undefined) return refused(`${formatIdentity(identity)} asks for more than we keep`);
+  // RFC 5998 section 4: a method that does not show who we are would leave the client with nobody in particular.
+  const asksForEapOnly = findNotify(payloads, NotifyType.EAP_ONLY_AUTHENTICATION) !== undefined;
+  const mutual = asksForEapOnly ? logins.mutualServer : undefined;
+  const isEapOnly = mutual !== undefined;
   const begin = (proof: readonly Payload[], then: number): Answer => {
     const { state } = ikeSa;
     if (state.name !== "authenticating") return refused("the SA is gone");
-    const { session, first: packet } = logins.server.begin({ address: ikeSa.path.remote.address });
-    ikeSa.state = { ...state, eap: { session, request: first, rounds: 0, outcome: undefined } };
+    const server = mutual ?? logins.server;
+    const { session, first: packet } = server.begin({ address: ikeSa.path.remote.address });
+    ikeSa.state = { ...state, eap: { session, request: first, isEapOnly, rounds: 0, outcome: undefined } };
     ikeSa.limitLogin(then);
     return { payloads: [...proof, eapPayload(packet)] };
   };
-  // RFC 5998 section 3: only where the method will show who we are.
-  const isEapOnly = findNotify(payloads, NotifyType.EAP_ONLY_AUTHENTICATION) !== undefined;
-  if (isEapOnly && logins.isMutual === true) {
-    return begin([identification("identification-responder", connection.local.identity)], now);
-  }
+  if (isEapOnly) return begin([identification("identification-responder", connection.local.identity)], now);
   // RFC 7296 section 2.16: a key that every client has would make each of them a gateway.
-  if (connection.local.authentication.kind !== "certificate") {
+  const { kind } = connection.local.authentication;
+  if (kind !== "certificate" && kind !== "raw-key") {
     return refused(`${formatIdentity(identity)} wants EAP, and we have no certificate to show`);
   }
   return showProof(ikeSa, caller, begin);
@@ -104,6 +106,7 @@ function answerStep(login: LoginRequest, step: EapStep): Answer {
     case "send":
       return { payloads: [eapPayload(step.packet)] };
     case "success":
+      if (step.msk === undefined && login.eap.isEapOnly) return refused(`${name}: the login brings no key`);
       login.eap.outcome = { user: step.identity, msk: step.msk, grants: step.grants };
       return step.packet === undefined
         ? refused(`${name}: the login has no end`)

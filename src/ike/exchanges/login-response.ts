@@ -8,14 +8,19 @@ import { breakOff, finish, type Responder, requestAuth } from "./ike-auth-respon
 
 // The initiator's side of EAP in IKE_AUTH (`ike-auth.ts`).
 
-/** The responder, which has shown who it is, asks for the login. */
+/** The responder asks for the login. It has shown who it is, unless the login alone has to (`isEapOnly`). */
 export function beginEap(
   ikeSa: IkeSa,
-  facts: Responder & { readonly client: EapClient; readonly packet: Uint8Array },
+  facts: Responder & {
+    readonly client: EapClient;
+    readonly packet: Uint8Array;
+    readonly isEapOnly: boolean;
+  },
 ): void {
   const eap: EapConversation = {
     session: facts.client.begin(),
     request: undefined,
+    isEapOnly: facts.isEapOnly,
     rounds: 0,
     outcome: undefined,
   };
@@ -66,6 +71,11 @@ function takeStep(ikeSa: IkeSa, login: Login & { readonly packet: Uint8Array }, 
       requestAuth(ikeSa, [eapPayload(step.packet)], now);
       return;
     case "success": {
+      // SK_p is everybody's who did the key exchange with us: it shows nothing.
+      if (step.msk === undefined && eap.isEapOnly) {
+        breakOff(ikeSa, "the login brings no key, and the peer has not shown who it is", now);
+        return;
+      }
       eap.outcome = { user: step.identity, msk: step.msk, grants: undefined };
       // RFC 7296 section 2.16: by the key of the method, or for a method without keys by SK_p.
       const key = step.msk ?? state.keys.skPi;

@@ -12,6 +12,8 @@ export function describeRule(rule: Rule): string {
     iif: rule.inLink,
     from: rule.source,
     to: rule.destination,
+    ipproto: rule.protocol,
+    sport: rule.sourcePort,
     [rule.isInverted === true ? "not mark" : "mark"]: rule.mark,
     table: rule.table,
   });

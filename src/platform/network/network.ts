@@ -79,6 +79,9 @@ export interface Rule {
   readonly suppressPrefixLength?: number;
   readonly source?: Prefix;
   readonly destination?: Prefix;
+  /** IP protocol number. */
+  readonly protocol?: number;
+  readonly sourcePort?: number;
 }
 
 export interface RouteChoice {

@@ -82,7 +82,7 @@ function localWay(): LocalAuthentication {
   if (way.kind === "eap-tls") {
     const identity = argument.local.id;
     const credential = credentialOf(way.name);
-    const methods = [eapTlsClient({ credential, identity, judge: judgeOf("server") })];
+    const methods = [eapTlsClient({ credentials: [credential], identity, judge: judgeOf("server") })];
     return { kind: "eap", client: createEapClient({ identity, methods }) };
   }
   return { kind: "certificate", credentials: way.names.map(credentialOf) };
@@ -120,7 +120,7 @@ async function remoteWay(
     const { way } = argument.local;
     if (way.kind !== "certificate") throw new TypeError("a gateway without a certificate");
     const credential = credentialOf(way.names[0]!);
-    const methods = [eapTlsServer({ credential, judge: judgeOf("client") })];
+    const methods = [eapTlsServer({ credentials: [credential], judge: judgeOf("client") })];
     return { kind: "eap", server: createEapServer({ methods, random }) };
   }
   if (kind === "certificate") {

@@ -106,7 +106,7 @@ export function login(user: string, password: string): EapClient {
 /** A gateway's EAP-TLS, for clients with certificates of the CA. */
 export function tlsLogins(ca: TestAuthority, credential: Credential): EapServer {
   const judge = judgeByTrust({ trust: ca.trust("client"), wallClock: Date.now });
-  return createEapServer({ methods: [eapTlsServer({ credential, judge })], random });
+  return createEapServer({ methods: [eapTlsServer({ credentials: [credential], judge })], random });
 }
 
 /** A login by EAP-TLS at the gateway of this name. */
@@ -117,5 +117,8 @@ export function tlsLogin(
   const { credential, identity, gateway } = facts;
   const trust = ca.trust("server");
   const judge = judgeByTrust({ trust, identity: parseIdentity(gateway), wallClock: Date.now });
-  return createEapClient({ identity, methods: [eapTlsClient({ credential, identity, judge })] });
+  return createEapClient({
+    identity,
+    methods: [eapTlsClient({ credentials: [credential], identity, judge })],
+  });
 }

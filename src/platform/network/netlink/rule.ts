@@ -11,7 +11,9 @@ import {
   FRA_FWMARK,
   FRA_FWMASK,
   FRA_IIFNAME,
+  FRA_IP_PROTO,
   FRA_PRIORITY,
+  FRA_SPORT_RANGE,
   FRA_SRC,
   FRA_SUPPRESS_PREFIXLEN,
   FRA_TABLE,
@@ -50,7 +52,14 @@ export function encodeRule(rule: Rule): Uint8Array {
     header[2] = parsed.length;
     parts.push(attribute(FRA_SRC, networkOf(parsed)));
   }
+  if (rule.protocol !== undefined) parts.push(attribute(FRA_IP_PROTO, Uint8Array.of(rule.protocol)));
+  if (rule.sourcePort !== undefined) parts.push(attribute(FRA_SPORT_RANGE, portRange(rule.sourcePort)));
   return concat(...parts);
+}
+
+/** struct fib_rule_port_range: first and last port. */
+function portRange(port: number): Uint8Array {
+  return Uint8Array.of(port & 0xff, port >>> 8, port & 0xff, port >>> 8);
 }
 
 /** Body of a question for every rule. */
@@ -71,6 +80,8 @@ export function decodeRule(body: Uint8Array): Rule | undefined {
   const destination = attributes.get(FRA_DST);
   const source = attributes.get(FRA_SRC);
   const inLink = readText(attributes.get(FRA_IIFNAME));
+  const [protocol] = attributes.get(FRA_IP_PROTO) ?? [];
+  const [low, high] = attributes.get(FRA_SPORT_RANGE) ?? [];
   return {
     family,
     priority: readU32(attributes.get(FRA_PRIORITY)) ?? 0,
@@ -81,5 +92,7 @@ export function decodeRule(body: Uint8Array): Rule | undefined {
     ...(suppress !== NO_SUPPRESSION && { suppressPrefixLength: suppress }),
     ...(destination !== undefined && { destination: `${formatAddress(destination)}/${body[1]}` }),
     ...(source !== undefined && { source: `${formatAddress(source)}/${body[2]}` }),
+    ...(protocol !== undefined && { protocol }),
+    ...(low !== undefined && high !== undefined && { sourcePort: low | (high << 8) }),
   };
 }
