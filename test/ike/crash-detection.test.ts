@@ -84,6 +84,10 @@ test("an IKE SA that one side knows and the other is about to is no lost one: it
   view.setBigUint64(0, BigInt(`0x${fresh.initiatorSpi}`));
   view.setBigUint64(8, BigInt(`0x${fresh.responderSpi}`));
   client.handle({ kind: "datagram", octets: early.octets, path: early.path });
+  expect(link.inFlight).toEqual([]);
+  // As if the other side had begun.
+  early.octets[19]! ^= 0x08;
+  client.handle({ kind: "datagram", octets: early.octets, path: early.path });
   expect(decodeHeader(link.take().octets).responderSpi).toBe(BigInt(`0x${fresh.responderSpi}`));
   expect(tokenIn(link.transmitted.at(-1)!.octets)).toBeUndefined();
 });
