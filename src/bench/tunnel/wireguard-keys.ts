@@ -9,6 +9,10 @@ export interface WireguardKeys {
 }
 
 export function generateWireguardKeys(): WireguardKeys {
-  const { d, x } = generateKeyPairSync("x25519").privateKey.export({ format: "jwk" });
-  return { privateKey: Buffer.from(d!, "base64url"), publicKey: Buffer.from(x!, "base64url") };
+  const { privateKey, publicKey } = generateKeyPairSync("x25519");
+  // Both encodings end with the key itself (RFC 8410).
+  return {
+    privateKey: privateKey.export({ format: "der", type: "pkcs8" }).subarray(-32),
+    publicKey: publicKey.export({ format: "der", type: "spki" }).subarray(-32),
+  };
 }
