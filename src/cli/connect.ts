@@ -137,8 +137,7 @@ async function loginFrom(flags: ConnectFlags, host: string): Promise<Login> {
     if (flags.passwordStdin === true) throw new PolicyError("a certificate or a password, not both");
     return certificateLogin({ ...flags, certificate, key });
   }
-  if (flags.user === undefined)
-    throw new PolicyError("say who logs in: --user, or --certificate and --key", { code: "CONFIG" });
+  if (flags.user === undefined) throw new PolicyError("say who logs in: --user, or --certificate and --key");
   const user = parseUserName(flags.user);
   const password =
     flags.passwordStdin === true

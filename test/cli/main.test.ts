@@ -75,7 +75,7 @@ describe("words", () => {
     [["status", "--watch", "1ms"], "from 100ms to 1d"],
     [["logs", "extra"], "too many arguments"],
     [["rekey"], "missing required argument 'name'"],
-    [["connect", "vpn.example.org"], "required option '--user <name>' not specified"],
+    [["connect", "vpn.example.org"], "say who logs in: --user, or --certificate and --key"],
     [["connect", "vpn example", "--user", "anna"], '"vpn example" is not a domain name'],
     [["connect", "vpn.example.org", "--user", "anna"], "there is no terminal to ask at"],
     [["connect", "192.0.2.1", "--user", "anna", "--network", "10.1.0.1/16"], 'did you mean "10.1.0.0/16"?'],

@@ -305,25 +305,24 @@ describe.each(SCENARIOS)("when $name", (scenario) => {
     },
   );
 
-  test.skipIf(scenario.crosses)(
-    "the caller moves again and again while messages are lost, doubled and late",
-    () => {
-      forEachSeed(seedCount(10), (seed) => {
-        const all = start(scenario, seed);
-        const { initiator, link } = all;
-        link.impair(seed, { loss: 0.1, duplication: 0.1, delayMs: [5, 60] });
-        scenario.begin(all);
-        for (let i = 0; i < 6; i++) {
-          link.run({ until: link.now + 37 * ((seed % 7) + i) });
-          initiator.renumber(i % 2 === 0 ? AWAY : HOME);
-        }
-        link.fate = () => [ONE_WAY];
-        link.run({ until: link.now + 60_000 });
-        expectSettled(all);
-        expectBetween(all, HOME, OFFICE);
-      });
-    },
-  );
+  // What crosses is played without faults only.
+  if (scenario.crosses === true) return;
+  test("the caller moves again and again while messages are lost, doubled and late", () => {
+    forEachSeed(seedCount(10), (seed) => {
+      const all = start(scenario, seed);
+      const { initiator, link } = all;
+      link.impair(seed, { loss: 0.1, duplication: 0.1, delayMs: [5, 60] });
+      scenario.begin(all);
+      for (let i = 0; i < 6; i++) {
+        link.run({ until: link.now + 37 * ((seed % 7) + i) });
+        initiator.renumber(i % 2 === 0 ? AWAY : HOME);
+      }
+      link.fate = () => [ONE_WAY];
+      link.run({ until: link.now + 60_000 });
+      expectSettled(all);
+      expectBetween(all, HOME, OFFICE);
+    });
+  });
 });
 
 function start(scenario: Scenario, seed: number): Pair {

@@ -14,7 +14,10 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("with strongSwan
   const version = strongswanVersion();
   for (const scenario of loadScenarios()) {
     const { strongswan: least = 0 } = scenario.plan;
-    test.skipIf(version < least)(`${scenario.name}: ${scenario.title}`, () => run(scenario));
+    // No test that is skipped: the peer that is required has no part in it.
+    if (version < least)
+      console.log(`not played: ${scenario.name} (needs strongSwan ${least}, this is ${version})`);
+    else test(`${scenario.name}: ${scenario.title}`, () => run(scenario));
   }
 });
 

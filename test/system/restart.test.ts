@@ -45,6 +45,11 @@ describe.skipIf(!requireRoot(WHAT))(WHAT, () => {
   test("connects anew when it starts, and the old SA is gone at once", () =>
     withDaemons("start", async ({ sites, left, restart }) => {
       const right = await restart();
+      // Without a packet before, by which the other would learn of it and call.
+      await until("it has connected", async () => (await right.connection()).state === "established", {
+        timeoutMs: 30_000,
+        describe: () => `${left.log}\n${right.log}`,
+      });
       await until("the tunnel is up again", async () => (await pings(sites)).length === 0, {
         timeoutMs: 30_000,
         describe: () => `${left.log}\n${right.log}`,
