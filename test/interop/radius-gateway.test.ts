@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ControlClient } from "../../src/control/client.ts";
@@ -254,6 +255,8 @@ state: state
     await new ControlClient(join(folder, "client.sock")).stop();
     await client.ended;
 
+    // Acct-Delay-Time counts whole seconds.
+    await setTimeout(1000);
     await freeradius.start();
     await until("the server has the last record", () => records("Stop").length > before);
     const [stop, ...further] = records("Stop", session);
