@@ -19,6 +19,7 @@ import {
   JOB_VERDICT_OFFSET,
   WORKER_SCRATCH_SIZE,
 } from "./layout";
+import { cryptLentPacket, isLentFor } from "./lent-chacha20";
 import { MAC_TAGS_OFFSET } from "./poly1305";
 import { scratch } from "./scratch";
 import { sortJobs } from "./sort-jobs";
@@ -30,12 +31,13 @@ const BURST: u32 = 16;
 
 // Scratch, the second half of the instance's:
 //
-//   | stream | MAC | Poly1305 keys: 64 octets x BURST | order of the chunk: u32 x CHUNK, and three more |
+//   | stream | MAC | Poly1305 keys: 64 octets x BURST | counter block | order of the chunk: u32 x CHUNK, and three more |
 const KEY_SIZE: u32 = 64;
 const STREAM_OFFSET = WORKER_SCRATCH_SIZE / 2;
 const MAC_OFFSET = STREAM_OFFSET + STREAM_SIZE;
 const KEYS_OFFSET = MAC_OFFSET + AEAD_MAC_SIZE;
-const ORDER_OFFSET = KEYS_OFFSET + BURST * KEY_SIZE;
+const COUNTER_OFFSET = KEYS_OFFSET + BURST * KEY_SIZE;
+const ORDER_OFFSET = COUNTER_OFFSET + 16;
 
 /** The context is the key itself, 32 octets: ChaCha20 has no key schedule. */
 export function chachaExpandKey(context: usize, key: usize): void {
@@ -69,7 +71,7 @@ export function chachaOpenBatch(jobs: usize, count: u32): void {
 function sealBurst(burst: usize, count: u32): void {
   const stream = scratch() + STREAM_OFFSET;
   for (let i: u32 = 0; i < count; i++) pushMacKey(stream, listed(burst, i), macKey(i));
-  for (let i: u32 = 0; i < count; i++) pushPacket(stream, listed(burst, i));
+  for (let i: u32 = 0; i < count; i++) cryptPacket(stream, listed(burst, i));
   flushStream(stream);
   for (let i: u32 = 0; i < count; i++) {
     if (i % 4 === 0) authenticateQuad(burst, i, JOB_DESTINATION_OFFSET);
@@ -95,8 +97,14 @@ function openJob(stream: usize, job: usize, expected: v128): void {
     memory.fill(load<usize>(job, JOB_DESTINATION_OFFSET), 0, load<u32>(job, JOB_LENGTH_OFFSET));
   } else {
     store<u32>(job, JOB_AUTHENTIC, JOB_VERDICT_OFFSET);
-    pushPacket(stream, job);
+    cryptPacket(stream, job);
   }
+}
+
+/** Now, where ChaCha20 is lent for it; otherwise when the stream is full or flushed. */
+function cryptPacket(stream: usize, job: usize): void {
+  if (isLentFor(job)) cryptLentPacket(job, scratch() + COUNTER_OFFSET);
+  else pushPacket(stream, job);
 }
 
 /** Leaves the tags of jobs `first` to `first + 3` of the burst in the MAC's record. */

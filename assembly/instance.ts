@@ -1,5 +1,6 @@
 import { writeCounters } from "./ctr";
 import { releaseTables } from "./key-tables";
+import { borrowChaCha20 } from "./lent-chacha20";
 import { borrowAes } from "./processor-aes";
 import { bind, wipeScratch } from "./scratch";
 
@@ -8,6 +9,7 @@ export function configure(worker: u32): void {
   bind(worker);
   writeCounters();
   borrowAes();
+  borrowChaCha20();
 }
 
 /** Zeroes what kernels leave behind: nonces with their salts in the jobs, key material in the scratch, tables of SAs that are gone. */

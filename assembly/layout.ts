@@ -10,7 +10,7 @@
 // Pages that nobody touches cost nothing: the memory is reserved, not filled.
 
 /** Raised whenever a number below changes. */
-export const LAYOUT_VERSION = 20;
+export const LAYOUT_VERSION = 21;
 
 /** The kernel's constant tables stay below. */
 export const TABLES_END = 65536;
@@ -276,6 +276,8 @@ export const COMMAND_RUN = 0;
 export const COMMAND_STOP = 1;
 /** u32, the worker: 1 as long as its kernel is lent AES. */
 export const WORKER_AES_LENT_OFFSET = 384;
+/** u32, the worker: 1 when its kernel is lent ChaCha20. */
+export const WORKER_CHACHA_LENT_OFFSET = 388;
 /** Tallies of the system calls that move packets, TALLY_*, written by the worker: f64 calls, packets and octets, then f64 for each
  * class of packets in a call: 1, 2 to 3, 4 to 7 and so on, the last is 128 and more. */
 export const WORKER_TALLIES_OFFSET = 512;

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { gcm } from "@noble/ciphers/aes.js";
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import type { Kernel } from "../../src/esp/kernel.ts";
+import type { LentCiphers } from "../../src/platform/native-ciphers/lent-ciphers.ts";
 import { KernelBatch } from "./kernel-batch.ts";
 import {
   type AeadName,
@@ -33,20 +34,21 @@ interface AeadWork {
   readonly isSealing: boolean;
 }
 
-/** What subjects run on: the kernel as a data worker has it, and as one that is lent no AES. Each has a region of its own. */
+/** What subjects run on: the kernel as a data worker has it, with what it is lent, and as one that is lent nothing. Each has a region of its own. */
 export interface Kernels {
   readonly buffer: SharedArrayBuffer;
   readonly kernel: Kernel;
-  readonly ownAes: Kernel;
+  readonly lent: LentCiphers;
+  readonly own: Kernel;
 }
 
 /** Regions of the two kernels. */
 export const WORKER = 0;
-export const OWN_AES_WORKER = 1;
+export const OWN_CIPHERS_WORKER = 1;
 
 /**
  * The kernels against others, 64 packets of one SA in a run: the kernel takes them as a batch, the others one by one. Where the processor
- * lends AES, the kernel runs without it too.
+ * lends something, the kernel runs without it too.
  */
 export function* aeadSubjects(kernels: Kernels): Generator<Subject> {
   for (const { aead, title } of AEADS) {
@@ -60,7 +62,7 @@ export function* aeadSubjects(kernels: Kernels): Generator<Subject> {
 }
 
 function aeadSubject(
-  { buffer, kernel, ownAes }: Kernels,
+  { buffer, kernel, lent, own }: Kernels,
   { aead, title, length, isSealing }: AeadWork,
 ): Subject {
   const key = randomBytes(KEY_LENGTHS[aead]);
@@ -76,10 +78,8 @@ function aeadSubject(
     };
   };
   const ours = contender("kernel", kernel, WORKER);
-  const alone =
-    kernel === ownAes || aead === "chacha20-poly1305"
-      ? []
-      : [contender("kernel, its own AES", ownAes, OWN_AES_WORKER)];
+  const isLent = (aead === "chacha20-poly1305" ? lent.chaCha20 : lent.aes) !== undefined;
+  const alone = isLent ? [contender("kernel, its own ciphers", own, OWN_CIPHERS_WORKER)] : [];
   const others = isSealing ? sealers(aead, key) : openers(aead, key);
   const name = `${title} ${isSealing ? "seal" : "open"} ${length} B`;
   return {

@@ -5,8 +5,8 @@
 
 import { parseArgs } from "node:util";
 import { createSharedMemory, loadKernel } from "../../src/esp/kernel.ts";
-import { openProcessorAes } from "../../src/platform/processor-aes/openssl-aes.ts";
-import { aeadSubjects, OWN_AES_WORKER, WORKER } from "./aead.ts";
+import { openNativeCiphers } from "../../src/platform/native-ciphers/native-ciphers.ts";
+import { aeadSubjects, OWN_CIPHERS_WORKER, WORKER } from "./aead.ts";
 import { codecSubjects } from "./codec.ts";
 import { display } from "./display.ts";
 import { keyExchangeSubjects } from "./key-exchange.ts";
@@ -40,13 +40,9 @@ const sampling = options.quick
 const machine = describeMachine();
 const commit = describeCommit(RESULTS);
 const memory = createSharedMemory();
-const aes = openProcessorAes(memory);
-const kernel = loadKernel(memory, WORKER, aes);
-const kernels = {
-  buffer: memory.buffer,
-  kernel,
-  ownAes: aes === undefined ? kernel : loadKernel(memory, OWN_AES_WORKER),
-};
+const lent = openNativeCiphers(memory);
+const kernel = loadKernel(memory, WORKER, lent);
+const kernels = { buffer: memory.buffer, kernel, lent, own: loadKernel(memory, OWN_CIPHERS_WORKER) };
 
 const records: SubjectRecord[] = [];
 for (const subject of allSubjects()) {

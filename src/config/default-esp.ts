@@ -1,4 +1,4 @@
-import { hasAesInstructions } from "../platform/processor-aes/has-aes-instructions.ts";
+import { hasAesInstructions } from "../platform/native-ciphers/processor.ts";
 import { DEFAULT_ESP_PROPOSALS, DEFAULT_ESP_PROPOSALS_WITHOUT_AES } from "../policy/default-proposals.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 

@@ -76,7 +76,7 @@ export function parseConfig({ text, file, isReadableByOthers = false }: ConfigTe
     },
     tun: { name: entries.tun ?? DEFAULT_TUN_NAME, mtu: entries.mtu ?? DEFAULT_MTU },
     offloads: entries.offloads ?? "auto",
-    processorAes: entries.processorAes ?? "auto",
+    nativeCiphers: entries.nativeCiphers ?? "auto",
     spinMicroseconds: entries.spin ?? 0,
     workers: entries.workers ?? 1,
     log: { level: entries.log?.level ?? "info", format: entries.log?.format ?? "human" },

@@ -151,7 +151,7 @@ const fileMapping = mapping(
     mtu: v.optional(textOrNumber(parseMtu)),
     tun: v.optional(text(parseTunName)),
     offloads: v.optional(oneOf(["auto", "off"])),
-    processorAes: v.optional(oneOf(["auto", "off"])),
+    nativeCiphers: v.optional(oneOf(["auto", "off"])),
     spin: v.optional(integer({ from: 0, to: SPIN_LIMIT })),
     workers: v.optional(integer({ from: 1, to: WORKER_LIMIT })),
     log: v.optional(

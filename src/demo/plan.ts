@@ -98,7 +98,7 @@ export function configurationOf(role: Role, key: Uint8Array): EngineConfig {
     connections: [connection],
     listen: { addresses: ["0.0.0.0", "::"], port: 500, natTraversalPort: 4500 },
     tun: { name: TUN_NAME, mtu: INNER_MTU },
-    processorAes: "auto",
+    nativeCiphers: "auto",
     // Nothing of a demo outlives it, so nothing has to be remembered; the folder does not exist.
     stateDirectory: join(tmpdir(), `ikebana-demo-${process.pid}`),
   };

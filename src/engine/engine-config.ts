@@ -32,7 +32,7 @@ export interface EngineConfig {
   /** "auto" (the default): whatever the kernel has of segmentation and coalescing. "off": packet by packet. */
   readonly offloads?: "auto" | "off";
   /** "auto" (the default): the processor's AES instructions for child SAs that carry much, where it has them. "off": WebAssembly's for all. */
-  readonly processorAes?: "auto" | "off";
+  readonly nativeCiphers?: "auto" | "off";
   /** How long a data worker goes on looking for more before it sleeps. Default 0. */
   readonly spinMicroseconds?: number;
   /** Data workers, 1 (the default) to WORKER_LIMIT. */

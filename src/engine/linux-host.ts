@@ -70,7 +70,7 @@ async function openLinuxHost(
       mark: SOCKET_MARK,
       memory,
       workers: config.workers ?? 1,
-      processorAes: config.processorAes ?? "auto",
+      nativeCiphers: config.nativeCiphers ?? "auto",
       spinMicroseconds: config.spinMicroseconds ?? 0,
       systemCalls,
       random: systemRandom,

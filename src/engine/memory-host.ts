@@ -51,7 +51,7 @@ export function createMemoryHost(host: WireHost): MemoryMachine {
     const dataPlane = startMemoryDataPlane({
       memory,
       workers,
-      processorAes: config.processorAes ?? "off",
+      nativeCiphers: config.nativeCiphers ?? "off",
       random: systemRandom,
       tun: device,
       sockets,

@@ -47,8 +47,16 @@ function describePool({ prefix, inUse, capacity }: PoolUsage): PoolStatus {
   return { prefix, inUse, limit: capacity };
 }
 
-function describeDataPlane({ workers, aes, drops, tallies, times, occupancy }: DataPlane): DataPlaneStatus {
-  return { workers, aes, drops, systemCalls: tallies, times, memory: occupancy };
+function describeDataPlane({
+  workers,
+  aes,
+  chaCha20,
+  drops,
+  tallies,
+  times,
+  occupancy,
+}: DataPlane): DataPlaneStatus {
+  return { workers, aes, chaCha20, drops, systemCalls: tallies, times, memory: occupancy };
 }
 
 function describeIke({ counters, halfOpenCount }: IkeEndpoint): IkeStatus {

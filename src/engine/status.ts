@@ -146,6 +146,8 @@ export interface DataPlaneStatus {
   readonly workers: number;
   /** Whose AES child SAs that carry much go through: "processor" or "webassembly". */
   readonly aes: string;
+  /** Likewise for ChaCha20 and packets that are not small. */
+  readonly chaCha20: string;
   /** Packets that belong to no SA, by cause: { noSa: 12 }. */
   readonly drops: Readonly<Record<string, number>>;
   readonly systemCalls: {

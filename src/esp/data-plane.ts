@@ -5,6 +5,7 @@ import {
   TABLES_SIZE,
   WORKER_AES_LENT_OFFSET,
   WORKER_BASE,
+  WORKER_CHACHA_LENT_OFFSET,
   WORKER_COUNTERS_OFFSET,
   WORKER_GCM_JOBS_OFFSET,
   WORKER_SCRATCH_OFFSET,
@@ -18,8 +19,8 @@ import { wipe } from "../bytes/wipe.ts";
 import { PolicyError } from "../errors/index.ts";
 import type { Path } from "../platform/address.ts";
 import { type Clock, createMonotonicClock } from "../platform/clock.ts";
+import { openNativeCiphers } from "../platform/native-ciphers/native-ciphers.ts";
 import { MemoryPoller } from "../platform/poller/memory-poller.ts";
-import { openProcessorAes } from "../platform/processor-aes/openssl-aes.ts";
 import type { Random } from "../platform/random.ts";
 import { RAW_ESP_PORT } from "../platform/raw-esp/open-raw-esp-socket.ts";
 import {
@@ -109,8 +110,8 @@ export interface ChildSaInstallation {
   readonly isTransport?: boolean | undefined;
 }
 
-/** "processor": the AES instructions, by way of the runtime's OpenSSL. "webassembly": the kernel's own AES, as for all other keys. */
-export type AesSource = "processor" | "webassembly";
+/** "processor": its AES instructions or widest vectors, by way of the runtime's OpenSSL. "webassembly": the kernel's own, as for all else. */
+export type CipherSource = "processor" | "webassembly";
 
 /** The engine's view of the data plane: SAs and policies in, counters and IKE datagrams out. */
 export interface DataPlane {
@@ -152,7 +153,9 @@ export interface DataPlane {
   /** How many data workers there are. */
   readonly workers: number;
   /** Whose AES the workers use for keys that carry much. */
-  readonly aes: AesSource;
+  readonly aes: CipherSource;
+  /** Whose ChaCha20 they use for packets that are not small. */
+  readonly chaCha20: CipherSource;
   /** Drops of packets that belong to no SA, by cause. */
   readonly drops: Drops;
   /** What the workers' system calls moved, IKE included. */
@@ -217,7 +220,7 @@ export async function startDataPlane(
     /** Firewall mark of the sockets. */
     readonly mark?: number;
     /** "auto" (the default): the processor's, where it can be had. */
-    readonly processorAes?: "auto" | "off";
+    readonly nativeCiphers?: "auto" | "off";
     /** How long a worker goes on looking for more before it sleeps, where the machine has a core to spare. Default 0. */
     readonly spinMicroseconds?: number;
     readonly sockets: readonly PumpSocket<OpenUdpSocket>[];
@@ -232,7 +235,7 @@ export async function startDataPlane(
     tun,
     sockets,
     furtherLanes = [],
-    processorAes = "auto",
+    nativeCiphers = "auto",
     spinMicroseconds = 0,
     onFailure,
   } = facts;
@@ -244,7 +247,7 @@ export async function startDataPlane(
     memory,
     systemCalls: facts.systemCalls,
     roles,
-    processorAes,
+    nativeCiphers,
     spinMicroseconds,
     devices: [{ tun, sockets }, ...furtherLanes],
     onMail: (worker) => mail[worker - 1]?.ring(),
@@ -290,7 +293,7 @@ export function startMemoryDataPlane(
     readonly tun: MemoryTun;
     readonly sockets: readonly PumpSocket<MemoryUdpSocket>[];
     /** As `startDataPlane` has it, but "off" by default. */
-    readonly processorAes?: "auto" | "off";
+    readonly nativeCiphers?: "auto" | "off";
     readonly schedule?: (run: () => void) => void;
     /** The system's monotonic clock by default. */
     readonly clock?: Clock;
@@ -301,15 +304,15 @@ export function startMemoryDataPlane(
     workers = 1,
     tun,
     sockets,
-    processorAes = "off",
+    nativeCiphers = "off",
     schedule = setImmediate,
     clock = createMonotonicClock(),
   } = facts;
   const parts = rolesOf(workers).map((role) => {
     // Nothing is steered in memory: packets and datagrams come to the first lane, which hands over those of others.
     const isForSendingOnly = role.lane > 0;
-    const aes = processorAes === "auto" ? openProcessorAes(memory, facts.onRefusal) : undefined;
-    const kernel = loadKernel(memory, role.worker, aes);
+    const lent = nativeCiphers === "auto" ? openNativeCiphers(memory, facts.onRefusal) : {};
+    const kernel = loadKernel(memory, role.worker, lent);
     const pump = new DataPump({
       memory,
       kernel,
@@ -328,7 +331,7 @@ export function startMemoryDataPlane(
     });
     return {
       kernel,
-      aes,
+      lent,
       pump,
       mail: new MailDrain(new MailboxReader(memory, role.worker), facts.onIkeDatagram),
     };
@@ -365,7 +368,7 @@ export function startMemoryDataPlane(
       hasStopped = true;
       clearTimeout(rest);
       poller.close();
-      for (const { aes } of parts) aes?.close();
+      for (const { lent } of parts) lent.aes?.close();
       return Promise.resolve();
     },
   };
@@ -398,6 +401,11 @@ function createDataPlane({
   const selectors = new SelectorTable(memory);
   const kernel = loadKernel(memory, HOST);
   const numbers = rolesOf(workers).map(({ worker }) => worker);
+  const sourceAt = (offset: number): CipherSource => {
+    const isLent = (worker: number): boolean =>
+      words[(WORKER_BASE + worker * WORKER_SIZE + offset) >>> 2] === 1;
+    return numbers.every(isLent) ? "processor" : "webassembly";
+  };
   const sad = new Sad({ memory, kernel, lanes: lanesOf(workers), random, selectors, quiescence });
   const spd = new Spd({ memory, sad, selectors, quiescence });
   const paths = new PathMtus({ sad, tunMtu: tun.mtu, read: pathMtu });
@@ -483,9 +491,10 @@ function createDataPlane({
     carried: (inboundSpi) => sad.carried(inboundSpi),
     workers,
     get aes() {
-      const isLent = (worker: number): boolean =>
-        words[(WORKER_BASE + worker * WORKER_SIZE + WORKER_AES_LENT_OFFSET) >>> 2] === 1;
-      return numbers.every(isLent) ? "processor" : "webassembly";
+      return sourceAt(WORKER_AES_LENT_OFFSET);
+    },
+    get chaCha20() {
+      return sourceAt(WORKER_CHACHA_LENT_OFFSET);
     },
     get drops() {
       return sumOfDrops(

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { CONTROL_BASE, CONTROL_VERSION_OFFSET, LAYOUT_VERSION, MEMORY_SIZE } from "../../assembly/layout.ts";
-import type { LentAes } from "../platform/processor-aes/lent-aes.ts";
+import type { LentAes, LentChaCha20, LentCiphers } from "../platform/native-ciphers/lent-ciphers.ts";
 
 const PAGE_SIZE = 65536;
 const MAXIMUM_PAGES = 32768;
@@ -72,17 +72,20 @@ export function createSharedMemory(): WebAssembly.Memory {
 }
 
 /**
- * Instantiates the kernel for one thread: `worker` 0 is the host, 1 and up are data workers. `aes` is lent to keys that carry much; without it
- * the kernel's own AES does everything.
+ * Instantiates the kernel for one thread: `worker` 0 is the host, 1 and up are data workers. What is not lent the kernel
+ * does itself.
  */
-export function loadKernel(memory: WebAssembly.Memory, worker: number, aes?: LentAes): Kernel {
+export function loadKernel(memory: WebAssembly.Memory, worker: number, lent: LentCiphers = {}): Kernel {
   const version = new DataView(memory.buffer).getUint32(CONTROL_BASE + CONTROL_VERSION_OFFSET, true);
   if (version !== LAYOUT_VERSION) {
     throw new RangeError(`shared memory has layout ${version}, this build has layout ${LAYOUT_VERSION}`);
   }
   const module = new WebAssembly.Module(readFileSync(kernelUrl()));
-  const kernel = new WebAssembly.Instance(module, { env: { memory, abort }, "processor-aes": lend(aes) })
-    .exports as unknown as Kernel;
+  const kernel = new WebAssembly.Instance(module, {
+    env: { memory, abort },
+    "processor-aes": lendAes(lent.aes),
+    "lent-chacha20": lendChaCha20(lent.chaCha20),
+  }).exports as unknown as Kernel;
   kernel.configure(worker);
   return kernel;
 }
@@ -94,13 +97,22 @@ function kernelUrl(): URL {
 }
 
 /** As assembly/processor-aes.ts imports it. */
-function lend(aes: LentAes | undefined): Record<string, unknown> {
+function lendAes(aes: LentAes | undefined): Record<string, unknown> {
   return {
     hasAes: () => aes !== undefined,
     expandKey: (place: number, key: number, keyLength: number, isForDecryption: number) =>
       aes?.expandKey(place, key, keyLength, isForDecryption !== 0) ?? false,
     crypt: (place: number, blocks: number, length: number) => aes?.crypt(place, blocks, length) ?? false,
     forgetKey: (place: number) => aes?.forgetKey(place),
+  };
+}
+
+/** As assembly/lent-chacha20.ts imports it. */
+function lendChaCha20(chaCha20: LentChaCha20 | undefined): Record<string, unknown> {
+  return {
+    hasChaCha20: () => chaCha20 !== undefined,
+    cryptChaCha20: (destination: number, source: number, length: number, key: number, counter: number) =>
+      chaCha20?.crypt(destination, source, length, key, counter),
   };
 }
 

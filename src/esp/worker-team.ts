@@ -36,7 +36,7 @@ export class WorkerTeam {
       readonly memory: WebAssembly.Memory;
       readonly systemCalls: SystemCalls;
       readonly roles: readonly WorkerRole[];
-      readonly processorAes: "auto" | "off";
+      readonly nativeCiphers: "auto" | "off";
       readonly spinMicroseconds: number;
       /** What the workers of each lane use. */
       readonly devices: readonly LaneDevices[];
@@ -59,7 +59,7 @@ export class WorkerTeam {
             ...devices[role.lane]!,
             memory,
             role,
-            processorAes: start.processorAes,
+            nativeCiphers: start.nativeCiphers,
             spinMicroseconds: start.spinMicroseconds,
             wakeUp: wakeUpOf(role.worker),
             companionWakeUp: role.companion === undefined ? undefined : wakeUpOf(role.companion),

@@ -3,8 +3,8 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { COMMAND_STOP, WORKER_BASE, WORKER_COMMAND_OFFSET, WORKER_SIZE } from "../../assembly/layout.ts";
 import { createMonotonicClock } from "../platform/clock.ts";
+import { openNativeCiphers } from "../platform/native-ciphers/native-ciphers.ts";
 import { LinuxPoller } from "../platform/poller/linux-poller.ts";
-import { openProcessorAes } from "../platform/processor-aes/openssl-aes.ts";
 import { systemRandom } from "../platform/random.ts";
 import { LinuxRawEspSocket } from "../platform/raw-esp/linux-raw-esp-socket.ts";
 import { createLinuxSystemCalls } from "../platform/system-calls/linux-system-calls.ts";
@@ -23,7 +23,7 @@ import type { TrapCall } from "./trapped-packets.ts";
 export interface WorkerFacts {
   readonly memory: WebAssembly.Memory;
   readonly role: WorkerRole;
-  readonly processorAes: "auto" | "off";
+  readonly nativeCiphers: "auto" | "off";
   /** How long it goes on looking before it sleeps. */
   readonly spinMicroseconds: number;
   readonly tun: OpenTun;
@@ -49,7 +49,7 @@ const SLEEP_MS = 1000;
 function run({
   memory,
   role,
-  processorAes,
+  nativeCiphers,
   spinMicroseconds,
   tun,
   sockets,
@@ -61,10 +61,10 @@ function run({
   const stopwatch = new Stopwatch(memory, worker, clock);
   const systemCalls = stopwatch.timeSystemCalls(createLinuxSystemCalls(memory));
   const onRefusal = (refusal: string): void => say({ refusal });
-  const aes = processorAes === "auto" ? openProcessorAes(memory, onRefusal) : undefined;
+  const lent = nativeCiphers === "auto" ? openNativeCiphers(memory, onRefusal) : {};
   // However the thread ends, no key stays behind.
-  process.once("exit", () => aes?.close());
-  const kernel = stopwatch.timeKernel(loadKernel(memory, worker, aes));
+  process.once("exit", () => lent.aes?.close());
+  const kernel = stopwatch.timeKernel(loadKernel(memory, worker, lent));
   const pump = new DataPump({
     memory,
     kernel,

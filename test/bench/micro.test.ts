@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { aeadSubjects, OWN_AES_WORKER, WORKER } from "../../bench/micro/aead.ts";
+import { aeadSubjects, OWN_CIPHERS_WORKER, WORKER } from "../../bench/micro/aead.ts";
 import { codecSubjects } from "../../bench/micro/codec.ts";
 import { keyExchangeSubjects } from "../../bench/micro/key-exchange.ts";
 import { toMarkdown } from "../../bench/micro/markdown.ts";
@@ -8,18 +8,18 @@ import { saSetupSubjects } from "../../bench/micro/sa-setup.ts";
 import { median, sampleRoundRobin } from "../../bench/micro/sampler.ts";
 import { expectEqual } from "../../bench/micro/subject.ts";
 import { createSharedMemory, loadKernel } from "../../src/esp/kernel.ts";
-import { openProcessorAes } from "../../src/platform/processor-aes/openssl-aes.ts";
+import { openNativeCiphers } from "../../src/platform/native-ciphers/native-ciphers.ts";
 
 const memory = createSharedMemory();
-const aes = openProcessorAes(memory);
-const kernel = loadKernel(memory, WORKER, aes);
-const ownAes = aes === undefined ? kernel : loadKernel(memory, OWN_AES_WORKER);
+const lent = openNativeCiphers(memory);
+const kernel = loadKernel(memory, WORKER, lent);
+const own = loadKernel(memory, OWN_CIPHERS_WORKER);
 
 describe("the micro bench", () => {
   test("has contenders that do the same work", () => {
     let count = 0;
     for (const subject of [
-      ...lazily(aeadSubjects({ buffer: memory.buffer, kernel, ownAes })),
+      ...lazily(aeadSubjects({ buffer: memory.buffer, kernel, lent, own })),
       ...lazily(saSetupSubjects(kernel, memory.buffer)),
       ...lazily(keyExchangeSubjects()),
       ...lazily(codecSubjects()),

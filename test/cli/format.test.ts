@@ -58,6 +58,7 @@ const STATUS: EngineStatus = {
   dataPlane: {
     workers: 1,
     aes: "processor",
+    chaCha20: "processor",
     drops: { noSa: 12 },
     systemCalls: { tunRead: IDLE, tunWrite: IDLE, udpReceive: IDLE, udpTransmit: IDLE },
     times: { rounds: 0, packets: 0, systemCallsNs: 0, webAssemblyNs: 0, javaScriptNs: 0 },

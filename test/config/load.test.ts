@@ -323,7 +323,7 @@ describe("a file that is wrong", () => {
     [
       "a key like no other",
       `${connection(rest())}frobnicate: 1`,
-      '6:1: unknown key "frobnicate"; known are gateway, radius, connections, listen, mtu, tun, offloads, processorAes, spin, workers, log, socket, state, killSwitch',
+      '6:1: unknown key "frobnicate"; known are gateway, radius, connections, listen, mtu, tun, offloads, nativeCiphers, spin, workers, log, socket, state, killSwitch',
     ],
     ["a key of every object", `${connection(rest())}toString: 1`, '6:1: unknown key "toString"; known are'],
     [

@@ -17,6 +17,7 @@ export const STATUS: EngineStatus = {
   dataPlane: {
     workers: 1,
     aes: "processor",
+    chaCha20: "processor",
     drops: {},
     systemCalls: { tunRead: IDLE, tunWrite: IDLE, udpReceive: IDLE, udpTransmit: IDLE },
     times: { rounds: 0, packets: 0, systemCallsNs: 0, webAssemblyNs: 0, javaScriptNs: 0 },

@@ -4,11 +4,15 @@ import { WORKER_BASE, WORKER_SCRATCH_OFFSET, WORKER_SCRATCH_SIZE } from "../../a
 import { fromHex, toHex } from "../../src/bytes/hex.ts";
 import { describeAead } from "../support/aead-suite.ts";
 import { CHACHA20_POLY1305, KernelBed } from "../support/kernel.ts";
+import { lendChaCha20, mayLendChaCha20 } from "../support/lent-chacha20.ts";
 import { ESP_VECTOR } from "../vectors/rfc7634/esp.ts";
 import { AEAD_VECTORS } from "../vectors/rfc8439/aead.ts";
 import { CHACHA20_VECTORS } from "../vectors/rfc8439/chacha20.ts";
 
 describeAead("ChaCha20-Poly1305", CHACHA20_POLY1305);
+if (mayLendChaCha20()) {
+  describeAead("ChaCha20-Poly1305 with ChaCha20 that is lent", { ...CHACHA20_POLY1305, lendChaCha20 });
+}
 
 describe("ChaCha20-Poly1305", () => {
   const ESP = { source: "RFC 7634 appendix A", ...ESP_VECTOR, nonce: ESP_VECTOR.salt + ESP_VECTOR.iv };

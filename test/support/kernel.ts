@@ -27,7 +27,7 @@ import {
   WORKER_TUN_SLAB_OFFSET,
 } from "../../assembly/layout.ts";
 import { createSharedMemory, type Kernel, loadKernel } from "../../src/esp/kernel.ts";
-import type { LentAes } from "../../src/platform/processor-aes/lent-aes.ts";
+import type { LentAes, LentChaCha20 } from "../../src/platform/native-ciphers/lent-ciphers.ts";
 
 interface KeyPlaces {
   readonly context: number;
@@ -60,6 +60,8 @@ export interface AeadUnderTest {
   readonly isBusy?: boolean;
   /** Lends AES to busy keys. */
   readonly lendAes?: (memory: WebAssembly.Memory) => LentAes;
+  /** Lends ChaCha20 for packets that are not small. */
+  readonly lendChaCha20?: (memory: WebAssembly.Memory) => LentChaCha20;
 }
 
 const PLAIN_AEAD = {
@@ -140,7 +142,10 @@ export class KernelBed {
   /** `worker` is the region that the instance works in. */
   constructor(aead: AeadUnderTest, worker = 0) {
     const memory = createSharedMemory();
-    this.kernel = loadKernel(memory, worker, aead.lendAes?.(memory));
+    this.kernel = loadKernel(memory, worker, {
+      aes: aead.lendAes?.(memory),
+      chaCha20: aead.lendChaCha20?.(memory),
+    });
     this.octets = new Uint8Array(memory.buffer);
     this.view = new DataView(memory.buffer);
     this.#aead = aead;

@@ -1,5 +1,5 @@
-import type { LentAes } from "../../src/platform/processor-aes/lent-aes.ts";
-import { openProcessorAes } from "../../src/platform/processor-aes/openssl-aes.ts";
+import type { LentAes } from "../../src/platform/native-ciphers/lent-ciphers.ts";
+import { openProcessorAes } from "../../src/platform/native-ciphers/openssl-aes.ts";
 
 /**
  * Whether tests of AES that is lent may run. When the machine has none, says so in one line, or fails where IKEBANA_REQUIRE_INTEROP=1

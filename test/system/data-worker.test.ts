@@ -222,7 +222,7 @@ describe.skipIf(!mayRun).each([1, 2, 4])("the data plane with workers: %i", (wor
     expect(a.plane.occupancy.keyTables.inUse).toBe(0);
   });
 
-  async function start(address: string, lan: string, processorAes: "auto" | "off" = "auto"): Promise<Host> {
+  async function start(address: string, lan: string, nativeCiphers: "auto" | "off" = "auto"): Promise<Host> {
     const memory = createSharedMemory();
     const systemCalls: SystemCalls = createLinuxSystemCalls(memory);
     const descriptors: number[] = [];
@@ -250,7 +250,7 @@ describe.skipIf(!mayRun).each([1, 2, 4])("the data plane with workers: %i", (wor
     const plane = await startDataPlane({
       memory,
       workers,
-      processorAes,
+      nativeCiphers,
       systemCalls,
       random: { bytes: (length) => random.octets(length) },
       ...lanes.first,

@@ -9,3 +9,18 @@ export interface LentAes {
   /** Wipes all keys and gives up what they took. */
   close(): void;
 }
+
+/** ChaCha20 (RFC 8439 section 2.4) for the kernel, over the shared memory. Addresses and lengths are octets in it. */
+export interface LentChaCha20 {
+  /**
+   * Puts `source` XOR key stream at `destination`, which is the same place or does not overlap. `key` is 32 octets; `counter` the counter
+   * of the first block and the nonce, 16 octets.
+   */
+  crypt(destination: number, source: number, length: number, key: number, counter: number): void;
+}
+
+/** What the processor's own instructions are lent for. */
+export interface LentCiphers {
+  readonly aes?: LentAes | undefined;
+  readonly chaCha20?: LentChaCha20 | undefined;
+}

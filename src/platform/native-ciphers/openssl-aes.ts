@@ -1,9 +1,9 @@
-import { requireKoffi } from "../system-calls/require-koffi.ts";
 import type { SharedMemory } from "../system-calls/system-calls.ts";
-import { hasAesInstructions } from "./has-aes-instructions.ts";
-import type { LentAes } from "./lent-aes.ts";
+import type { LentAes } from "./lent-ciphers.ts";
+import { type Call, loadOpenSsl, type OpenSsl } from "./openssl.ts";
+import { hasAesInstructions } from "./processor.ts";
 
-/** OpenSSL's functions, which Node has in it; `intptr_t` is an address. */
+/** `intptr_t` is an address. */
 const PROTOTYPES = {
   EVP_CIPHER_CTX_new: ["intptr_t"],
   EVP_CIPHER_CTX_free: ["void", "intptr_t"],
@@ -16,9 +16,6 @@ const PROTOTYPES = {
   EVP_aes_256_ecb: ["intptr_t"],
 } as const satisfies Record<string, readonly [result: string, ...parameters: string[]]>;
 
-type Call = (...values: readonly number[]) => number;
-type OpenSsl = Readonly<Record<keyof typeof PROTOTYPES, Call>> & { addressOf(octets: Uint8Array): number };
-
 /**
  * AES of the OpenSSL that the runtime brings, in the processor's AES instructions, for the calling thread. Undefined where the processor
  * has none (then the kernel's own is as good, and surely takes the same time for every key), or where OpenSSL cannot be called; `onRefusal`
@@ -30,7 +27,7 @@ export function openProcessorAes(
 ): LentAes | undefined {
   if (!hasAesInstructions()) return undefined;
   try {
-    const openSsl = loadOpenSsl();
+    const openSsl = loadOpenSsl(PROTOTYPES);
     return new OpenSslAes(openSsl, openSsl.addressOf(new Uint8Array(memory.buffer)), onRefusal);
   } catch (cause) {
     onRefusal(`the processor's AES: the runtime's OpenSSL cannot be called: ${(cause as Error).message}`);
@@ -39,7 +36,7 @@ export function openProcessorAes(
 }
 
 class OpenSslAes implements LentAes {
-  readonly #openSsl: OpenSsl;
+  readonly #openSsl: OpenSsl<keyof typeof PROTOTYPES>;
   readonly #base: number;
   readonly #onRefusal: (what: string) => void;
   readonly #ciphers: ReadonlyMap<number, number>;
@@ -50,7 +47,7 @@ class OpenSslAes implements LentAes {
   readonly #writtenAt: number;
   readonly #update: Call;
 
-  constructor(openSsl: OpenSsl, base: number, onRefusal: (what: string) => void) {
+  constructor(openSsl: OpenSsl<keyof typeof PROTOTYPES>, base: number, onRefusal: (what: string) => void) {
     this.#openSsl = openSsl;
     this.#base = base;
     this.#onRefusal = onRefusal;
@@ -98,17 +95,4 @@ class OpenSslAes implements LentAes {
   #refuse(what: string): void {
     this.#onRefusal(`the processor's AES: OpenSSL ${what}; the kernel goes on with its own`);
   }
-}
-
-function loadOpenSsl(): OpenSsl {
-  const koffi = requireKoffi();
-  const library = koffi.load(null); // the process itself: Node has OpenSSL in it, or has loaded it
-  const calls: Partial<Record<string, Call>> = {};
-  for (const [name, [result, ...parameters]] of Object.entries(PROTOTYPES)) {
-    calls[name] = library.func(name, result, parameters);
-  }
-  return {
-    ...(calls as Record<keyof typeof PROTOTYPES, Call>),
-    addressOf: (octets) => Number(koffi.address(Buffer.from(octets.buffer))),
-  };
 }
