@@ -1,5 +1,6 @@
-/** Three significant digits; more are more than the machine can repeat. */
+/** Three significant digits; more are more than the machine can repeat. Two where there are many zeros before them. */
 export function digits(value: number): string {
+  if (value > 0 && value < 0.01) return String(Number(value.toPrecision(2)));
   if (value >= 1000) return String(Number(value.toPrecision(3))).replace(/\B(?=(\d{3})+$)/g, ",");
   return Number(value.toPrecision(3)).toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2);
 }

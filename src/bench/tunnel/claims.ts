@@ -1,6 +1,6 @@
 import type { Comparison } from "../comparison.ts";
 import { compareContenders } from "./between.ts";
-import type { FigureName } from "./figures.ts";
+import { FIGURES, type FigureName } from "./figures.ts";
 import type { ContenderRecord, TunnelRecord } from "./record.ts";
 
 /** An IPsec contender against OpenVPN with the same cipher. */
@@ -17,11 +17,20 @@ export const CLAIM_FIGURES = [
   "pingLoadedP50Us",
   "pingLoadedP99Us",
   "tcpMbps",
+  "pressure1PingLoadedP50Us",
   "pressure2PingLoadedP50Us",
   "throttledPingIdleP50Us",
   "throttledPingLoadedP50Us",
   "throttledTcpMbps",
 ] as const satisfies readonly FigureName[];
+
+/** Of these the ones that answer both claims in short. */
+export const CORE_CLAIM_FIGURES = [
+  "pingIdleP50Us",
+  "pingLoadedP50Us",
+  "throttledPingLoadedP50Us",
+  "throttledTcpMbps",
+] as const satisfies readonly (typeof CLAIM_FIGURES)[number][];
 
 /** Names of IPsec contenders, and what each is compared with. */
 const PAIRS: readonly (readonly [ipsec: RegExp, openvpn: string])[] = [
@@ -44,3 +53,17 @@ export function claimsOf({ contenders }: TunnelRecord): readonly Claim[] {
       });
   });
 }
+
+/** What a comparison says to the claims, in a word or two. Of what noise could explain it says nothing else. */
+export function answerOf(figure: FigureName, { value, interval, isDifferent, scale }: Comparison): string {
+  if (interval === undefined) return "one round";
+  if (!isDifferent) return "within the noise";
+  if (FIGURES[figure].better === "more") return value > 1 ? "more" : "less";
+  if (scale === "difference") return value > 0 ? "more" : "less";
+  if (value > 1) return "more";
+  if (interval.high <= HALF) return "half or less";
+  return interval.low > HALF ? "less, not half" : "less, about half";
+}
+
+/** What is claimed of latencies. */
+const HALF = 0.5;

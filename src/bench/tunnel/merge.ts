@@ -1,4 +1,4 @@
-import type { ContenderRecord, TunnelRecord } from "./record.ts";
+import { type ContenderRecord, piecesOf, type TunnelRecord } from "./record.ts";
 
 /**
  * Puts runs of one machine together as one, with the contenders and measures of all: a long run may be done in pieces. Rounds are
@@ -16,7 +16,7 @@ export function mergeRecords(records: readonly TunnelRecord[]): TunnelRecord {
   let rounds = 0;
   for (const record of records) {
     for (const contender of record.contenders) {
-      const samples = contender.samples.map(({ round, figures }) => ({ round: round + rounds, figures }));
+      const samples = contender.samples.map((sample) => ({ ...sample, round: sample.round + rounds }));
       const before = contenders.get(contender.name);
       contenders.set(contender.name, {
         ...contender,
@@ -24,10 +24,11 @@ export function mergeRecords(records: readonly TunnelRecord[]): TunnelRecord {
         samples: [...(before?.samples ?? []), ...samples],
       });
     }
-    rounds += record.settings.rounds;
+    rounds += roundsOf(record);
   }
   const lacking = records.flatMap((record) => record.unavailable ?? []);
   const unavailable = [...new Map(lacking.map((each) => [each.measure, each])).values()];
+  const pieces = records.flatMap(piecesOf);
   return {
     ...first,
     command: records.map(({ command }) => command).join("; "),
@@ -35,8 +36,14 @@ export function mergeRecords(records: readonly TunnelRecord[]): TunnelRecord {
       ...first.settings,
       measures: [...new Set(records.flatMap(({ settings }) => settings.measures))],
     },
+    ...(pieces.length > 1 && { pieces }),
     ...(unavailable.length > 0 && { unavailable }),
     isComplete: records.every(({ isComplete }) => isComplete),
     contenders: [...contenders.values()],
   };
+}
+
+/** Numbers that rounds of a record may have. */
+function roundsOf(record: TunnelRecord): number {
+  return piecesOf(record).reduce((sum, { rounds }) => sum + rounds, 0);
 }

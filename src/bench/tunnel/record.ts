@@ -17,6 +17,8 @@ export interface TunnelRecord {
   /** The load generator and its version. */
   readonly loadGenerator: string;
   readonly settings: Settings;
+  /** Of several runs that were put together, each one; what `settings` says of rounds and seconds is the first one's. */
+  readonly pieces?: readonly Piece[];
   /** False when the run was broken off: what was measured until then is here. */
   readonly isComplete: boolean;
   /** Measures that this machine cannot take, and why. */
@@ -49,6 +51,11 @@ interface Settings {
   readonly measures: readonly Measure[];
   /** MTU inside the tunnels. */
   readonly innerMtu: number;
+}
+
+/** One run, as part of several. */
+export interface Piece extends Pick<Settings, "rounds" | "seconds" | "measures"> {
+  readonly date: string;
 }
 
 export interface ContenderRecord {
@@ -90,6 +97,23 @@ export interface ContenderFacts {
   readonly offloads?: string;
   /** On the cable, while pings with a known text went through. */
   readonly proof: Proof;
+}
+
+/** The runs that the record is made of. */
+export function piecesOf({ pieces, date, settings }: TunnelRecord): readonly Piece[] {
+  const { rounds, seconds, measures } = settings;
+  return pieces ?? [{ date, rounds, seconds, measures }];
+}
+
+/** "5 rounds, transfers of 2 s", and of several runs what each measured. */
+export function describeRounds(record: TunnelRecord): string {
+  const pieces = piecesOf(record);
+  return pieces
+    .map(({ rounds, seconds, measures }) => {
+      const what = pieces.length === 1 ? "" : ` (${measures.join(", ")})`;
+      return `${rounds} ${rounds === 1 ? "round" : "rounds"}, transfers of ${seconds} s${what}`;
+    })
+    .join("; then ");
 }
 
 /** Undefined when there is not one sample of the figure. */

@@ -1,8 +1,9 @@
 import { digits, table } from "../markdown-table.ts";
 import { compareRecords } from "./between.ts";
+import { claimsToMarkdown } from "./claims-table.ts";
 import { FIGURES, type Figure, type FigureName } from "./figures.ts";
 import { judge, type Verdict } from "./goals.ts";
-import { type ContenderRecord, summaryOf, type TunnelRecord } from "./record.ts";
+import { type ContenderRecord, describeRounds, summaryOf, type TunnelRecord } from "./record.ts";
 import { figuresIn, SECTIONS } from "./sections.ts";
 
 /** A run as Markdown: the machine, what was measured, the goals, and what was made sure of beforehand. */
@@ -10,6 +11,7 @@ export function toMarkdown(record: TunnelRecord): string {
   return [
     describeRun(record),
     ...figureTables(record),
+    ...claimSection(record),
     ...goalSection(record),
     factTable(record),
     ...problemList(record),
@@ -18,11 +20,11 @@ export function toMarkdown(record: TunnelRecord): string {
 
 function describeRun(record: TunnelRecord): string {
   const { machine, date, command, settings, loadGenerator, isComplete } = record;
-  const { rounds, seconds, cores, innerMtu } = settings;
+  const { cores, innerMtu } = settings;
   return (
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.kernel}, ${machine.distribution}; ` +
     `load ${machine.loadAverage} at the start; ${date}, \`${command}\`. ` +
-    `${rounds} ${rounds === 1 ? "round" : "rounds"}, transfers of ${seconds} s by ${loadGenerator}, MTU ${innerMtu} inside; ${cores === "split" ? "each end with half of the cores" : "both ends on any core"}. ` +
+    `${describeRounds(record)}, by ${loadGenerator}, MTU ${innerMtu} inside; ${cores === "split" ? "each end with half of the cores" : "both ends on any core"}. ` +
     `Medians, with the lowest and the highest round.${isComplete ? "" : " **Broken off: not all rounds were run.**"}` +
     describeGuest(record)
   );
@@ -100,6 +102,14 @@ function cell(contender: ContenderRecord, figure: FigureName): string {
   if (summary === undefined) return NOTHING;
   const value = digits(summary.median);
   return summary.n === 1 ? value : `${value} (${digits(summary.min)} to ${digits(summary.max)})`;
+}
+
+function claimSection(record: TunnelRecord): readonly string[] {
+  const claims = claimsToMarkdown([record]);
+  if (claims === "") return [];
+  return [
+    `IPsec against OpenVPN: each figure divided by OpenVPN's, round by round, with its 95 % interval.\n\n${claims}`,
+  ];
 }
 
 function goalSection(record: TunnelRecord): readonly string[] {

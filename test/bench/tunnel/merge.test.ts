@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
 import { judge } from "../../../src/bench/tunnel/goals.ts";
 import { mergeRecords } from "../../../src/bench/tunnel/merge.ts";
-import { summaryOf } from "../../../src/bench/tunnel/record.ts";
+import { describeRounds, summaryOf } from "../../../src/bench/tunnel/record.ts";
 import { toHeadline } from "../../../src/bench/tunnel/table.ts";
 import { contender, recordOf } from "./records.ts";
+import { wholeRecord } from "./whole-record.ts";
 
 const AES = "ikebana-aes256gcm16";
 const OPENVPN = "openvpn-aes256gcm";
@@ -26,6 +27,25 @@ test("runs in pieces become one, with the contenders and measures of all", () =>
   expect(summaryOf(ours, "pingIdleP50Us")).toMatchObject({ n: 1, median: 90 });
   expect(judge(merged)[0]?.measured).toMatchObject({ min: 3, max: 4 });
   expect(toHeadline(merged)).toMatch(/\| bare +\| +– \| +10.0 \|/);
+});
+
+test("runs in pieces keep every round trip and what others did, and say what each piece was", () => {
+  const whole = wholeRecord();
+  const settings = { ...tcp.settings, rounds: 2, seconds: 1 };
+  const merged = mergeRecords([whole, { ...tcp, settings }]);
+  const [ours, before] = [merged, whole].map(({ contenders }) => contenders.find(({ name }) => name === AES));
+  expect(ours!.samples.slice(0, 5)).toEqual(before!.samples);
+  expect(ours!.samples[0]).toHaveProperty("series");
+  expect(ours!.samples.slice(5).map(({ round }) => round)).toEqual([6, 7]);
+  expect(describeRounds(merged)).toMatch(/^5 rounds, .*voice.*; then 2 rounds, transfers of 1 s \(tcp\)$/);
+  // Put together once more, rounds of a third piece come behind those of both.
+  const again = mergeRecords([merged, { ...tcp, settings }]);
+  expect(again.pieces).toHaveLength(3);
+  expect(again.contenders.find(({ name }) => name === AES)!.samples.map(({ round }) => round)).toEqual([
+    1, 2, 3, 4, 5, 6, 7, 8, 9,
+  ]);
+  // One alone is what it was.
+  expect(mergeRecords([whole])).toEqual(whole);
 });
 
 test("a round of one run is never set against one of another", () => {

@@ -1,13 +1,14 @@
 import { digits } from "../../markdown-table.ts";
 import { quantile } from "../../statistics.ts";
 import { CHANGE_CONFIDENCE, compareRecords } from "../between.ts";
-import { CLAIM_FIGURES, claimsOf } from "../claims.ts";
+import { answerOf, CLAIM_FIGURES, claimsOf } from "../claims.ts";
 import { FIGURES, type FigureName } from "../figures.ts";
 import { type Finding, findingsOf } from "../findings.ts";
 import { judge } from "../goals.ts";
 import {
   type ContenderRecord,
   DATA_ID,
+  describeRounds,
   formatTunnelRecord,
   summaryOf,
   type TunnelRecord,
@@ -59,9 +60,8 @@ ${formatTunnelRecord(record).replaceAll("<", "\\u003c")}</script>
 }
 
 function introduction(record: TunnelRecord): string {
-  const { machine, settings, date, isComplete } = record;
-  const { rounds, seconds } = settings;
-  const facts = `${machine.cpu}, ${machine.cores} cores, ${machine.kernel}, ${machine.distribution}. ${date.slice(0, 16).replace("T", " ")} UTC, ${rounds} ${rounds === 1 ? "round" : "rounds"}, transfers of ${seconds} s.`;
+  const { machine, date, isComplete } = record;
+  const facts = `${machine.cpu}, ${machine.cores} cores, ${machine.kernel}, ${machine.distribution}. ${date.slice(0, 16).replace("T", " ")} UTC, ${describeRounds(record)}.`;
   return `<h1>Tunnels on one machine</h1>
 <p class="soft">${escapeHtml(facts)}</p>
 ${isComplete ? "" : '<p class="warn">Broken off: not all rounds were run. What was measured until then is here.</p>'}
@@ -124,11 +124,13 @@ function claims(record: TunnelRecord): string {
     escapeHtml(FIGURES[figure].label),
     ...found.map(({ comparisons }) => {
       const comparison = comparisons.find((each) => each.figure === figure)?.comparison;
-      return comparison === undefined ? "–" : formatComparison(comparison);
+      if (comparison === undefined) return "–";
+      const answer = comparison.isDifferent ? `<br><small>${answerOf(figure, comparison)}</small>` : "";
+      return `${formatComparison(comparison)}${answer}`;
     }),
   ]);
   return `<h2>IPsec against OpenVPN</h2>
-<p>Each figure divided by OpenVPN's, round by round, with its 95 % interval. Of times below 1 is better, of throughput above 1.</p>
+<p>Has IPsec half of OpenVPN's latency, and more throughput on a small board? Each figure divided by OpenVPN's, round by round, with its 95 % interval. Of times below 1 is better, of throughput above 1.</p>
 ${htmlTable(["", ...head], rows)}`;
 }
 
