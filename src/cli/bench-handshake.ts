@@ -1,4 +1,3 @@
-import { constants } from "node:os";
 import { GROUPS, type GroupName } from "../bench/handshake/groups.ts";
 import { PEER_LIMIT, SIDE_BY_SIDE_LIMIT } from "../bench/handshake/peers.ts";
 import { writeHandshakeRecord } from "../bench/handshake/record.ts";
@@ -8,9 +7,7 @@ import { strongswanResponder } from "../bench/handshake/responders/strongswan.ts
 import { runHandshakeBench } from "../bench/handshake/run.ts";
 import { toMarkdown } from "../bench/handshake/table.ts";
 import { PolicyError } from "../errors/index.ts";
-import { asSupervisor } from "../platform/namespaces.ts";
-import { commandOf, ENDING_SIGNALS, runAgain, thisProgram, WITH_US, whoMayMeasure } from "./bench.ts";
-import { ExitCode } from "./exit-code.ts";
+import { commandOf, runMeasuring, thisProgram } from "./measuring.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface BenchHandshakeFlags {
@@ -53,30 +50,17 @@ export async function runBenchHandshake({
       `${peers} peers side by side and ${connected} others: ${SIDE_BY_SIDE_LIMIT} and ${PEER_LIMIT - SIDE_BY_SIDE_LIMIT} are the most`,
     );
   }
-  if (whoMayMeasure() === "user-namespace")
-    return runAgain(asSupervisor("user-namespace", [...WITH_US, ...thisProgram(), ...words]));
-  const controller = new AbortController();
-  let exitCode: number = ExitCode.DONE;
-  const interrupt = (name: NodeJS.Signals): void => {
-    if (controller.signal.aborted) process.exit(exitCode);
-    exitCode = 128 + constants.signals[name];
-    controller.abort();
-  };
-  for (const name of ENDING_SIGNALS) process.on(name, interrupt);
-  try {
+  return runMeasuring(words, async (signal) => {
     const record = await runHandshakeBench({
       responders,
       settings: { rounds, seconds, peers, connected, groups },
       command: commandOf(words),
-      signal: controller.signal,
+      signal,
       onProgress: ({ round, responder }) => terminal.error(`round ${round} of ${rounds}: ${responder}\n`),
     });
     if (flags.json !== undefined) writeHandshakeRecord(flags.json, record);
     terminal.out(`${toMarkdown(record)}\n`);
-    return exitCode;
-  } finally {
-    for (const name of ENDING_SIGNALS) process.off(name, interrupt);
-  }
+  });
 }
 
 /** Those of these names, in this order. Throws PolicyError for a name that nothing has. */

@@ -1,8 +1,6 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { closeSync, openSync, writeFileSync } from "node:fs";
-import { constants } from "node:os";
-import { basename, resolve } from "node:path";
+import { resolve } from "node:path";
+import type { GuestKind } from "../bench/guest/kinds.ts";
 import { allContenders, chooseContenders } from "../bench/tunnel/catalogue.ts";
 import type { Contender } from "../bench/tunnel/contender.ts";
 import { expectedMs } from "../bench/tunnel/estimate.ts";
@@ -15,9 +13,9 @@ import { toHtml } from "../bench/tunnel/report/page.ts";
 import { type Progress, runTunnelBench, type TunnelBenchOptions } from "../bench/tunnel/run.ts";
 import { changesToMarkdown, toMarkdown } from "../bench/tunnel/table.ts";
 import { PlatformError, PolicyError } from "../errors/index.ts";
-import { asSupervisor, type NamespaceAccess, namespaceAccess } from "../platform/namespaces.ts";
 import { benchInGuest } from "./bench-guest.ts";
 import { ExitCode } from "./exit-code.ts";
+import { commandOf, runMeasuring, thisProgram } from "./measuring.ts";
 import { formatDuration } from "./quantities.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -34,13 +32,8 @@ export interface BenchTunnelFlags {
   readonly html: string;
   readonly compare?: string;
   readonly wireguardDeb?: string;
-  readonly guest?: "uml";
+  readonly guest?: GuestKind;
 }
-
-/** It ends when we do, however that is. */
-export const WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"] as const;
-
-export const ENDING_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
  * `ikebana bench tunnel`. Progress goes to the error output, the report to the output. SIGINT, SIGTERM and SIGHUP break the run off
@@ -60,41 +53,38 @@ export async function runBenchTunnel({
   const before = flags.compare === undefined ? undefined : readRecord(flags.compare);
   // Not after half an hour of measuring.
   for (const file of [flags.json, flags.html]) requireWritable(file);
-  const access = whoMayMeasure();
-  if (access === "user-namespace")
-    return runAgain(asSupervisor(access, [...WITH_US, ...thisProgram(), ...words]));
-  const controller = new AbortController();
-  let exitCode: number = ExitCode.DONE;
-  const interrupt = (name: NodeJS.Signals): void => {
-    if (controller.signal.aborted) process.exit(exitCode);
-    exitCode = 128 + constants.signals[name];
-    controller.abort();
-  };
-  for (const name of ENDING_SIGNALS) process.on(name, interrupt);
-  const line = new ProgressLine(terminal);
-  if (flags.guest === undefined) terminal.error(`${announce(plan)}\n`);
-  try {
-    const { signal } = controller;
-    const record =
-      flags.guest === undefined
-        ? await runTunnelBench({
-            ...plan,
-            cores: flags.cores,
-            command: commandOf(words),
-            signal,
-            onProgress: (progress) => line.show(progress),
-          })
-        : await benchInGuest({ words, signal, onLine: (text) => terminal.error(`${text}\n`) });
-    line.clear();
-    terminal.out(`${toMarkdown(record)}\n`);
-    if (before !== undefined) terminal.out(`\n${changesToMarkdown(record, before)}\n`);
-    writeTunnelRecord(flags.json, record);
-    writeFileSync(flags.html, toHtml(record, before));
-    terminal.error(`${flags.html} and ${flags.json} have it all\n`);
-    return exitCode;
-  } finally {
-    line.clear();
-    for (const name of ENDING_SIGNALS) process.off(name, interrupt);
+  return runMeasuring(words, async (signal) => {
+    const line = new ProgressLine(terminal);
+    try {
+      const record = await measure(signal, line);
+      line.clear();
+      terminal.out(`${toMarkdown(record)}\n`);
+      if (before !== undefined) terminal.out(`\n${changesToMarkdown(record, before)}\n`);
+      writeTunnelRecord(flags.json, record);
+      writeFileSync(flags.html, toHtml(record, before));
+      terminal.error(`${flags.html} and ${flags.json} have it all\n`);
+    } finally {
+      line.clear();
+    }
+  });
+
+  function measure(signal: AbortSignal, line: ProgressLine): Promise<TunnelRecord> {
+    if (flags.guest !== undefined) {
+      return benchInGuest({
+        kind: flags.guest,
+        words,
+        signal,
+        onLine: (text) => terminal.error(`${text}\n`),
+      });
+    }
+    terminal.error(`${announce(plan)}\n`);
+    return runTunnelBench({
+      ...plan,
+      cores: flags.cores,
+      command: commandOf(words),
+      signal,
+      onProgress: (progress) => line.show(progress),
+    });
   }
 }
 
@@ -166,39 +156,6 @@ function announce({ contenders, measures, rounds, seconds, limitMs }: Plan): str
   const count = `${rounds} ${rounds === 1 ? "round" : "rounds"} of ${contenders.length} contenders, ${measures.length} measures each`;
   const limit = limitMs !== undefined && whole > limitMs ? `, ended after ${formatDuration(limitMs)}` : "";
   return `${count}: about ${formatDuration(whole)}${limit}, less for each contender that cannot run here`;
-}
-
-/** Throws PlatformError where nobody may make namespaces. */
-export function whoMayMeasure(): Exclude<NamespaceAccess, "none"> {
-  const access = namespaceAccess();
-  if (access !== "none") return access;
-  throw new PlatformError("this machine lets us make neither network nor user namespaces: run it as root", {
-    code: "EPERM",
-  });
-}
-
-/** The command line as records have it. Where somebody keeps his files is nobody's business. */
-export function commandOf(words: readonly string[]): string {
-  return ["ikebana", ...words.map((word) => (word.includes("/") ? basename(word) : word))].join(" ");
-}
-
-/** Node and our main file. */
-export function thisProgram(): readonly string[] {
-  return [process.execPath, resolve(process.argv[1]!)];
-}
-
-/** Runs the same command line as "root" of a user namespace of our own, and lets it answer the signals. */
-export async function runAgain([program, ...args]: readonly string[]): Promise<number> {
-  // A terminal's Ctrl-C reaches us alone, and so it gets there once.
-  const child = spawn(program!, args, { stdio: "inherit", detached: true });
-  const pass = (name: NodeJS.Signals): void => void child.kill(name);
-  for (const name of ENDING_SIGNALS) process.on(name, pass);
-  try {
-    const [code, signal] = await once(child, "exit");
-    return code ?? 128 + constants.signals[signal as NodeJS.Signals];
-  } finally {
-    for (const name of ENDING_SIGNALS) process.off(name, pass);
-  }
 }
 
 function choose(
