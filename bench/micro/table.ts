@@ -1,11 +1,14 @@
-// npm run bench:table: writes bench/results/micro.md, tunnel.md and tunnel.html, and the README's figures, from the records beside them.
+// npm run bench:table: writes bench/results/micro.md, tunnel.md, guest.md, handshake.md, the reports, and the README's figures, from the records
+// beside them.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { readHandshakeRecord } from "../../src/bench/handshake/record.ts";
 import { toMarkdown as toHandshakeMarkdown } from "../../src/bench/handshake/table.ts";
+import { CORE_CLAIM_FIGURES } from "../../src/bench/tunnel/claims.ts";
+import { claimsToMarkdown } from "../../src/bench/tunnel/claims-table.ts";
 import { mergeRecords } from "../../src/bench/tunnel/merge.ts";
-import { readTunnelRecord } from "../../src/bench/tunnel/record.ts";
+import { readTunnelRecord, type TunnelRecord } from "../../src/bench/tunnel/record.ts";
 import { toHtml } from "../../src/bench/tunnel/report/page.ts";
 import {
   toHeadline as toTunnelHeadline,
@@ -23,11 +26,25 @@ writeResult("micro", micro, toMarkdown(records));
 fillReadme("figures", toHeadline(records));
 
 const tunnel = filesOf("tunnel");
+const guests = filesOf("guest");
+const guestRecords = new Map(
+  [...new Set(guests.map(guestOf))].map((guest) => [
+    guest,
+    mergeRecords(guests.filter((name) => guestOf(name) === guest).map(readTunnel)),
+  ]),
+);
 if (tunnel.length > 0) {
-  const record = mergeRecords(tunnel.map((name) => readTunnelRecord(fileURLToPath(new URL(name, RESULTS)))));
+  const record = mergeRecords(tunnel.map(readTunnel));
   writeResult("tunnel", tunnel, toTunnelMarkdown(record));
   writeFileSync(new URL("tunnel.html", RESULTS), toHtml(record));
   fillReadme("tunnel figures", toTunnelHeadline(record));
+  fillReadme("claims", claimsToMarkdown([record, ...guestRecords.values()], CORE_CLAIM_FIGURES));
+}
+if (guests.length > 0) {
+  writeResult("guest", guests, [...guestRecords.values()].map(toTunnelMarkdown).join("\n\n"));
+  for (const [guest, record] of guestRecords) {
+    writeFileSync(new URL(`guest-${guest}.html`, RESULTS), toHtml(record));
+  }
 }
 
 const handshake = filesOf("handshake");
@@ -47,6 +64,15 @@ function writeResult(bench: string, files: readonly string[], text: string): voi
   const title = `${bench[0]!.toUpperCase()}${bench.slice(1)} bench`;
   const intro = `# ${title}\n\nMade from ${sources} by \`npm run bench:table\`.`;
   writeFileSync(new URL(`${bench}.md`, RESULTS), `${intro}\n\n${text}\n`);
+}
+
+/** "guest-uml-node20.json" is of "uml". */
+function guestOf(name: string): string {
+  return name.split("-")[1]!;
+}
+
+function readTunnel(name: string): TunnelRecord {
+  return readTunnelRecord(fileURLToPath(new URL(name, RESULTS)));
 }
 
 /** Replaces what stands between the two marks of a name. */
