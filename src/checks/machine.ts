@@ -147,7 +147,7 @@ export async function checkDomain(domain: string): Promise<Finding> {
   return warning(
     check,
     `${what} is no address of this machine`,
-    `behind a router that is right: let it forward UDP 500 and 4500 to this machine; else correct ${isAddress ? "it" : "the DNS"}`,
+    `behind a router that is right: let it forward UDP 500 and 4500 (and TCP 4500) to this machine; else correct ${isAddress ? "it" : "the DNS"}`,
   );
 }
 

@@ -121,7 +121,7 @@ function indented({ label, lines }: Row, width: number): readonly string[] {
 function ikeSaRows(ikeSa: IkeSaStatus, look: Look): readonly Row[] {
   const { paint } = look;
   const { remote, local, pathMtu, proposal, negotiationMs, initiatorSpi, responderSpi, children } = ikeSa;
-  const path = pathMtu === undefined ? "" : `, path MTU ${pathMtu}`;
+  const path = `${ikeSa.tcp === true ? ", ESP in TCP" : ""}${pathMtu === undefined ? "" : `, path MTU ${pathMtu}`}`;
   const spis = paint(`SPIs ${initiatorSpi} and ${responderSpi}`, DIM);
   return [
     { label: "peer", lines: [`${endpoint(remote)}${path}`] },

@@ -142,7 +142,12 @@ function openingsText({ gateways, opensLan }: KillSwitchRecord): string {
   return lines.map((line) => `  and to ${line}\n`).join("");
 }
 
-function gatewayText({ host, address, ports, isRaw }: NamedGateway): string {
+function gatewayText({ host, address, ports, tcpPorts = [], isRaw }: NamedGateway): string {
   const who = host === undefined ? address : `${host} (${address})`;
-  return `${who}: UDP ${ports.join(" and ")}${isRaw ? ", ESP" : ""}, from ikebana alone`;
+  const ways = [
+    ...(ports.length > 0 ? [`UDP ${ports.join(" and ")}`] : []),
+    ...(tcpPorts.length > 0 ? [`TCP ${tcpPorts.join(" and ")}`] : []),
+    ...(isRaw ? ["ESP"] : []),
+  ];
+  return `${who}: ${ways.join(", ")}, from ikebana alone`;
 }

@@ -15,7 +15,7 @@ import { selectorsFromPrefixes } from "../policy/traffic-selectors.ts";
 import { numberProposals } from "../policy/transforms.ts";
 import { type Authentication, authenticationOf, isHostName, ppkOf } from "./authentication.ts";
 import { defaultEspProposals } from "./default-esp.ts";
-import { DEFAULT_MTU, DEFAULT_REPLAY_WINDOW_PACKETS, IKE_PORT } from "./defaults.ts";
+import { DEFAULT_MTU, DEFAULT_REPLAY_WINDOW_PACKETS, IKE_PORT, NAT_TRAVERSAL_PORT } from "./defaults.ts";
 import type { ChildEntry, ConfigFile, ConnectionEntry } from "./schema.ts";
 import type { ConfigPath } from "./yaml-source.ts";
 
@@ -58,6 +58,7 @@ export function completeConnections(
     const authentication = authenticationOf(entry, { folder, peer: remoteIdentity, reporter });
     const ppk = ppkOf(entry, folder, reporter);
     checkAddresses(entry, complain);
+    checkTcp(entry, complain);
     for (const [child, { local, remote }] of Object.entries(entry.children ?? {})) {
       const families = new Set(local.map(({ type }) => type));
       if (remote.some(({ type }) => families.has(type))) continue;
@@ -93,6 +94,7 @@ function policy({
 }: PolicyParts): ConnectionPolicy {
   const { local, remote, ike, children, start, ikeRekey, liveness, childless } = entry;
   const { encapsulation, pathMtu, mobike, reauth } = entry;
+  const tcp = tcpOf(entry);
   const isNamed = remote.address !== undefined && isHostName(remote.address);
   return {
     name,
@@ -111,11 +113,31 @@ function policy({
     ...(reauth !== undefined && { reauthMs: reauth }),
     ...(liveness !== undefined && { liveness: livenessOf(liveness) }),
     ...(encapsulation !== undefined && { encapsulation }),
+    ...(tcp !== undefined && { tcp }),
     ...(pathMtu !== undefined && { pathMtu }),
     ...(childless !== undefined && { isChildless: childless }),
     ...(ppk !== undefined && { ppk }),
     ...(mobike !== undefined && { isMobile: mobike }),
   };
+}
+
+/** RFC 9329 section 2: there is no port of its own, so it is the one of NAT traversal. `encapsulation: raw` is a choice already. */
+function tcpOf({ remote, tcp, encapsulation }: ConnectionEntry): ConnectionPolicy["tcp"] {
+  const mode = tcp ?? (encapsulation === "raw" ? "never" : "auto");
+  if (mode === "never" || remote.address === undefined) return undefined;
+  const { port = IKE_PORT } = remote;
+  return { mode, port: remote.tcpPort ?? (port === IKE_PORT ? NAT_TRAVERSAL_PORT : port) };
+}
+
+function checkTcp(
+  { remote, tcp, encapsulation }: ConnectionEntry,
+  complain: (below: ConfigPath, message: string) => void,
+): void {
+  const isWanted = tcp === "auto" || tcp === "always";
+  if (isWanted && remote.address === undefined)
+    complain(["tcp"], "it is for whoever calls, and there is no remote.address to call; see listen.tcp");
+  if (isWanted && encapsulation === "raw")
+    complain(["tcp"], "encapsulation: raw does without; leave out one of them");
 }
 
 interface PolicyParts {

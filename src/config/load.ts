@@ -69,11 +69,7 @@ export function parseConfig({ text, file, isReadableByOthers = false }: ConfigTe
     ...(clients?.disconnect !== undefined && { disconnect: clients.disconnect }),
     connections: [...callers.connections, ...(clients?.connections ?? [])],
     hosts: callers.hosts,
-    listen: {
-      addresses: entries.listen?.addresses ?? ["0.0.0.0", "::"],
-      port: entries.listen?.port ?? IKE_PORT,
-      natTraversalPort: entries.listen?.natTraversalPort ?? NAT_TRAVERSAL_PORT,
-    },
+    listen: listenOf(entries),
     tun: { name: entries.tun ?? DEFAULT_TUN_NAME, mtu: entries.mtu ?? DEFAULT_MTU },
     offloads: entries.offloads ?? "auto",
     nativeCiphers: entries.nativeCiphers ?? "auto",
@@ -86,6 +82,18 @@ export function parseConfig({ text, file, isReadableByOthers = false }: ConfigTe
     warnings: inOrder(remarks.map((remark) => located(source, remark))).map((problem) =>
       formatProblem(file, { ...problem, excerpt: "" }),
     ),
+  };
+}
+
+/** Clients of a gateway come from anywhere, also from where UDP does not get through. */
+function listenOf({ listen, gateway }: ConfigFile): Config["listen"] {
+  const natTraversalPort = listen?.natTraversalPort ?? NAT_TRAVERSAL_PORT;
+  const tcp = listen?.tcp ?? (gateway === undefined ? "off" : natTraversalPort);
+  return {
+    addresses: listen?.addresses ?? ["0.0.0.0", "::"],
+    port: listen?.port ?? IKE_PORT,
+    natTraversalPort,
+    ...(tcp !== "off" && { tcpPort: tcp }),
   };
 }
 

@@ -28,6 +28,7 @@ import {
   parsePath,
   parsePatience,
   parsePpkId,
+  parseTcpPort,
   parseTunName,
   parseUserName,
   parseVolume,
@@ -59,6 +60,7 @@ const local = mapping({
 const remoteMapping = mapping({
   address: v.optional(text(parseHost)),
   port: v.optional(integer({ from: 1, to: 65_535 })),
+  tcpPort: v.optional(integer({ from: 1, to: 65_535 })),
   id: v.optional(text(parseIdentity)),
   ca: v.optional(oneOrMore(text(parsePath))),
   publicKey: v.optional(oneOrMore(text(parsePath))),
@@ -123,6 +125,7 @@ const connection = mapping({
     }),
   ),
   encapsulation: v.optional(oneOf(["auto", "udp", "raw"])),
+  tcp: v.optional(oneOf(["auto", "always", "never"])),
   pathMtu: v.optional(oneOf(["probe", "kernel"])),
   childless: v.optional(v.boolean("expected true or false")),
   ppk: v.optional(ppk),
@@ -133,6 +136,7 @@ const listenMapping = mapping({
   addresses: v.optional(oneOrMore(text(parseListenAddress))),
   port: v.optional(integer({ from: 1, to: 65_535 })),
   natTraversalPort: v.optional(integer({ from: 1, to: 65_535 })),
+  tcp: v.optional(textOrNumber(parseTcpPort)),
 });
 const listenAddresses = v.pipe(
   oneOrMore(text(parseListenAddress)),

@@ -6,6 +6,7 @@ import { parseDuration, parseSize } from "./units.ts";
 
 const SMALLEST_MTU = 1280; // RFC 8200 section 5: below that there is no IPv6.
 const LARGEST_MTU = 65_535;
+const LAST_PORT = 65_535;
 const SHORTEST_PADDED = 64;
 const SHORTEST_REPORT_MS = 1_000;
 const LONGEST_REPORT_MS = 86_400_000;
@@ -150,6 +151,15 @@ export function parseVolume(text: string): number {
   const octets = parseSize(text);
   if (octets < SMALLEST_VOLUME) throw new PolicyError(`from 1MB, or never; not ${text}`);
   return octets;
+}
+
+/** Where we can be reached by TCP. */
+export function parseTcpPort(text: string): number | "off" {
+  if (text === "off") return text;
+  const port = Number(text);
+  if (!/^[0-9]{1,5}$/.test(text) || port < 1 || port > LAST_PORT)
+    throw new PolicyError(`a TCP port from 1 to ${LAST_PORT}, or off; not ${text}`);
+  return port;
 }
 
 /** The kernel's rule for the name of a link (IFNAMSIZ 16, with its closing zero). */

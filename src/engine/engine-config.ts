@@ -15,6 +15,8 @@ export interface EngineConfig {
     /** UDP ports: 500 and 4500 unless a test or a container says otherwise. */
     readonly port: number;
     readonly natTraversalPort: number;
+    /** Where others may connect by TCP (RFC 9329); undefined: nowhere. */
+    readonly tcpPort?: number;
   };
   readonly tun: {
     readonly name: string;

@@ -3,6 +3,7 @@ import { Authenticator } from "../auth/authenticator.ts";
 import type { IkeDatagram, TrapCall } from "../esp/index.ts";
 import { IkeEndpoint } from "../ike/endpoint.ts";
 import type { IkeEvent, IkeOutput, NegotiatedChildSa } from "../ike/io.ts";
+import type { OpenStream } from "../ike/streams.ts";
 import { TokenBucket } from "../ike/token-bucket.ts";
 import type { Path } from "../platform/address.ts";
 import { BorrowedSettings, isBorrowed } from "../platform/kernel-settings/borrowed-settings.ts";
@@ -95,6 +96,9 @@ export class Engine implements EngineControl {
       onRefusal: (what) => {
         if (engine !== undefined) engine.#reportRefusal(what);
       },
+      onStreamClosed: (stream) => {
+        if (engine !== undefined) engine.#driver.feed({ kind: "stream-closed", stream });
+      },
       onStray: (stray) => {
         if (engine !== undefined) engine.#driver.feed({ kind: "stray-esp", ...stray });
       },
@@ -182,6 +186,7 @@ export class Engine implements EngineControl {
         : undefined;
     this.#endpoint = new IkeEndpoint({
       network: this.#localAddresses,
+      ...(open.streams && { openStream: (ends) => this.#openStream(ends) }),
       ...(crashSecret && { crashSecret }),
       connections: config.connections,
       random: host.random,
@@ -373,6 +378,7 @@ export class Engine implements EngineControl {
     this.#reportCompat();
     this.#childSas.protect(this.#config.connections);
     this.#replaceRoutes();
+    this.#open.streams?.watch(() => this.#endpoint.streams);
     this.#localAddresses.watch(() => this.#driver.feed({ kind: "network-changed" }));
     for (const policy of this.#config.connections) this.#adopt(policy);
     this.#setTraps();
@@ -488,6 +494,7 @@ export class Engine implements EngineControl {
         break;
       case "move-child-sa":
         this.#childSas.move(output.inboundSpi, output.path);
+        this.#trustStream(output.path);
         this.#client.moved(output.connection, output.path.remote.address);
         break;
       case "fit-child-sa":
@@ -524,6 +531,7 @@ export class Engine implements EngineControl {
   #install(childSa: NegotiatedChildSa): void {
     try {
       this.#childSas.install(childSa);
+      this.#trustStream(childSa.path);
       this.#lead(childSa);
     } catch (error) {
       const { connection, child } = childSa;
@@ -609,7 +617,26 @@ export class Engine implements EngineControl {
     });
   }
 
+  /** What the kernel refuses is as good as a connection that nobody answers. */
+  #openStream(ends: Parameters<OpenStream>[0]): Path | undefined {
+    try {
+      return this.#open.streams?.open(ends);
+    } catch (error) {
+      this.#reportMachine(messageOf(error));
+      return undefined;
+    }
+  }
+
+  /** Its peer has authenticated: ESP may come through it. */
+  #trustStream({ stream }: Path): void {
+    if (stream !== undefined) this.#open.streams?.trust(stream);
+  }
+
   #transmit({ octets, path, mayFragment = true }: Extract<IkeOutput, { kind: "transmit" }>): void {
+    if (path.stream !== undefined) {
+      this.#open.streams?.send(path.stream, octets);
+      return;
+    }
     const needsMarker = path.local.port === this.#config.listen.natTraversalPort;
     const datagram = needsMarker ? encodeNonEspMarker(octets) : octets;
     const failure = this.#open.sender.send({

@@ -6,6 +6,7 @@ import type { KernelSettings } from "../platform/kernel-settings/kernel-settings
 import type { Network } from "../platform/network/network.ts";
 import type { Random } from "../platform/random.ts";
 import type { Resolver } from "../platform/resolver/resolver.ts";
+import type { Streams } from "../platform/tcp/streams.ts";
 import type { OpenServiceSocket } from "../platform/udp/service-socket.ts";
 import type { DatagramSender } from "../platform/udp/udp-socket.ts";
 import type { EngineConfig } from "./engine-config.ts";
@@ -28,6 +29,8 @@ export interface Host {
 export interface IkeListener {
   /** An IKE datagram, without the non-ESP marker. */
   onIkeDatagram(datagram: IkeDatagram): void;
+  /** A TCP connection has ended, or never came about. */
+  onStreamClosed(stream: number): void;
   /** The data plane has ended by itself: no packet moves from now on, and nothing leaves in clear. */
   onFailure(error: Error): void;
   /** The kernel does not do an offload after all, as a sentence says. Packets go the plain way. */
@@ -48,6 +51,8 @@ export interface OpenHost {
   readonly kernelSettings: KernelSettings;
   readonly resolver: Resolver;
   readonly sender: DatagramSender;
+  /** TCP connections (RFC 9329), where the machine has any. */
+  readonly streams?: Streams;
   readonly openServiceSocket: OpenServiceSocket;
   readonly tunName: string;
   /** Open sockets, "address:port". */

@@ -8,6 +8,9 @@ import { InheritedSockets } from "../platform/privileges/inherited-sockets.ts";
 import { systemRandom } from "../platform/random.ts";
 import { LinuxResolver } from "../platform/resolver/linux-resolver.ts";
 import { createLinuxSystemCalls } from "../platform/system-calls/linux-system-calls.ts";
+import type { SystemCalls } from "../platform/system-calls/system-calls.ts";
+import { LinuxStreams } from "../platform/tcp/linux-streams.ts";
+import { openTcpListener } from "../platform/tcp/tcp-socket.ts";
 import { LinuxDatagramSender } from "../platform/udp/linux-datagram-sender.ts";
 import { serviceSocketsOver } from "../platform/udp/service-socket.ts";
 import { SOCKET_MARK } from "./detours.ts";
@@ -61,7 +64,13 @@ async function openLinuxHost(
     network.close();
   };
   try {
-    const { first, further, udp, refusals } = openLanes(systemCalls, config, { descriptors, inherited });
+    const { first, further, udp, localStreams, isStreamUsed, refusals } = openLanes(systemCalls, config, {
+      descriptors,
+      inherited,
+    });
+    descriptors.push(...localStreams);
+    const listeners = openListeners(systemCalls, config, inherited);
+    descriptors.push(...listeners);
     const { tun, sockets } = first;
     // The kernel's own solicitations would match no policy and look like traffic that was dropped.
     network.withholdLinkLocal(tun.name);
@@ -84,9 +93,24 @@ async function openLinuxHost(
       onStray: listener.onStray,
       onElsewhere: listener.onElsewhere,
     });
+    // Its sockets are the runtime's from now on.
+    for (const owned of [...localStreams, ...listeners]) descriptors.splice(descriptors.indexOf(owned), 1);
+    const streams = new LinuxStreams({
+      systemCalls,
+      clock: createMonotonicClock(),
+      mark: SOCKET_MARK,
+      listeners,
+      locals: localStreams,
+      isUsed: isStreamUsed,
+      listener: {
+        onIkeMessage: (octets, path) => listener.onIkeDatagram({ octets, path }),
+        onStreamClosed: listener.onStreamClosed,
+      },
+    });
     return {
       dataPlane,
       network,
+      streams,
       firewall: new NftFirewall({ link: tun.name, stateDirectory: config.stateDirectory }),
       kernelSettings: new LinuxKernelSettings(),
       resolver: new LinuxResolver({ stateDirectory: config.stateDirectory }),
@@ -97,6 +121,7 @@ async function openLinuxHost(
       refusals,
       close: async () => {
         await dataPlane.stop();
+        await streams.close();
         closeAll();
       },
     };
@@ -106,11 +131,30 @@ async function openLinuxHost(
   }
 }
 
-/** "192.0.2.1:500", "[::]:4500". */
+function openListeners(
+  systemCalls: SystemCalls,
+  { listen: { addresses, tcpPort: port } }: EngineConfig,
+  inherited: InheritedSockets,
+): readonly number[] {
+  if (port === undefined) return [];
+  const open: number[] = [];
+  try {
+    for (const address of addresses) {
+      const bound = inherited.tcp({ address, port });
+      open.push(openTcpListener(systemCalls, { address, port, mark: SOCKET_MARK, bound }));
+    }
+    return open;
+  } catch (error) {
+    for (const descriptor of open) systemCalls.close(descriptor);
+    throw error;
+  }
+}
+
+/** "192.0.2.1:500", "[::]:4500", "192.0.2.1:443/tcp". */
 export function listeningOn({ listen }: EngineConfig): string[] {
+  const { port, natTraversalPort, tcpPort } = listen;
+  const ports = [port, natTraversalPort, ...(tcpPort === undefined ? [] : [`${tcpPort}/tcp`])];
   return listen.addresses.flatMap((address) =>
-    [listen.port, listen.natTraversalPort].map((port) =>
-      address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`,
-    ),
+    ports.map((each) => (address.includes(":") ? `[${address}]:${each}` : `${address}:${each}`)),
   );
 }

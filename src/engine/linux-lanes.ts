@@ -4,6 +4,7 @@ import type { InheritedSockets } from "../platform/privileges/inherited-sockets.
 import { openRawEspSocket } from "../platform/raw-esp/open-raw-esp-socket.ts";
 import { familyOf } from "../platform/socket-address.ts";
 import type { SystemCalls } from "../platform/system-calls/system-calls.ts";
+import { openLocalStream } from "../platform/tcp/local-stream.ts";
 import { openTun, openTunQueue } from "../platform/tun/linux-tun.ts";
 import type { OpenUdpSocket } from "../platform/udp/linux-udp-socket.ts";
 import { openUdpSocket } from "../platform/udp/open-udp-socket.ts";
@@ -18,6 +19,10 @@ interface Lanes {
   readonly further: readonly LaneDevices[];
   /** UDP sockets of the first lane: IKE leaves through them. */
   readonly udp: readonly OpenUdpSocket[];
+  /** The host's ends of the local streams by which ESP of TCP connections comes and goes, one for each lane. */
+  readonly localStreams: readonly number[];
+  /** Not 0 once something comes by them. */
+  readonly isStreamUsed: SharedArrayBuffer;
   /** Offloads, and raw sockets, that the kernel refused, as sentences. */
   readonly refusals: readonly string[];
 }
@@ -43,12 +48,17 @@ export function openLanes(
     room: SOCKET_BLOCK_COUNT - udp.length,
   });
   const { offloads = "auto" } = config;
+  const isStreamUsed = new SharedArrayBuffer(4);
+  const streams = lanes.map((_, lane) =>
+    openStreamSocket(systemCalls, { descriptors, isUsed: isStreamUsed, isForSendingOnly: lane > 0 }),
+  );
   const tun = openTun(systemCalls, { ...config.tun, offloads, hasQueues: queueCount > 1 });
   descriptors.push(tun.descriptor);
-  const further = lanes.slice(1).map(({ sender }): LaneDevices => {
+  const further = lanes.slice(1).map(({ sender }, i): LaneDevices => {
     const sockets = [
       ...openUdp(systemCalls, config, { descriptors, sharesPort, inherited, first: udp }),
       ...openRawForSending(systemCalls, raw.sockets, { descriptors, inherited }),
+      streams[i + 1]!.worker,
     ];
     if (sender === lanes[0]!.sender) return { tun, sockets };
     const queue = openTunQueue(systemCalls, tun);
@@ -60,9 +70,11 @@ export function openLanes(
     if (carriesEsp && sharesPort) steerBySpi(systemCalls, socket.descriptor, receivers);
   }
   return {
-    first: { tun, sockets: [...udp, ...raw.sockets] },
+    first: { tun, sockets: [...udp, ...raw.sockets, streams[0]!.worker] },
     further,
     udp: udp.map(({ socket }) => socket),
+    localStreams: streams.map(({ host }) => host),
+    isStreamUsed,
     refusals: [tun, ...udp.map(({ socket }) => socket), raw].flatMap(({ refusals }) => refusals),
   };
 }
@@ -131,6 +143,34 @@ function openRaw(
     }
   }
   return { sockets, refusals };
+}
+
+/** What comes is for the first lane, which hands over what others have the keys of. */
+function openStreamSocket(
+  systemCalls: SystemCalls,
+  {
+    descriptors,
+    isUsed,
+    isForSendingOnly,
+  }: {
+    readonly descriptors: number[];
+    readonly isUsed: SharedArrayBuffer;
+    readonly isForSendingOnly: boolean;
+  },
+): { readonly host: number; readonly worker: PumpSocket<OpenUdpSocket> } {
+  const [host, descriptor] = openLocalStream(systemCalls);
+  descriptors.push(descriptor);
+  const socket: OpenUdpSocket = {
+    descriptor,
+    family: 4,
+    port: 0,
+    canSegment: true,
+    canCoalesce: false,
+    setsDontFragment: false,
+    isUsed,
+    refusals: [],
+  };
+  return { host, worker: { socket, carriesEsp: false, isStream: true, isForSendingOnly } };
 }
 
 /** Every raw socket would get every packet: those of the first lane alone do, and hand over what is for others. */

@@ -17,6 +17,7 @@ import {
 } from "../platform/system-calls/constants.ts";
 import { errnoName, succeed } from "../platform/system-calls/errno.ts";
 import type { SystemCalls } from "../platform/system-calls/system-calls.ts";
+import { bindTcpSocket } from "../platform/tcp/tcp-socket.ts";
 import { bindUdpSocket } from "../platform/udp/open-udp-socket.ts";
 import type { EngineConfig } from "./engine-config.ts";
 import { SERVER_PORT } from "./inform-answers.ts";
@@ -68,6 +69,13 @@ function openPrivileged(config: EngineConfig, systemCalls: SystemCalls): readonl
     for (const address of listen.addresses) {
       const place = { address, port: listen.port };
       sockets.push({ use: "udp", ...place, descriptor: bindUdpSocket(systemCalls, place) });
+    }
+  }
+  const { tcpPort = FIRST_FREE_PORT } = listen;
+  if (tcpPort < FIRST_FREE_PORT) {
+    for (const address of listen.addresses) {
+      const place = { address, port: tcpPort };
+      sockets.push({ use: "tcp", ...place, descriptor: bindTcpSocket(systemCalls, place) });
     }
   }
   if (connections.some(({ encapsulation }) => encapsulation !== "udp")) {

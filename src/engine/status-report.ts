@@ -39,6 +39,7 @@ export function describeEngine(facts: EngineFacts): EngineStatus {
     connections: facts.connections.map((connection) => describeConnection(connection, facts)),
     ...(facts.pools.length > 0 && { pools: facts.pools.map(describePool) }),
     ike: describeIke(facts.endpoint),
+    ...describeStreams(facts.open.streams),
     dataPlane: describeDataPlane(facts.open.dataPlane),
   };
 }
@@ -64,6 +65,12 @@ function describeIke({ counters, halfOpenCount }: IkeEndpoint): IkeStatus {
   const causes = DROP_COUNTERS.map((cause) => [cause, counters[cause]] as const);
   const drops = Object.fromEntries(causes.filter(([, count]) => count > 0));
   return { received, transmitted, halfOpen: halfOpenCount, drops };
+}
+
+function describeStreams(streams: OpenHost["streams"]): Pick<EngineStatus, "streams"> {
+  const counts = streams?.counts;
+  const isOfInterest = counts !== undefined && Object.values(counts).some((count) => count > 0);
+  return isOfInterest ? { streams: counts } : {};
 }
 
 function describeConnection(connection: ConnectionState, facts: EngineFacts): ConnectionStatus {
@@ -122,6 +129,7 @@ function describeIkeSa(ikeSa: IkeSaView, establishedAt: number, facts: EngineFac
     local: { identity: ikeSa.localIdentity ?? "", ...ikeSa.path.local },
     remote: { identity: ikeSa.remoteIdentity ?? "", ...ikeSa.path.remote },
     pathMtu: ikeSa.pathMtu,
+    ...(ikeSa.path.stream !== undefined && { tcp: true as const }),
     mobike: ikeSa.isMobile,
     ...(ikeSa.user !== undefined && { user: ikeSa.user }),
     ...(ikeSa.client !== undefined && { client: ikeSa.client }),

@@ -5,12 +5,14 @@ export interface EngineStatus {
   readonly version: string;
   readonly uptimeMs: number;
   readonly tun: { readonly name: string; readonly mtu: number };
-  /** Local UDP ports that are open, as "address:port". */
+  /** Local ports that are open, as "address:port" for UDP and "address:port/tcp" for TCP. */
   readonly listen: readonly string[];
   readonly connections: readonly ConnectionStatus[];
   /** A gateway's pools: addresses of devices that are connected, and how many there are. */
   readonly pools?: readonly PoolStatus[];
   readonly ike: IkeStatus;
+  /** TCP connections; only where there are any, or packets were lost. */
+  readonly streams?: StreamsStatus;
   readonly dataPlane: DataPlaneStatus;
 }
 
@@ -42,6 +44,8 @@ export interface IkeSaStatus {
   readonly remote: { readonly identity: string; readonly address: string; readonly port: number };
   /** The largest packet that the path was found to carry, IP header included; undefined when it was not probed yet. */
   readonly pathMtu: number | undefined;
+  /** IKE and ESP go through a TCP connection (RFC 9329), only where they do; the ports are TCP's then. */
+  readonly tcp?: true;
   /** Whether both sides do MOBIKE, so that either may change its address. */
   readonly mobike: boolean;
   /** Who has logged in by EAP. */
@@ -95,6 +99,15 @@ export interface IkeStatus {
   readonly halfOpen: number;
   /** Dropped datagrams by cause, only those above zero: { malformed: 3, unknownSpi: 1 }. */
   readonly drops: Readonly<Record<string, number>>;
+}
+
+interface StreamsStatus {
+  readonly connections: number;
+  /** Those among them that others have opened and that nobody we know uses. */
+  readonly strangers: number;
+  /** ESP packets that found a full queue, or came from such strangers. */
+  readonly lostOutbound: number;
+  readonly lostInbound: number;
 }
 
 /** What one kind of system call moved. Only calls that moved something count. */

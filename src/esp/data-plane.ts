@@ -89,7 +89,7 @@ export interface ChildSaInstallation {
   readonly outboundKey: Uint8Array;
   readonly local: readonly TrafficSelector[];
   readonly remote: readonly TrafficSelector[];
-  /** `local.port` is the port of a UDP socket that carries ESP; any other port means ESP straight on IP. */
+  /** `local.port` is the port of a UDP socket that carries ESP; any other port means ESP straight on IP; with `stream` it goes through TCP. */
   readonly path: Path;
   /** The largest packet that the path was found to carry, IP header included, where that is less than the kernel knows of. */
   readonly pathMtu?: number | undefined;
@@ -414,6 +414,7 @@ function createDataPlane({
   const ikeSpis = new IkeSpiFilter(memory);
 
   const recordOf = (path: Path): PathRecord => {
+    if (path.stream !== undefined) return recordOfStream(sockets, path.stream);
     const family = familyOf(path.remote.address);
     const control = encodePacketInfo(path.local.address);
     const ofFamily = (isFit: (each: (typeof sockets)[number]) => boolean): number =>
@@ -525,6 +526,15 @@ function createDataPlane({
       for (const worker of numbers) wipeTraces(memory, worker);
     },
   };
+}
+
+/** Which TCP connection it is the other end of the local stream knows. */
+function recordOfStream(sockets: readonly PumpSocket<unknown>[], stream: number): PathRecord {
+  const socket = sockets.findIndex(({ isStream = false }) => isStream);
+  if (socket < 0) throw new PolicyError("no ESP in TCP here", { code: "NO_SOCKET" });
+  const peer = new Uint8Array(4);
+  new DataView(peer.buffer).setUint32(0, stream, true);
+  return { socket, peer, control: new Uint8Array(0) };
 }
 
 const DEFAULT_REPLAY_WINDOW = 1024;

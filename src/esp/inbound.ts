@@ -114,7 +114,7 @@ export class Inbound {
   #toldSlot = NO_SLOT;
   #toldAt = Number.NEGATIVE_INFINITY;
   #toldCount = 0;
-  /** Where the packets of the round come from; undefined when they were held, or raw: such a packet does not show where its sender hears IKE. */
+  /** Where the packets of the round come from; undefined when they were held, raw, or of a stream: such a packet does not show where its sender hears IKE. */
   #socket: UdpSocket | undefined;
   #strayAt = Number.NEGATIVE_INFINITY;
   /** ESP packets of the round that the kernel has not seen yet. */
@@ -165,11 +165,12 @@ export class Inbound {
   }
 
   /** One batch from a socket to the TUN device and the mailbox. Returns how many datagrams there were. */
-  round({ socket, carriesEsp, isRaw = false }: PumpSocket<UdpSocket>): number {
+  round({ socket, carriesEsp, isRaw = false, isStream = false }: PumpSocket<UdpSocket>): number {
+    const isEspAlone = isRaw || isStream;
     const received = socket.receive(this.#limit);
     if (received === 0) return 0;
     this.#triage.refill(this.#clock.now());
-    this.#socket = isRaw ? undefined : socket;
+    this.#socket = isEspAlone ? undefined : socket;
     let datagrams = 0;
     let octets = 0;
     for (let message = 0; message < received; message++) {
@@ -182,7 +183,7 @@ export class Inbound {
       // An empty datagram is one too.
       do {
         const here = Math.min(segmentLength, length - offset);
-        if (isRaw) this.#add(at + offset, here);
+        if (isEspAlone) this.#add(at + offset, here);
         else if (carriesEsp) this.#sort(socket, message, at + offset, here);
         else this.#deliverIke(socket, message, at + offset, here);
         offset += segmentLength;

@@ -1,5 +1,6 @@
 import type { Path } from "../platform/address.ts";
 import { familyOf } from "../platform/socket-address.ts";
+import { LONGEST_FRAMED_MESSAGE } from "../wire/tcp-encapsulation.ts";
 import type { Sad } from "./sad.ts";
 
 const UDP_HEADER_LENGTH = 8;
@@ -88,6 +89,11 @@ export class PathMtus {
   #look(inboundSpi: number): void {
     const known = this.#paths.get(inboundSpi);
     if (known === undefined) return;
+    if (known.path.stream !== undefined) {
+      // TCP cuts it to size.
+      this.#sad.fit(inboundSpi, { espLength: LONGEST_FRAMED_MESSAGE, longest: this.#tunMtu });
+      return;
+    }
     const { header, least } = FAMILIES[familyOf(known.path.remote.address)];
     const { limit = Number.POSITIVE_INFINITY } = known;
     known.mtu = Math.max(least, Math.min(limit, this.#read(known.path) ?? USUAL_MTU));

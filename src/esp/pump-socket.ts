@@ -5,6 +5,8 @@ export interface PumpSocket<Socket> {
   readonly carriesEsp: boolean;
   /** A raw socket: ESP without UDP around it, and nothing else. */
   readonly isRaw?: boolean;
+  /** ESP of TCP connections, which come and go behind it: nothing else, and no addresses. */
+  readonly isStream?: boolean;
   /** Another worker receives what comes here. */
   readonly isForSendingOnly?: boolean;
 }

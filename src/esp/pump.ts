@@ -21,6 +21,9 @@ import type { PumpSocket } from "./pump-socket.ts";
 import type { Stopwatch } from "./stopwatch.ts";
 import type { TrapCall } from "./trapped-packets.ts";
 
+/** What waits to leave waits for the host, which reads all the time. */
+const FLUSH_MS = 1;
+
 /** The host reads a path in less. */
 const TOO_LONG_PAUSE_MS = 5;
 
@@ -35,6 +38,8 @@ export class DataPump {
   readonly #kernel: Kernel;
   /** Those that this worker receives from. */
   readonly #sockets: readonly PumpSocket<UdpSocket>[];
+  /** Those that it sends through and that may keep a rest. */
+  readonly #streams: readonly UdpSocket[];
   readonly #clock: Clock;
   readonly #ring: () => void;
   readonly #callCompanion: () => void;
@@ -79,6 +84,9 @@ export class DataPump {
     this.#region = WORKER_BASE + worker * WORKER_SIZE;
     this.#kernel = facts.kernel;
     this.#sockets = facts.sockets.filter(({ isForSendingOnly = false }) => !isForSendingOnly);
+    this.#streams = role.sends
+      ? facts.sockets.filter(({ isStream = false }) => isStream).map(({ socket }) => socket)
+      : [];
     this.#clock = facts.clock;
     this.#ring = facts.ring;
     this.#callCompanion = facts.callCompanion;
@@ -153,6 +161,9 @@ export class DataPump {
 
   /** How long a worker with nothing to read may sleep, in milliseconds: `Infinity` for as long as it likes. */
   get restMs(): number {
+    for (let i = 0; i < this.#streams.length; i++) {
+      if (this.#streams[i]!.flush?.() === true) return FLUSH_MS;
+    }
     const dummiesDueAt = this.#outbound?.dummiesDueAt ?? Number.POSITIVE_INFINITY;
     return dummiesDueAt === Number.POSITIVE_INFINITY
       ? dummiesDueAt

@@ -8,6 +8,7 @@ import { LinuxPoller } from "../platform/poller/linux-poller.ts";
 import { systemRandom } from "../platform/random.ts";
 import { LinuxRawEspSocket } from "../platform/raw-esp/linux-raw-esp-socket.ts";
 import { createLinuxSystemCalls } from "../platform/system-calls/linux-system-calls.ts";
+import { LinuxStreamSocket } from "../platform/tcp/linux-stream-socket.ts";
 import { LinuxTun, type OpenTun } from "../platform/tun/linux-tun.ts";
 import { LinuxUdpSocket, type OpenUdpSocket } from "../platform/udp/linux-udp-socket.ts";
 import type { SeenElsewhere, StrayEsp } from "./inbound.ts";
@@ -72,6 +73,7 @@ function run({
     tun: new LinuxTun(systemCalls, tun, worker),
     sockets: sockets.map(({ socket, ...use }, index) => {
       const facts = { ...socket, worker, index, onRefusal };
+      if (use.isStream === true) return { socket: new LinuxStreamSocket(systemCalls, facts), ...use };
       const Socket = use.isRaw === true ? LinuxRawEspSocket : LinuxUdpSocket;
       return { socket: new Socket(systemCalls, facts), ...use };
     }),

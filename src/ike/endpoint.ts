@@ -31,6 +31,7 @@ import { notify } from "./payloads.ts";
 import { STANDARD_PORTS } from "./ports.ts";
 import { settleRenewal } from "./renewal.ts";
 import { answerStray, reportStrayEsp, takeHint } from "./strays.ts";
+import { type OpenStream, streamClosed } from "./streams.ts";
 import { type Deadline, Timers } from "./timers.ts";
 import { TokenBucket } from "./token-bucket.ts";
 import { accountOf, isShared, settleDuplicates } from "./uniqueness.ts";
@@ -51,7 +52,7 @@ export class IkeEndpoint {
    * `allocateSpi` takes a free inbound ESP SPI from the data plane; what is not used comes back as "release-spi". `ports`
    * are our own UDP ports where they are not 500 and 4500. `traffic` asks the data plane when a child SA last carried something,
    * `pathMtu` for the largest packet of use on a path, IP header included: without it no path is probed; `network` for our addresses and
-   * routes: without it there is no MOBIKE; `crashSecret`, 32 octets that outlive us, shows peers that we have lost what they go on with. `onIkeSpi`
+   * routes: without it there is no MOBIKE; `openStream` opens TCP connections: without it there are none of ours; `crashSecret`, 32 octets that outlive us, shows peers that we have lost what they go on with. `onIkeSpi`
    * is told which SPIs of IKE SAs are ours from now on, or no more. `addresses` are for peers of connections that give any. `impair`
    * makes it misbehave on purpose, in tests.
    */
@@ -62,6 +63,7 @@ export class IkeEndpoint {
     readonly traffic?: (inboundSpi: number) => Traffic | undefined;
     readonly pathMtu?: (path: Path) => number | undefined;
     readonly network?: LocalNetwork;
+    readonly openStream?: OpenStream;
     readonly crashSecret?: Uint8Array;
     readonly limits?: Partial<Limits>;
     readonly ports?: Ports;
@@ -98,7 +100,11 @@ export class IkeEndpoint {
       case "seen-elsewhere":
         machine.seenElsewhere(input.inboundSpi, input.path, now);
         return;
+      case "stream-closed":
+        streamClosed(machine, input.stream, now);
+        return;
       case "network-changed":
+        machine.tcpRecalledUntil.clear();
         for (const ikeSa of machine.ikeSas) networkChanged(ikeSa, now);
         return;
       case "stray-esp":
@@ -156,6 +162,18 @@ export class IkeEndpoint {
     return this.#machine.ikeSasOf(connection).map(({ state }) => state.name);
   }
 
+  /** The TCP connections that IKE SAs go through, by stream: whether one of them is with a peer that we know. */
+  get streams(): ReadonlyMap<number, "established" | "negotiating"> {
+    const streams = new Map<number, "established" | "negotiating">();
+    for (const { path, state } of this.#machine.ikeSas) {
+      if (path.stream === undefined) continue;
+      const isKnown = ["established", "rekeyed", "deleting"].includes(state.name);
+      if (isKnown) streams.set(path.stream, "established");
+      else if (!streams.has(path.stream)) streams.set(path.stream, "negotiating");
+    }
+    return streams;
+  }
+
   /** Whether an established IKE SA of the connection carries a child SA of each of these names. */
   carries(connection: string, children: readonly string[]): boolean {
     return this.#machine
@@ -201,6 +219,8 @@ class EndpointMachine implements Machine {
   readonly impair: Impair | undefined;
   readonly pathMtu: ((path: Path) => number | undefined) | undefined;
   readonly network: LocalNetwork | undefined;
+  readonly openStream: OpenStream | undefined;
+  readonly tcpRecalledUntil = new Map<string, number>();
   readonly crashTokens: CrashTokens | undefined;
   readonly addresses: AddressSource;
   connections: readonly ConnectionPolicy[];
@@ -229,6 +249,7 @@ class EndpointMachine implements Machine {
     this.impair = facts.impair;
     this.pathMtu = facts.pathMtu;
     this.network = facts.network;
+    this.openStream = facts.openStream;
     this.crashTokens = facts.crashSecret && new CrashTokens(facts.crashSecret);
     this.addresses = facts.addresses ?? NO_ADDRESSES;
     this.random = facts.random;

@@ -60,7 +60,7 @@ export function ikeSaEstablished(ikeSa: IkeSa, proposal: Proposal): IkeEvent {
     ...about(ikeSa),
     name: "ike-sa-established",
     level: "info",
-    message: `IKE SA with ${peer} established${ikeSa.hasPpk ? " with PPK" : ""} in ${round(negotiationMs)} ms`,
+    message: `IKE SA with ${peer} established${ikeSa.hasPpk ? " with PPK" : ""}${ikeSa.path.stream === undefined ? "" : " over TCP"} in ${round(negotiationMs)} ms`,
     facts: {
       ...factsOf(ikeSa),
       proposal: formatProposal(proposal),
@@ -206,6 +206,18 @@ export function retransmitted(ikeSa: IkeSa, request: OutstandingRequest): IkeEve
     level: transmissions > 3 ? "info" : "debug",
     message: `request ${messageId} to ${formatEnd(ikeSa.path.remote)} sent again (transmission ${transmissions})`,
     facts: { ...factsOf(ikeSa), messageId, transmissions },
+  };
+}
+
+/** Nobody has answered by UDP so far. */
+export function tcpTried(ikeSa: IkeSa, to: SocketAddress): IkeEvent {
+  const silent = formatEnd(ikeSa.path.remote);
+  return {
+    ...about(ikeSa),
+    name: "tcp-tried",
+    level: "info",
+    message: `${silent} has not answered yet: ${formatEnd(to)} is tried over TCP as well`,
+    facts: { ...factsOf(ikeSa), tcp: formatEnd(to) },
   };
 }
 

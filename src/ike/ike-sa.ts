@@ -36,11 +36,12 @@ import { deleteIkeSa } from "./payloads.ts";
 import { PostponedChildren } from "./postponed-children.ts";
 import { authenticated, watchAuthentication } from "./reauthentication.ts";
 import { renew } from "./renewal.ts";
+import { noteStream } from "./streams.ts";
 import { NamedTimers } from "./timers.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 /** Timers of an SA that is to stay. */
-const LIFETIMES = ["rekey", "renew", "reauthenticate", "expire", "path-mtu"] as const;
+const LIFETIMES = ["rekey", "renew", "reauthenticate", "expire", "path-mtu", "stream"] as const;
 
 export type Role = "initiator" | "responder";
 
@@ -137,6 +138,11 @@ export class IkeSa {
   predecessor: IkeSa | undefined;
   /** The peer's rekeying made this one, and nothing shows yet that our answer has reached the peer. */
   isUnconfirmed = false;
+  /** Initiator: the same attempt by UDP or TCP, as this one is not. Its end is not told of: the other may yet succeed. */
+  twin: IkeSa | undefined;
+  /** Since when no TCP connection has brought anything, where the last one has broken, and how often another was opened since. */
+  streamLostAt: number | undefined;
+  streamTries = 0;
   /** When the last authentic message came that nobody had sent before. */
   heardAt = 0;
   /** A round trip, as far as is known, or more. */
@@ -249,7 +255,8 @@ export class IkeSa {
     if (incoming.header.isResponse) this.isUnconfirmed = false;
     else this.#confirm(now);
     // An authentic message newer than all before it: the peer is where it came from (RFC 7296 section 2.23).
-    if (incoming.isNewest && this.#mayFollow()) this.#follow(path, now);
+    if (incoming.isNewest && this.#mayFollow(path)) this.#follow(path, now);
+    noteStream(this, path);
     if (!incoming.header.isResponse) this.outbox.replyPath = path;
     if (incoming.header.isResponse) processResponse(this, incoming, { path, now });
     else processRequest(this, incoming, { path, now });
@@ -259,9 +266,13 @@ export class IkeSa {
    * RFC 7296 section 2.23: only a NAT moves a peer that does not say so; whoever sits behind one itself does not follow, since
    * a datagram that somebody catches and sends on would draw it away. Who was called through a NAT has a fixed place in it, and
    * has to follow its callers. Up to the end of IKE_AUTH the port moves in any case. With MOBIKE the peer says so, and what it sends
-   * another way may be to find out whether that works (RFC 4555 section 3.8).
+   * another way may be to find out whether that works (RFC 4555 section 3.8). Of TCP connections the caller knows which one is the last;
+   * whoever was called takes the one that it hears by (RFC 9329 section 6.1).
    */
-  #mayFollow(): boolean {
+  #mayFollow({ stream }: Path): boolean {
+    const { stream: current } = this.path;
+    if (this.isCaller && (stream !== undefined || current !== undefined)) return false;
+    if (stream !== undefined) return current !== undefined || !this.mobility.isAgreed;
     if (this.state.name === "authenticating") return true;
     if (this.mobility.isAgreed) return false;
     return this.isPeerBehindNat && !(this.isBehindNat && this.isCaller);
@@ -500,7 +511,10 @@ export class IkeSa {
       if (state.unmixed !== undefined) wipeIkeKeys(state.unmixed);
     }
     if (state.name === "established") this.#reportEnd(closing);
-    else if (state.name !== "deleting" && state.name !== "rekeyed") this.#reportFailure(closing, now);
+    else if (state.name !== "deleting" && state.name !== "rekeyed" && this.twin === undefined)
+      this.#reportFailure(closing, now);
+    if (this.twin !== undefined) this.twin.twin = undefined;
+    this.twin = undefined;
 
     const { hasAnswers, nextMessageId } = this.outbox.responses;
     this.state = {

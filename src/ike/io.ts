@@ -31,6 +31,8 @@ export type IkeInput =
   | { readonly kind: "seen-elsewhere"; readonly inboundSpi: number; readonly path: Path }
   /** Addresses or routes of this machine have changed. */
   | { readonly kind: "network-changed" }
+  /** A TCP connection has ended, or never came about. */
+  | { readonly kind: "stream-closed"; readonly stream: number }
   /** ESP came for an SPI that is not ours. */
   | { readonly kind: "stray-esp"; readonly spi: number; readonly path: Path }
   /** Replaces the connection's child SAs, or its IKE SA, now. */
@@ -149,6 +151,7 @@ export interface IkeEvent {
     | "child-sa-rekeyed"
     | "rekey-failed"
     | "retransmit"
+    | "tcp-tried"
     | "peer-silent"
     /** A liveness check was answered; `facts.rttMs` says after how long. */
     | "peer-alive"

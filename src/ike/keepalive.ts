@@ -7,7 +7,8 @@ import { trafficOf } from "./liveness.ts";
  */
 export function keepAlive(ikeSa: IkeSa, now: number): void {
   const { machine, path, state } = ikeSa;
-  if (!ikeSa.isBehindNat || state.name !== "established") return;
+  // RFC 9329 section 6.6: TCP keeps its mappings by itself.
+  if (!ikeSa.isBehindNat || path.stream !== undefined || state.name !== "established") return;
   const { keepaliveMs } = machine.limits;
   const lastAt = Math.max(ikeSa.outbox.transmittedAt, trafficOf(ikeSa).sentAt);
   const isDue = now >= lastAt + keepaliveMs;

@@ -22,6 +22,16 @@ export interface Limits {
   /** How often a request is sent in all. With the figures above we give up after 75 to 85 seconds. */
   readonly transmissionCount: number;
 
+  /** TCP is tried beside UDP once so many transmissions of the first request have gone out (RFC 9329 section 5.1): three seconds. */
+  readonly tcpAfterTransmissions: number;
+  /** Where TCP was answered and UDP was not, the next attempt within this time begins with both. */
+  readonly tcpRecallMs: number;
+  /** A TCP connection that breaks is opened again at once, the next one after this, then after twice that, up to a limit. */
+  readonly streamRetryMs: number;
+  readonly streamRetryMaxMs: number;
+  /** For so long, where the policy says nothing: as long as a request is repeated that nobody answers. */
+  readonly streamPatienceMs: number;
+
   /** An unprotected error may be forged: a real answer has this long to arrive before we believe it (RFC 7296 section 2.21.1). */
   readonly hintGraceMs: number;
   /** COOKIE and INVALID_KE_PAYLOAD answers that one attempt obeys; four covers cookie, group, cookie again and one to spare. */
@@ -184,6 +194,12 @@ export const DEFAULT_LIMITS: Limits = {
   retransmitMaxMs: 20_000,
   retransmitJitter: 0.1,
   transmissionCount: 9,
+
+  tcpAfterTransmissions: 4,
+  tcpRecallMs: 600_000,
+  streamRetryMs: 250,
+  streamRetryMaxMs: 5_000,
+  streamPatienceMs: 80_000,
 
   hintGraceMs: 1_000,
   initRestartCount: 4,

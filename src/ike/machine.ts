@@ -14,6 +14,7 @@ import type { IkeEvent, IkeOutput } from "./io.ts";
 import type { Limits } from "./limits.ts";
 import type { LocalNetwork } from "./mobility/local-network.ts";
 import type { ReassemblyBudget } from "./reassembly.ts";
+import type { OpenStream } from "./streams.ts";
 import type { Timers } from "./timers.ts";
 
 /** What an IKE SA asks of the endpoint that it lives in. */
@@ -58,6 +59,10 @@ export interface Machine {
   readonly pathMtu: ((path: Path) => number | undefined) | undefined;
   /** What shows a peer that we have lost an IKE SA; undefined where nothing does. */
   readonly crashTokens: CrashTokens | undefined;
+  /** Opens TCP connections; undefined where there are none. */
+  readonly openStream: OpenStream | undefined;
+  /** Names of connections of which TCP was answered, and UDP was not, and until when that is taken to be so. */
+  readonly tcpRecalledUntil: Map<string, number>;
   /** Whether an SPI is ours, of an IKE SA that there is or that comes in the place of one. */
   hasIkeSpi(localSpi: bigint): boolean;
   /** Our addresses and routes. Without them nothing moves by our doing. */

@@ -2,6 +2,7 @@ import { ExchangeType, NotifyType } from "../iana/ikev2-parameters.ts";
 import type { Path } from "../platform/address.ts";
 import { encodePayloads, type HeaderFields } from "../wire/message.ts";
 import type { Payload } from "../wire/payloads/payload.ts";
+import { LONGEST_FRAMED_MESSAGE } from "../wire/tcp-encapsulation.ts";
 import { formatEnd, peerSilent, refusalHeard, retransmitted } from "./events.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import { isKeyed, type Keyed } from "./ike-sa-state.ts";
@@ -9,6 +10,7 @@ import type { Outgoing } from "./impair.ts";
 import { cover, textToSend } from "./intermediate-auth.ts";
 import { isHopeless, waitFor } from "./patience.ts";
 import { decodeWindowSize, encodeWindowSize, findNotify, notify } from "./payloads.ts";
+import { tryTcp } from "./streams.ts";
 import { type OutstandingRequest, type PendingRequest, RequestWindow, ResponseWindow } from "./window.ts";
 
 /** The sending half of an IKE SA: requests, each repeated until it is answered, and answers, kept for repetition. */
@@ -154,10 +156,16 @@ export class Outbox {
       this.#ikeSa.mobility.notThere(request.purpose);
     }
     request.transmissions++;
+    if ((request.aside ?? this.#ikeSa.path).stream !== undefined) {
+      // RFC 9329 section 6.2: TCP does that, for as long as the connection stands; the next one begins with it.
+      this.#retransmitLater(request, now);
+      return;
+    }
     machine.counters.retransmitted += request.datagrams.length;
     machine.report(retransmitted(this.#ikeSa, request));
     this.transmittedAt = now;
     this.#transmitAgain(request);
+    if (request.purpose.kind === "init") tryTcp(this.#ikeSa, request.transmissions, now);
     if (request.transmissions >= machine.limits.testingTransmissionCount) this.#testPaths(request);
     this.#ikeSa.mobility.repeatOldAnswers();
     this.#retransmitLater(request, now);
@@ -291,7 +299,9 @@ export class Outbox {
   }
 
   get #fragmentLength(): number {
-    const { machine, prober } = this.#ikeSa;
+    const { machine, prober, path } = this.#ikeSa;
+    // RFC 9329 section 7.5.
+    if (path.stream !== undefined) return LONGEST_FRAMED_MESSAGE;
     return Math.min(machine.limits.fragmentLength, prober.carriedLength);
   }
 

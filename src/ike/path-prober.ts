@@ -111,8 +111,9 @@ export class PathProber {
   }
 
   #step(now: number): void {
-    const { state, predecessor, outbox, machine } = this.#ikeSa;
-    if (state.name !== "established") return;
+    const { state, predecessor, outbox, machine, path } = this.#ikeSa;
+    // TCP finds that out by itself.
+    if (state.name !== "established" || path.stream !== undefined) return;
     const { outstanding, queue, isHeld } = outbox.requests;
     // A peer that owes us an answer may be gone; whether it is, is not for a probe to find out.
     if (predecessor !== undefined || outstanding !== undefined || queue.length > 0 || isHeld) {

@@ -4,6 +4,8 @@ export type DeadlineReason =
   | "hint"
   | "liveness"
   | "keepalive"
+  /** A TCP connection has broken, and another is to be opened. */
+  | "stream"
   | "reassembly"
   /** The path is to be probed. */
   | "path-mtu"

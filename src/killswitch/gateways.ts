@@ -28,11 +28,12 @@ export async function gatewaysOf(
   }
   const warnings: string[] = [];
   const gateways: NamedGateway[] = [];
-  for (const { name, remote, encapsulation } of config.connections) {
+  for (const { name, remote, encapsulation, tcp } of config.connections) {
     const host = config.hosts.find(({ connection }) => connection === name)?.host;
     const opening = {
-      ports: portsOf(remote.port, config.listen),
-      isRaw: encapsulation !== "udp",
+      ports: tcp?.mode === "always" ? [] : portsOf(remote.port, config.listen),
+      tcpPorts: tcp === undefined ? [] : [tcp.port],
+      isRaw: encapsulation !== "udp" && tcp?.mode !== "always",
     };
     if (host !== undefined) {
       const found = await addressesOf(host, known);
@@ -57,14 +58,14 @@ export async function gatewaysNamed(
   hosts: readonly string[],
   known: KillSwitchRecord | undefined,
 ): Promise<FoundGateways> {
-  const ports = [IKE_PORT, NAT_TRAVERSAL_PORT];
+  const opening = { ports: [IKE_PORT, NAT_TRAVERSAL_PORT], tcpPorts: [NAT_TRAVERSAL_PORT], isRaw: true };
   const found = await Promise.all(
     hosts.map(async (host) => {
       if (parseAddress(host) !== undefined)
-        return { gateways: [{ address: host, ports, isRaw: true }], warnings: [] };
+        return { gateways: [{ address: host, ...opening }], warnings: [] };
       const { addresses, warning } = await addressesOf(host, known);
       return {
-        gateways: addresses.map((address) => ({ host, address, ports, isRaw: true })),
+        gateways: addresses.map((address) => ({ host, address, ...opening })),
         warnings: warning === undefined ? [] : [warning],
       };
     }),

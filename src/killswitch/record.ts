@@ -15,6 +15,8 @@ export interface NamedGateway {
   readonly host?: string;
   readonly address: string;
   readonly ports: readonly number[];
+  /** TCP (RFC 9329); left out for none. */
+  readonly tcpPorts?: readonly number[];
   readonly isRaw: boolean;
 }
 
@@ -65,12 +67,13 @@ function isRecord(value: unknown): value is KillSwitchRecord {
     typeof opensLan === "boolean" &&
     Array.isArray(gateways) &&
     gateways.every(
-      ({ host, address, ports, isRaw }: Partial<NamedGateway>) =>
+      ({ host, address, ports, tcpPorts = [], isRaw }: Partial<NamedGateway>) =>
         (host === undefined || typeof host === "string") &&
         typeof address === "string" &&
         typeof isRaw === "boolean" &&
         Array.isArray(ports) &&
-        ports.every((port) => typeof port === "number"),
+        Array.isArray(tcpPorts) &&
+        [...ports, ...tcpPorts].every((port) => typeof port === "number"),
     )
   );
 }

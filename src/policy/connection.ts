@@ -36,6 +36,11 @@ export interface ConnectionPolicy {
    * "udp": no other. "raw": we do no NAT traversal.
    */
   readonly encapsulation?: "auto" | "udp" | "raw";
+  /**
+   * IKE and ESP in TCP (RFC 9329) when we call. "auto": where UDP is not answered. "always": without UDP. Undefined: never. `port`: the
+   * peer's.
+   */
+  readonly tcp?: { readonly mode: "auto" | "always"; readonly port: number };
   /** "probe" (the default): which packets the path carries is found out by probing. "kernel": only what the kernel hears from routers counts. */
   readonly pathMtu?: "probe" | "kernel";
   /** MOBIKE (RFC 4555), where the peer does it too: we and the peer may change addresses. Undefined is true. */

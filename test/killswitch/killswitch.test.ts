@@ -31,8 +31,8 @@ const connection = (name: string, remote: string, more = ""): string =>
 const NAMED: KillSwitchRecord = {
   link: "ikebana0",
   gateways: [
-    { host: "vpn.invalid", address: "192.0.2.7", ports: [500, 4500], isRaw: true },
-    { host: "vpn.invalid", address: "2001:db8::7", ports: [500, 4500], isRaw: true },
+    { host: "vpn.invalid", address: "192.0.2.7", ports: [500, 4500], tcpPorts: [4500], isRaw: true },
+    { host: "vpn.invalid", address: "2001:db8::7", ports: [500, 4500], tcpPorts: [443], isRaw: true },
   ],
   opensLan: false,
 };
@@ -42,18 +42,23 @@ describe("the gateways that a kill switch lets through", () => {
     const connections = [
       connection("usual", "address: 192.0.2.1"),
       connection("udp", 'address: "2001:db8::1", port: 4500', "encapsulation: udp,"),
+      connection("never", "address: 192.0.2.3", "tcp: never,"),
+      connection("tcp", "address: 192.0.2.4, tcpPort: 443", "tcp: always,"),
       connection("local", "address: localhost"),
       connection("anybody", "", "start: respond,"),
     ];
     const { gateways, warnings } = await gatewaysOf(config(connections.join("\n")), undefined);
-    expect(gateways.slice(0, 2)).toEqual([
-      { address: "192.0.2.1", ports: [500, 4500], isRaw: true },
-      { address: "2001:db8::1", ports: [4500], isRaw: false },
+    expect(gateways.slice(0, 4)).toEqual([
+      { address: "192.0.2.1", ports: [500, 4500], tcpPorts: [4500], isRaw: true },
+      { address: "2001:db8::1", ports: [4500], tcpPorts: [4500], isRaw: false },
+      { address: "192.0.2.3", ports: [500, 4500], tcpPorts: [], isRaw: true },
+      { address: "192.0.2.4", ports: [], tcpPorts: [443], isRaw: false },
     ]);
-    expect(gateways.slice(2)).toContainEqual({
+    expect(gateways.slice(4)).toContainEqual({
       host: "localhost",
       address: "127.0.0.1",
       ports: [500, 4500],
+      tcpPorts: [4500],
       isRaw: true,
     });
     expect(warnings).toEqual(["anybody has no remote address: its peer is shut out"]);
@@ -62,7 +67,8 @@ describe("the gateways that a kill switch lets through", () => {
   test("keep the addresses that they had where nobody can be asked, and have none where they never had some", async () => {
     const vpn = config(connection("vpn", "address: vpn.invalid"));
     const { gateways, warnings } = await gatewaysOf(vpn, NAMED);
-    expect(gateways).toEqual(NAMED.gateways);
+    const opening = { host: "vpn.invalid", ports: [500, 4500], tcpPorts: [4500], isRaw: true };
+    expect(gateways).toEqual(["192.0.2.7", "2001:db8::7"].map((address) => ({ address, ...opening })));
     expect(warnings).toEqual([
       expect.stringMatching(/^vpn\.invalid cannot be looked up \(\w+\): it stays 192\.0\.2\.7, 2001:db8::7$/),
     ]);
@@ -103,7 +109,13 @@ test("its rules name nothing twice, and open the LAN only when they are told to"
     gateways: [...NAMED.gateways, ...NAMED.gateways],
   };
   const text = killSwitchText(rules);
-  expect(text.match(/192\.0\.2\.7 \. 4500/g)).toHaveLength(1);
+  expect(text.match(/ip daddr \. udp dport \{ 192\.0\.2\.7 \. 500, 192\.0\.2\.7 \. 4500 \}/g)).toHaveLength(
+    1,
+  );
+  expect(text.match(/ip daddr \. tcp dport \{ 192\.0\.2\.7 \. 4500 \}/g)).toHaveLength(1);
+  expect(text.match(/ip6 daddr \. tcp dport \{ 2001:db8::7 \. 443 \}/g)).toHaveLength(1);
+  const before = NAMED.gateways.map(({ tcpPorts: _, ...gateway }) => gateway);
+  expect(killSwitchText({ ...rules, gateways: before })).not.toContain("tcp dport {");
   expect(text).not.toContain("192.168.0.0/16");
   expect(killSwitchText({ ...rules, opensLan: true })).toContain("192.168.0.0/16");
   expect(["192.168.3.4", "fe80::1", "fd00::1", "10.0.0.1"].every(isInLan)).toBe(true);

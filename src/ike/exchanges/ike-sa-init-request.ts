@@ -132,7 +132,8 @@ function consider(
   const hashes = { initiatorSpi: header.initiatorSpi, responderSpi: 0n, path };
   const encapsulation = encapsulationOf(findCandidates(machine.connections, addressesOf(path)));
   const nat = encapsulation === "raw" ? undefined : detectNat(payloads, hashes);
-  if (nat === undefined && encapsulation === "udp" && path.local.port !== machine.ports.natTraversal) {
+  const isOnIkePort = path.stream === undefined && path.local.port !== machine.ports.natTraversal;
+  if (nat === undefined && encapsulation === "udp" && isOnIkePort) {
     const facts = { from: path.remote, reason: "NO_PROPOSAL_CHOSEN", message: NO_NAT_TRAVERSAL };
     machine.reportUnverified(refused({ connection: undefined, ...facts }), now);
     refuse(machine, received, notify(NotifyType.NO_PROPOSAL_CHOSEN));

@@ -14,6 +14,7 @@ import { RFC_LIMITS } from "../limits.ts";
 import { detectNat } from "../nat-detection.ts";
 import { find, findError, findNotify, findUnknownCritical, notifyName } from "../payloads.ts";
 import { floatedPath } from "../ports.ts";
+import { outrunTwin } from "../streams.ts";
 import { goOnToAuth } from "./ike-intermediate.ts";
 import { generateKeyPair, isNonceFit, NO_NAT_TRAVERSAL, offered, sendInitRequest } from "./ike-sa-init.ts";
 
@@ -37,6 +38,10 @@ export function processInitResponse(ikeSa: IkeSa, received: InitResponse): void 
   const isAnswer = header.messageId === 0 && !header.isInitiator && outstanding !== undefined;
   if (!isAnswer || state.keyPair === undefined || state.request === undefined) {
     ikeSa.drop("outsideWindow", "IKE_SA_INIT response that nobody asked for", path, now);
+    return;
+  }
+  if (path.stream !== ikeSa.path.stream) {
+    ikeSa.drop("unexpected", "IKE_SA_INIT response by another connection", path, now);
     return;
   }
   if (findUnknownCritical(payloads) !== undefined) {
@@ -171,7 +176,9 @@ function processAcceptance(
   const { encapsulation = "auto" } = ikeSa.connection ?? {};
   const spis = { initiatorSpi: ikeSa.localSpi, responderSpi: header.responderSpi };
   const nat = encapsulation === "raw" ? undefined : detectNat(payloads, { ...spis, path });
-  if (nat === undefined && encapsulation === "udp" && ikeSa.path.local.port !== machine.ports.natTraversal) {
+  const isInUdp = path.stream === undefined;
+  const isOnIkePort = isInUdp && ikeSa.path.local.port !== machine.ports.natTraversal;
+  if (nat === undefined && encapsulation === "udp" && isOnIkePort) {
     rememberHint(ikeSa, { reason: "protocol-error", message: NO_NAT_TRAVERSAL }, now);
     return;
   }
@@ -194,10 +201,13 @@ function processAcceptance(
   const hashes = ikeSa.signatureHashes;
   ikeSa.credential = ikeSa.connection && credentialFor(ikeSa.connection, { payloads, hashes });
   ikeSa.supportsChildless = findNotify(payloads, NotifyType.CHILDLESS_IKEV2_SUPPORTED) !== undefined;
-  // Where the answer arrived is our address; the peer's is what we were told, since this message proves nothing.
-  const asked = { local: path.local, remote: ikeSa.path.remote };
-  // Without NAT traversal IKE stays on its port, which says that ESP goes straight over IP (RFC 7296 section 2.23).
-  ikeSa.path = nat === undefined ? asked : floatedPath(asked, machine.ports);
+  if (isInUdp) {
+    // Where the answer arrived is our address; the peer's is what we were told, since this message proves nothing.
+    const asked = { local: path.local, remote: ikeSa.path.remote };
+    // Without NAT traversal IKE stays on its port, which says that ESP goes straight over IP (RFC 7296 section 2.23).
+    ikeSa.path = nat === undefined ? asked : floatedPath(asked, machine.ports);
+  }
+  outrunTwin(ikeSa, now);
   ikeSa.state = { name: "agreeing" };
   const init: InitResult = {
     proposal,

@@ -1,5 +1,6 @@
 import { prfKeyLength } from "../../crypto/prf.ts";
 import { ExchangeType, NotifyType } from "../../iana/ikev2-parameters.ts";
+import type { Path } from "../../platform/address.ts";
 import type { ConnectionPolicy } from "../../policy/connection.ts";
 import { hasAdditional, numberProposals, offeredGroups } from "../../policy/transforms.ts";
 import { encodeMessage } from "../../wire/message.ts";
@@ -16,6 +17,7 @@ import { notify } from "../payloads.ts";
 import { initialPath } from "../ports.ts";
 import { usePpk } from "../ppk.ts";
 import { suiteOf } from "../proposals.ts";
+import { openStreamTo, tryTcp } from "../streams.ts";
 
 // IKE_SA_INIT, RFC 7296 section 1.2:
 //
@@ -27,12 +29,26 @@ import { suiteOf } from "../proposals.ts";
 //
 // Here is how we begin; `ike-sa-init-response.ts` takes the answer, and `ike-sa-init-request.ts` the requests of others.
 
-/** Begins a connection: the key pair first, then the request. */
+/** Begins a connection. */
 export function initiate(machine: Machine, connection: ConnectionPolicy, now: number): IkeSa {
+  const path =
+    connection.tcp?.mode === "always"
+      ? openStreamTo(machine, connection)
+      : initialPath(connection, machine.ports);
+  const ikeSa = beginAlong(machine, connection, path ?? initialPath(connection, machine.ports), now);
+  if (path === undefined) {
+    const message = `no TCP connection to ${connection.remote.address} can be opened`;
+    ikeSa.close({ reason: "timeout", message }, now);
+  }
+  return ikeSa;
+}
+
+/** The key pair first, then the request. */
+export function beginAlong(machine: Machine, connection: ConnectionPolicy, path: Path, now: number): IkeSa {
   const [group = 0] = offeredGroups(connection.ikeProposals);
   const ikeSa = machine.adopt({
     role: "initiator",
-    path: initialPath(connection, machine.ports),
+    path,
     state: {
       name: "initiating",
       ni: machine.random.bytes(NONCE_LENGTH),
@@ -83,6 +99,7 @@ export function sendInitRequest(ikeSa: IkeSa, state: Initiating, now: number): v
     { purpose: { kind: "init" }, exchangeType: ExchangeType.IKE_SA_INIT, messageId: 0, datagrams: [request] },
     now,
   );
+  tryTcp(ikeSa, 1, now);
 }
 
 function buildInitRequest(ikeSa: IkeSa, state: Initiating): readonly Payload[] {

@@ -8,6 +8,7 @@ import { keepAlive } from "../keepalive.ts";
 import { checkLiveness, checkOnHint } from "../liveness.ts";
 import { detectNat, type Nat, natDetectionHash, natDetectionPayloads } from "../nat-detection.ts";
 import { findNotify, notify } from "../payloads.ts";
+import { reroute } from "../streams.ts";
 import {
   COOKIE2_LENGTH,
   cookieIn,
@@ -132,7 +133,8 @@ export class Mobility {
   /** Routes lead another way, and there is nothing yet, or nothing any more, that could be told to the peer. */
   redirect(now: number): void {
     const ikeSa = this.#ikeSa;
-    const way = bestWay(ikeSa, [], () => false);
+    // A connection that leads nowhere any more breaks.
+    const way = ikeSa.path.stream === undefined ? bestWay(ikeSa, [], () => false) : undefined;
     if (way === undefined || isSamePath(way, ikeSa.path)) return;
     ikeSa.path = way;
     this.#isUpdateDue = true;
@@ -145,8 +147,15 @@ export class Mobility {
   networkChanged(now: number): void {
     const ikeSa = this.#ikeSa;
     this.#refused.clear();
-    if (ikeSa.isCaller) this.#reconsider(now);
-    else this.#goOn(now);
+    if (!ikeSa.isCaller) this.#goOn(now);
+    else if (ikeSa.path.stream === undefined) this.#reconsider(now);
+    else if (!reroute(ikeSa, now)) checkOnHint(ikeSa, now);
+  }
+
+  /** We have opened another TCP connection (RFC 9329 section 6.1). */
+  reconnected(path: Path, now: number): void {
+    this.#move(path, now);
+    this.#requestUpdate(now);
   }
 
   /** We have called, and choose the path. */
@@ -167,10 +176,10 @@ export class Mobility {
   #goOn(now: number): void {
     const ikeSa = this.#ikeSa;
     const { network } = ikeSa.machine;
-    const { local, remote } = ikeSa.path;
+    const { local, remote, stream } = ikeSa.path;
     if (network === undefined) return;
     const source = network.has(local.address) ? local.address : network.sourceTo(remote.address);
-    if (source !== undefined && source !== local.address) {
+    if (source !== undefined && source !== local.address && stream === undefined) {
       this.#move({ local: { address: source, port: local.port }, remote }, now);
       this.#told = undefined;
     }
@@ -244,6 +253,8 @@ export class Mobility {
     ikeSa.path = path;
     if (ikeSa.childSas.length === 0 && ikeSa.state.name !== "established") return;
     this.#release(now);
+    // What went through the connection before may be lost, and nobody else sends it again.
+    if (path.stream !== before.stream) ikeSa.outbox.hurry(now);
     ikeSa.machine.report(pathChanged(ikeSa, before));
   }
 
@@ -321,6 +332,7 @@ export class Mobility {
   #tryAnother(now: number): void {
     const ikeSa = this.#ikeSa;
     ikeSa.machine.report(pathRefused(ikeSa, "UNACCEPTABLE_ADDRESSES"));
+    if (ikeSa.path.stream !== undefined) return;
     this.#refused.add(wordsOf(ikeSa.path));
     const isRefused = (path: Path): boolean => this.#refused.has(wordsOf(path));
     const way =
@@ -336,6 +348,7 @@ export class Mobility {
     const ikeSa = this.#ikeSa;
     if (this.#candidate !== undefined) return [this.#candidate];
     if (!this.isAgreed || !ikeSa.isCaller || ikeSa.state.name !== "established") return [];
+    if (ikeSa.path.stream !== undefined) return [];
     const isRefused = (path: Path): boolean => this.#refused.has(wordsOf(path));
     const { pathCount } = ikeSa.machine.limits;
     return otherWays(ikeSa, this.#peerAddresses, pathCount).filter((way) => !isRefused(way));
@@ -442,7 +455,8 @@ export class Mobility {
     const ikeSa = this.#ikeSa;
     const all = [...new Set([path.remote.address, ...list])];
     this.#peerAddresses = all.filter((address) => address !== ikeSa.path.remote.address);
-    if (!ikeSa.isCaller || all.includes(ikeSa.path.remote.address)) return;
+    if (!ikeSa.isCaller || ikeSa.path.stream !== undefined) return;
+    if (all.includes(ikeSa.path.remote.address)) return;
     // Where we send to is no address of the peer's any more; where it has just come from is one.
     this.#take({ local: path.local, remote: path.remote }, now);
   }

@@ -8,8 +8,8 @@ export function isSamePath(a: Path, b: Path): boolean {
   return wordsOf(a) === wordsOf(b);
 }
 
-export function wordsOf({ local, remote }: Path): string {
-  return `${local.address} ${local.port} ${remote.address} ${remote.port}`;
+export function wordsOf({ local, remote, stream = 0 }: Path): string {
+  return `${local.address} ${local.port} ${remote.address} ${remote.port} ${stream}`;
 }
 
 /** The same path with other addresses: ports stay, since the peer is called at the one that it listens on. */

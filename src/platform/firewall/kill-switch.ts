@@ -23,6 +23,7 @@ interface GatewayOpening {
   readonly address: string;
   /** UDP. */
   readonly ports: readonly number[];
+  readonly tcpPorts?: readonly number[];
   /** Whether ESP may go without UDP. */
   readonly isRaw: boolean;
 }
@@ -130,11 +131,18 @@ function openings({ link, mark, gateways, opensLan }: KillSwitchRules): readonly
 function gatewayRules(mark: number, gateways: readonly GatewayOpening[]): readonly string[] {
   return (["ip", "ip6"] as const).flatMap((family) => {
     const ours = gateways.filter(({ address }) => address.includes(":") === (family === "ip6"));
-    const places = ours.flatMap(({ address, ports }) => ports.map((port) => `${address} . ${port}`));
+    const placesOf = (protocol: "udp" | "tcp"): readonly string[] =>
+      ours.flatMap(({ address, ports, tcpPorts = [] }) =>
+        (protocol === "udp" ? ports : tcpPorts).map((port) => `${address} . ${port}`),
+      );
     const raw = ours.filter(({ isRaw }) => isRaw).map(({ address }) => address);
     const marked = `meta mark ${mark}`;
     return [
-      ...(places.length > 0 ? [`${marked} ${family} daddr . udp dport { ${unique(places)} } accept`] : []),
+      ...(["udp", "tcp"] as const).flatMap((protocol) => {
+        const places = placesOf(protocol);
+        if (places.length === 0) return [];
+        return [`${marked} ${family} daddr . ${protocol} dport { ${unique(places)} } accept`];
+      }),
       ...(raw.length > 0 ? [`${marked} ${family} daddr { ${unique(raw)} } meta l4proto esp accept`] : []),
     ];
   });

@@ -4,6 +4,7 @@ import type { SystemCalls } from "../system-calls/system-calls.ts";
 /** A socket that a former program of this process has opened with rights that we do not have. */
 export type InheritedSocket =
   | { readonly use: "udp"; readonly address: string; readonly port: number; readonly descriptor: number }
+  | { readonly use: "tcp"; readonly address: string; readonly port: number; readonly descriptor: number }
   | { readonly use: "raw-esp"; readonly family: 4 | 6; readonly descriptor: number }
   | { readonly use: "service"; readonly address: string; readonly port: number; readonly descriptor: number };
 
@@ -30,6 +31,10 @@ export class InheritedSockets {
 
   udp(place: Place): number | undefined {
     return this.#give((socket) => socket.use === "udp" && isAt(socket, place));
+  }
+
+  tcp(place: Place): number | undefined {
+    return this.#give((socket) => socket.use === "tcp" && isAt(socket, place));
   }
 
   rawEsp(family: 4 | 6): number | undefined {

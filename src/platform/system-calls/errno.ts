@@ -25,6 +25,7 @@ export const Errno = {
   ENOBUFS: 105,
   ECONNREFUSED: 111,
   EHOSTUNREACH: 113,
+  EINPROGRESS: 115,
 } as const;
 
 const names = new Map<number, string>();

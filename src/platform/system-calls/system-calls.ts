@@ -27,7 +27,10 @@ export interface SystemCalls {
   open(path: string, flags: number): number;
   close(descriptor: number): number;
   socket(family: number, type: number, protocol: number): number;
+  /** Fills `pair`: two descriptors, an int each. */
+  socketpair(family: number, type: number, protocol: number, pair: Uint8Array): number;
   bind(descriptor: number, address: Uint8Array): number;
+  listen(descriptor: number, backlog: number): number;
   connect(descriptor: number, address: Uint8Array): number;
   /** Fills `address`; its length is known from the family. */
   getsockname(descriptor: number, address: Uint8Array): number;

@@ -57,6 +57,8 @@ export interface OpenUdpSocket extends BoundUdpSocket {
   readonly canCoalesce: boolean;
   /** Whether datagrams have DF unless they are said to do without. */
   readonly setsDontFragment: boolean;
+  /** Of a local stream: one number, 0 as long as nothing can have come. */
+  readonly isUsed?: SharedArrayBuffer;
   /** What was asked for and refused, as sentences. */
   readonly refusals: readonly string[];
 }

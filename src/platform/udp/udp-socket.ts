@@ -41,6 +41,8 @@ export interface UdpSocket {
   takeTooLong(): number;
   /** Transmits what was queued. Returns how many datagrams the kernel took; the rest is dropped. */
   transmit(): number;
+  /** Of a stream: sends what has left in part only. True while something of it waits; nothing else is taken meanwhile. */
+  flush?(): boolean;
   close(): void;
 }
 

@@ -43,8 +43,10 @@ export function pair(options: {
   readonly impair?: Impair;
   /** Addresses that either has or may have some time, of which the first is its own at first. They do MOBIKE then. */
   readonly mobile?: { readonly initiator: readonly string[]; readonly responder: readonly string[] };
+  /** Whether there is TCP as well. */
+  readonly hasTcp?: boolean;
 }): Pair {
-  const { seed, common, limits = {}, linkMtu, mobile } = options;
+  const { seed, common, limits = {}, linkMtu, mobile, hasTcp = false } = options;
   const link = new Link();
   const add = (facts: {
     name: string;
@@ -58,6 +60,7 @@ export function pair(options: {
     const machine: SimulatedMachine = new SimulatedMachine({
       ...facts,
       ...(facts.further && { owned: [facts.address] }),
+      ...(hasTcp && { openStream: (ends) => link.openStream(machine, ends) }),
       limits,
       linkMtu,
       clock: link,

@@ -23,6 +23,9 @@ export class Link {
   /** Everything that was transmitted, in order. */
   readonly transmitted: InFlight[] = [];
   fate: (datagram: InFlight) => Fate = () => [0];
+  /** TCP connections that stand. */
+  readonly openStreams = new Set<number>();
+  #lastStream = 0;
 
   #rebindsNow: (from: SimulatedMachine) => boolean = () => false;
   readonly #machines = new Map<string, SimulatedMachine>();
@@ -60,7 +63,44 @@ export class Link {
     this.#inside.set(keyOf(outside), inside);
   }
 
+  // ---- TCP ------------------------------------------------------------------------------------------------
+
+  /** Opens a connection; what is sent through it arrives as `fate` says, as long as it stands. */
+  openStream(
+    from: SimulatedMachine,
+    { localAddress, remote }: { readonly localAddress: string | undefined; readonly remote: SocketAddress },
+  ): Path | undefined {
+    const address = localAddress ?? from.owned?.[0] ?? from.address;
+    if (!from.isAt(address)) return undefined;
+    const stream = ++this.#lastStream;
+    this.openStreams.add(stream);
+    return { local: { address, port: FIRST_NAT_PORT + stream }, remote, stream };
+  }
+
+  /** A connection breaks. What is on its way is lost, and both ends hear of it. */
+  breakStream(stream: number): void {
+    if (!this.openStreams.delete(stream)) return;
+    for (const machine of new Set(this.#machines.values())) machine.handle({ kind: "stream-closed", stream });
+  }
+
+  #transmitByStream(from: SimulatedMachine, octets: Uint8Array, path: Path): void {
+    const arriving = { local: path.remote, remote: path.local, stream: path.stream! };
+    const datagram = {
+      octets: octets.slice(),
+      from,
+      path: arriving,
+      at: this.now,
+      index: this.transmitted.length,
+    };
+    this.transmitted.push(datagram);
+    for (const delay of this.fate(datagram)) this.inject({ ...datagram, at: this.now + delay });
+  }
+
   transmit(from: SimulatedMachine, octets: Uint8Array, path: Path): void {
+    if (path.stream !== undefined) {
+      this.#transmitByStream(from, octets, path);
+      return;
+    }
     const isAnyAddress = path.local.address === "0.0.0.0" || path.local.address === "::";
     const source = isAnyAddress ? { ...path.local, address: from.owned?.[0] ?? from.address } : path.local;
     if (!from.isAt(source.address)) return;
@@ -127,6 +167,8 @@ export class Link {
     this.now = Math.max(this.now, datagram.at);
     const machine = this.#machines.get(datagram.path.local.address);
     if (machine?.isAt(datagram.path.local.address) !== true) return;
+    const { stream } = datagram.path;
+    if (stream !== undefined && !this.openStreams.has(stream)) return;
     machine.handle({ kind: "datagram", octets: datagram.octets, path: datagram.path });
   }
 

@@ -6,6 +6,7 @@ import type { Impair } from "../../../src/ike/impair.ts";
 import type { IkeEvent, IkeInput, IkeOutput, NegotiatedChildSa } from "../../../src/ike/io.ts";
 import type { Limits } from "../../../src/ike/limits.ts";
 import type { AddressSource, Traffic } from "../../../src/ike/machine.ts";
+import type { OpenStream } from "../../../src/ike/streams.ts";
 import type { IkeSaView } from "../../../src/ike/view.ts";
 import type { Path } from "../../../src/platform/address.ts";
 import type { ConnectionPolicy } from "../../../src/policy/connection.ts";
@@ -76,6 +77,8 @@ export class SimulatedMachine {
     readonly wallClock?: () => number;
     /** For peers of connections that give addresses. */
     readonly addresses?: AddressSource;
+    /** Opens TCP connections. */
+    readonly openStream?: OpenStream;
     /** Of a data plane that gives out SPIs of its own. */
     readonly allocateSpi?: () => number | undefined;
     readonly transmit: (octets: Uint8Array, path: Path) => void;
@@ -100,6 +103,7 @@ export class SimulatedMachine {
       ...(facts.impair && { impair: facts.impair }),
       ...(facts.crashSecret && { crashSecret: facts.crashSecret }),
       ...(facts.addresses && { addresses: facts.addresses }),
+      ...(facts.openStream && { openStream: facts.openStream }),
       ...(facts.owned && {
         network: {
           sourceTo: (address) => this.owned?.find((own) => own.includes(":") === address.includes(":")),

@@ -1,0 +1,220 @@
+import { createServer, type Server, Socket } from "node:net";
+import { formatAddress, parseAddress } from "../../bytes/ip-address.ts";
+import type { Path, SocketAddress } from "../address.ts";
+import type { Clock } from "../clock.ts";
+import type { SystemCalls } from "../system-calls/system-calls.ts";
+import { LocalStream } from "./local-stream.ts";
+import { countFrames, StreamConnection } from "./stream-connection.ts";
+import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./stream-limits.ts";
+import type { StreamCounts, Streams, StreamsListener, StreamUse } from "./streams.ts";
+import { connectTcpSocket } from "./tcp-socket.ts";
+
+/**
+ * The kernel's TCP connections, in the thread that makes it. IKE messages come and go by calls; ESP goes through local streams to the data
+ * workers and back, frame by frame as it is.
+ */
+export class LinuxStreams implements Streams {
+  readonly #systemCalls: SystemCalls;
+  readonly #clock: Clock;
+  readonly #mark: number;
+  readonly #limits: StreamLimits;
+  readonly #listener: StreamsListener;
+  readonly #servers: readonly Server[];
+  readonly #locals: readonly LocalStream[];
+  readonly #isUsed: Int32Array;
+  readonly #connections = new Map<number, StreamConnection>();
+  #uses: () => ReadonlyMap<number, StreamUse> = () => new Map();
+  #last = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosing = false;
+  #lostOutbound = 0;
+  #lostInbound = 0;
+
+  /**
+   * `listeners`: sockets that listen. `locals`: our ends of the local streams, of which the first carries what comes in. All of them are
+   * its own from now on. `isUsed`: set as soon as there is something to read for a data worker.
+   */
+  constructor(facts: {
+    readonly systemCalls: SystemCalls;
+    readonly clock: Clock;
+    readonly mark: number;
+    readonly listeners: readonly number[];
+    readonly locals: readonly number[];
+    readonly isUsed: SharedArrayBuffer;
+    readonly listener: StreamsListener;
+    readonly limits?: Partial<StreamLimits>;
+  }) {
+    this.#systemCalls = facts.systemCalls;
+    this.#clock = facts.clock;
+    this.#mark = facts.mark;
+    this.#limits = { ...DEFAULT_STREAM_LIMITS, ...facts.limits };
+    this.#listener = facts.listener;
+    this.#isUsed = new Int32Array(facts.isUsed);
+    this.#locals = facts.locals.map(
+      (descriptor) =>
+        new LocalStream(descriptor, (stream, frames, count) => this.#carryOut(stream, frames, count)),
+    );
+    this.#servers = facts.listeners.map((descriptor) => this.#serve(descriptor));
+  }
+
+  open({
+    localAddress,
+    remote,
+  }: {
+    readonly localAddress: string | undefined;
+    readonly remote: SocketAddress;
+  }): Path | undefined {
+    if (this.#isClosing || this.#connections.size >= this.#limits.count) return undefined;
+    const facts = { localAddress, remote, mark: this.#mark };
+    const opened = connectTcpSocket(this.#systemCalls, facts);
+    if (opened === undefined) return undefined;
+    const path = { local: opened.local, remote, stream: ++this.#last };
+    this.#adopt(new Socket({ fd: opened.descriptor, readable: true, writable: true }), path, true);
+    return path;
+  }
+
+  send(stream: number, message: Uint8Array): void {
+    this.#connections.get(stream)?.sendIke(message);
+  }
+
+  trust(stream: number): void {
+    const connection = this.#connections.get(stream);
+    if (connection === undefined) return;
+    connection.isTrusted = true;
+    Atomics.store(this.#isUsed, 0, 1);
+  }
+
+  watch(uses: () => ReadonlyMap<number, StreamUse>): void {
+    this.#uses = uses;
+  }
+
+  get counts(): StreamCounts {
+    return {
+      connections: this.#connections.size,
+      strangers: this.#strangers.length,
+      lostOutbound: this.#lostOutbound,
+      lostInbound: this.#lostInbound,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    clearInterval(this.#timer);
+    for (const connection of this.#connections.values()) connection.close();
+    const servers = this.#servers.map(
+      (server) => new Promise<void>((resolve) => server.close(() => resolve())),
+    );
+    await Promise.all([...servers, ...this.#locals.map((local) => local.close())]);
+  }
+
+  // ---- Connections ----------------------------------------------------------------------------------------
+
+  #serve(descriptor: number): Server {
+    const server = createServer((socket) => this.#accept(socket));
+    // Such as too many open files: the next one may be luckier.
+    server.on("error", () => {});
+    server.listen({ fd: descriptor });
+    return server;
+  }
+
+  #accept(socket: Socket): void {
+    const remote = endOf(socket.remoteAddress, socket.remotePort);
+    const local = endOf(socket.localAddress, socket.localPort);
+    if (remote === undefined || local === undefined || this.#isClosing) {
+      socket.destroy();
+      return;
+    }
+    this.#makeRoom(remote.address);
+    this.#adopt(socket, { local, remote, stream: ++this.#last }, false);
+  }
+
+  /** Who has waited longest of those from this address, or of the address that has most, goes. */
+  #makeRoom(address: string): void {
+    const { strangerCount, strangersPerAddressCount, count } = this.#limits;
+    const strangers = this.#strangers;
+    const alike = strangers.filter(({ path }) => path.remote.address === address);
+    if (alike.length >= strangersPerAddressCount) alike[0]?.close();
+    else if (strangers.length >= strangerCount || this.#connections.size >= count)
+      oldestOfMost(strangers)?.close();
+  }
+
+  get #strangers(): StreamConnection[] {
+    return [...this.#connections.values()].filter(
+      ({ isOurs, isTrusted, isClosed }) => !isOurs && !isTrusted && !isClosed,
+    );
+  }
+
+  #adopt(socket: Socket, path: Path & { readonly stream: number }, isOurs: boolean): void {
+    const connection = new StreamConnection(socket, {
+      path,
+      isOurs,
+      now: this.#clock.now(),
+      limits: this.#limits,
+      listener: {
+        onIke: (_, message) => this.#listener.onIkeMessage(message, path),
+        onEsp: (from, frames) => this.#carryIn(from, frames),
+        onClosed: ({ stream }) => this.#forget(stream),
+      },
+    });
+    this.#connections.set(path.stream, connection);
+    this.#timer ??= setInterval(() => this.#look(), this.#limits.lookMs);
+  }
+
+  #forget(stream: number): void {
+    if (!this.#connections.delete(stream)) return;
+    if (this.#connections.size === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }
+    if (!this.#isClosing) this.#listener.onStreamClosed(stream);
+  }
+
+  #look(): void {
+    const uses = this.#uses();
+    const now = this.#clock.now();
+    for (const connection of [...this.#connections.values()]) {
+      const use = uses.get(connection.stream);
+      connection.looked();
+      if (use === "established") connection.isTrusted = true;
+      connection.unusedSince = use === undefined ? (connection.unusedSince ?? now) : undefined;
+      if (this.#isOver(connection, use, now)) connection.close();
+    }
+  }
+
+  #isOver(connection: StreamConnection, use: StreamUse | undefined, now: number): boolean {
+    const { prefixMs, firstMessageMs, strangerMs, unusedMs } = this.#limits;
+    const { isOurs, isTrusted, openedAt, unusedSince } = connection;
+    const age = now - openedAt;
+    if (isOurs || isTrusted) return unusedSince !== undefined && now - unusedSince >= unusedMs;
+    if (connection.awaitsPrefix) return age >= prefixMs;
+    return age >= (use === undefined ? firstMessageMs : strangerMs);
+  }
+
+  // ---- ESP ------------------------------------------------------------------------------------------------
+
+  #carryOut(stream: number, frames: readonly Uint8Array[], count: number): void {
+    if (this.#connections.get(stream)?.sendFrames(frames) !== true) this.#lostOutbound += count;
+  }
+
+  #carryIn({ isTrusted }: StreamConnection, frames: Uint8Array): void {
+    const [first] = this.#locals;
+    if (!isTrusted || first?.write(frames) !== true) this.#lostInbound += countFrames(frames);
+  }
+}
+
+function oldestOfMost(strangers: readonly StreamConnection[]): StreamConnection | undefined {
+  const groups = new Map<string, StreamConnection[]>();
+  for (const stranger of strangers) {
+    const { address } = stranger.path.remote;
+    groups.set(address, [...(groups.get(address) ?? []), stranger]);
+  }
+  let most: readonly StreamConnection[] = [];
+  for (const group of groups.values()) if (group.length > most.length) most = group;
+  return most[0];
+}
+
+/** In canonical text. A link-local address that names its link is none that we answer. */
+function endOf(address: string | undefined, port: number | undefined): SocketAddress | undefined {
+  const octets = address === undefined ? undefined : parseAddress(address);
+  return octets === undefined || port === undefined ? undefined : { address: formatAddress(octets), port };
+}
