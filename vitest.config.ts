@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 /** Tests whose outcome depends on what the machine gets done in a second: nothing else may run beside them. */
@@ -12,8 +13,8 @@ const ALONE = [
   "test/guest/kernel-esp-by-ike.test.ts",
 ];
 
-// Three groups, one after the other: what runs in memory, in parallel; what needs namespaces, TUN devices and real peers, two files
-// at a time, since they mostly wait; and what has to have the machine to itself.
+// Three groups, one after the other: what runs in memory, on all processors, of which Vitest by itself leaves one out; what needs
+// namespaces, TUN devices and real peers, two files at a time, since they mostly wait; and what has to have the machine to itself.
 export default defineConfig({
   test: {
     testTimeout: 60_000,
@@ -25,6 +26,7 @@ export default defineConfig({
           name: "memory",
           include: ["test/**/*.test.ts"],
           exclude: ["test/interop/**", "test/system/**", "test/guest/**"],
+          maxWorkers: availableParallelism(),
           sequence: { groupOrder: 0 },
         },
       },
