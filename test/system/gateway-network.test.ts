@@ -90,19 +90,29 @@ describe.skipIf(!mayRun)("a gateway's network", () => {
     }
   }
 
-  /** What the server says to anna's question who she is, or "". */
-  function askServer(address: string): string {
-    return hosts.anna.run(process.execPath, ["-e", ASKS, address]).stdout;
+  /** What the server says to anna's question who she is. */
+  async function askServer(address: string): Promise<string> {
+    let answer = "";
+    await until("the server answers", () => {
+      answer = hosts.anna.run(process.execPath, ["-e", ASKS, address]).stdout;
+      return answer !== "";
+    });
+    return answer;
   }
 
-  function pings(from: TestHost, to: string, waitS = 2): number {
-    const { stdout } = from.run("ping", ["-c", "3", "-i", "0.02", "-W", String(waitS), to]);
-    return Number(/(\d+) received/.exec(stdout)?.[1]);
+  /** Pings until three are answered. */
+  function pings(from: TestHost, to: string): number {
+    return answered(from, ["-w", "10", to]);
   }
 
-  /** Pings that nobody should answer. */
+  /** Three pings that nobody should answer. */
   function pingsInVain(from: TestHost, to: string): number {
-    return pings(from, to, 0.2);
+    return answered(from, ["-W", "0.2", to]);
+  }
+
+  function answered(from: TestHost, words: readonly string[]): number {
+    const { stdout } = from.run("ping", ["-c", "3", "-i", "0.02", ...words]);
+    return Number(/(\d+) received/.exec(stdout)?.[1]);
   }
 
   /** Echo requests that anna's host has received. */
@@ -127,8 +137,8 @@ describe.skipIf(!mayRun)("a gateway's network", () => {
     const before = gatewayState();
     const first = await startGateway({ pools: POOLS, masquerades: true, reachEachOther: false });
     await connectClients();
-    expect(askServer("198.51.100.1")).toBe("198.51.100.254");
-    expect(askServer("2001:db8::1")).toBe("2001:db8::fe");
+    expect(await askServer("198.51.100.1")).toBe("198.51.100.254");
+    expect(await askServer("2001:db8::1")).toBe("2001:db8::fe");
     for (const own of ["10.77.0.1", "fd77::1"]) expect(pings(hosts.anna, own)).toBe(3);
     // Nobody outside begins to talk to a client, or has the gateway forward what is not for us.
     for (const route of ["10.77.0.0/24", "192.0.2.0/24"])
@@ -146,9 +156,9 @@ describe.skipIf(!mayRun)("a gateway's network", () => {
     await connectClients();
     expect(JSON.stringify(gatewayState())).not.toContain("masquerade");
     for (const address of CLIENTS.anna.inside) expect(pings(hosts.bert, address)).toBe(3);
-    expect(echoesAtAnna()).toBe(echoes + 6);
+    expect(echoesAtAnna()).toBeGreaterThanOrEqual(echoes + 6);
     // Without NAT the server sees who it is, and knows the way back by now.
-    expect(askServer("198.51.100.1")).toBe("10.77.0.2");
+    expect(await askServer("198.51.100.1")).toBe("10.77.0.2");
     expect(pingsInVain(hosts.server, "192.0.2.1")).toBe(0);
 
     await second.stop();

@@ -20,7 +20,7 @@ const PASSWORD = "correct horse battery";
 const GREET =
   'require("net").createServer((s) => s.end("hello")).listen(+process.argv[1], "192.0.2.2", () => console.log("ready"))';
 const VISIT = `const socket = require("net").connect({ host: "192.0.2.2", port: +process.argv[1], localAddress: "198.51.100.1" });
-setTimeout(() => socket.destroy(), 700);
+setTimeout(() => socket.destroy(), +process.argv[2]);
 socket.on("data", (data) => process.stdout.write(data)).on("error", () => {}).on("close", () => process.exit());`;
 
 const mayRun = requireRoot("a newcomer's gateway");
@@ -100,8 +100,9 @@ describe.skipIf(!mayRun)("a newcomer's gateway", () => {
     return (await control.status()).connections[0]?.clients ?? [];
   }
 
+  /** Until three are answered; ping waits for each. */
   function pings(): string {
-    return hosts.right.run("ping", ["-c", "3", "-i", "0.02", "-W", "2", "198.51.100.1"]).stdout;
+    return hosts.right.run("ping", ["-c", "3", "-i", "0.02", "-w", "10", "198.51.100.1"]).stdout;
   }
 
   test("lets the user in, who reaches what is inside, and is gone when disabled", async () => {
@@ -145,13 +146,14 @@ describe.skipIf(!mayRun)("a newcomer's gateway", () => {
       (port) => new HostProcess(hosts.right, [process.execPath, "-e", GREET, port]),
     );
     await until("they listen", () => servers.every(({ out }) => out.includes("ready")));
-    const visits = () =>
-      ["2222", "2223"].map((port) => hosts.left.run(process.execPath, ["-e", VISIT, port]).stdout);
+    const visit = (port: string, patienceMs: number) =>
+      hosts.left.run(process.execPath, ["-e", VISIT, port, String(patienceMs)]).stdout;
+    const visits = (patienceMs = 10_000) => [visit("2222", 10_000), visit("2223", patienceMs)];
     expect(visits()).toEqual(["hello", "hello"]);
     const client = connect("vpn.example.org", { SSH_CONNECTION: "198.51.100.1 50000 192.0.2.2 2222" });
     await until("the client is connected", () => client.error.includes("connected with"));
     expect(client.error).toContain("answers of the SSH server on port 2222 go past the tunnel");
-    expect(visits()).toEqual(["hello", ""]);
+    expect(visits(700)).toEqual(["hello", ""]);
     expect(pings()).toMatch(/[1-3] received/);
     await new ControlClient(socketOf("client")).stop();
     await client.ended;

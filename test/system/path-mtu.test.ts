@@ -19,6 +19,8 @@ const SILENCE = `table inet silence {
   }
 }
 `;
+/** Of ping: it goes on until all are answered. */
+const PATIENT = ["-w", "10"];
 /** Short enough to swallow what comes through the TUN device, and close enough to what the link takes to be found soon. */
 const SILENT_MTU = 1440;
 
@@ -58,13 +60,13 @@ describe.skipIf(!mayRun)("through a tunnel over a router", () => {
         const [source, destination] = INSIDE[inside];
         const fitting = innerMtu(outside, FAR_MTU);
         const headers = inside === 4 ? 28 : 48;
-        const ping = (size: number) =>
+        const ping = (size: number, patience = ["-W", "1"]) =>
           left.host.run("ping", [
             `-${inside}`,
-            ...["-M", "do", "-c", "1", "-W", "1", "-I", source],
+            ...["-M", "do", "-c", "1", ...patience, "-I", source],
             ...["-s", String(size - headers), destination],
           ]);
-        expect(ping(100).status).toBe(0);
+        expect(ping(100, PATIENT).status).toBe(0);
         // The first is lost on the way and the router says why; the second is refused by our own socket, and the third by the SA.
         await until("the path MTU is known", async () => {
           ping(1400);
@@ -78,7 +80,7 @@ describe.skipIf(!mayRun)("through a tunnel over a router", () => {
             ping(1400).stderr.includes(`mtu=${told}`) ||
             ping(1400).stderr.includes(`mtu: ${told}`),
         );
-        expect(ping(fitting).status).toBe(0);
+        expect(ping(fitting, PATIENT).status).toBe(0);
         expect((await childOf(left)).outbound.drops.tooBig).toBeGreaterThan(0);
       });
     },
@@ -115,8 +117,8 @@ describe.skipIf(!mayRun)("through a tunnel over a router", () => {
       command(router, "nft", ["-f", "-"], SILENCE);
     };
     /** Answered ones of three, each as long as the TUN device takes, which may be fragmented. */
-    const largePings = ({ from, source, destination }: Way): number => {
-      const words = ["-M", "dont", "-c", "3", "-i", "0.1", "-W", "1", "-s", String(1400 - 28)];
+    const largePings = ({ from, source, destination }: Way, patience = ["-W", "1"]): number => {
+      const words = ["-M", "dont", "-c", "3", "-i", "0.1", ...patience, "-s", String(1400 - 28)];
       const { stdout } = from.run("ping", [...words, "-I", source, destination]);
       return Number(/(\d+) received/.exec(stdout)?.[1]);
     };
@@ -142,7 +144,7 @@ describe.skipIf(!mayRun)("through a tunnel over a router", () => {
             (await found()).every((mtu, i) => mtu <= fitting[i]!),
           );
           const [there] = ways(tunnel, 4);
-          expect(largePings(there)).toBe(3);
+          expect(largePings(there, PATIENT)).toBe(3);
           await expectEqualStreams(there, TCP_OCTETS);
           await expectEqualStreams(ways(tunnel, 6)[1], TCP_OCTETS);
           if (family === 6) return;
