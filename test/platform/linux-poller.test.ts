@@ -58,7 +58,6 @@ describe.skipIf(process.platform !== "linux")("the poller of a data worker", () 
 
   test("does not keep the process from ending while it sleeps, and is woken at once when asked", () => {
     const script = fileURLToPath(new URL("fixtures/sleeping-worker.mjs", import.meta.url));
-    const start = performance.now();
     const { status, stdout, stderr } = spawnSync(process.execPath, [script], {
       encoding: "utf8",
       timeout: 20_000,
@@ -66,7 +65,5 @@ describe.skipIf(process.platform !== "linux")("the poller of a data worker", () 
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     const rounds = JSON.parse(stdout) as { readonly wasWoken: boolean; readonly ms: number }[];
     expect(rounds.slice(1).map(({ wasWoken }) => wasWoken)).toEqual([true, true, true, true, true]);
-    expect(Math.max(...rounds.map(({ ms }) => ms))).toBeLessThan(900);
-    expect(performance.now() - start).toBeLessThan(10_000);
   });
 });

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { IcmpEcho } from "../../src/platform/icmp-echo.ts";
 import { LinuxNetwork } from "../../src/platform/network/linux-network.ts";
@@ -8,8 +7,10 @@ import { LinuxDatagramSender } from "../../src/platform/udp/linux-datagram-sende
 import { openUdpSocket } from "../../src/platform/udp/open-udp-socket.ts";
 import { enterFreshNamespace, requireRoot } from "../support/namespace.ts";
 import { sharedMemory } from "../support/shared-memory.ts";
+import { until } from "../support/waiting.ts";
 
 const mayRun = requireRoot("packet capture and ICMP echo");
+const PATIENCE_MS = 10_000;
 
 describe.skipIf(!mayRun)("on a link of a fresh network namespace", () => {
   if (!mayRun) return;
@@ -31,16 +32,19 @@ describe.skipIf(!mayRun)("on a link of a fresh network namespace", () => {
   afterEach(() => capture.close());
 
   test.each(["127.0.0.1", "::1"])(
-    "an echo request to %s is answered within a plausible time",
+    "an echo request to %s is answered, in the time that it took",
     async (destination) => {
       const payload = Buffer.from("the quick brown fox jumps over the lazy dog");
       const echo = new IcmpEcho({ destination, payload });
-      const results = [await echo.ping(), await echo.ping(), await echo.ping()];
-      echo.close();
-      for (const [i, result] of results.entries()) {
-        expect(result).toMatchObject({ kind: "reply", sequence: i + 1 });
-        expect((result as { rttMs: number }).rttMs).toBeLessThan(100);
+      for (const sequence of [1, 2, 3]) {
+        const start = performance.now();
+        const result = await echo.ping({ timeoutMs: PATIENCE_MS });
+        expect(result).toMatchObject({ kind: "reply", sequence });
+        const { rttMs } = result as { rttMs: number };
+        expect(rttMs).toBeGreaterThanOrEqual(0);
+        expect(rttMs).toBeLessThan(performance.now() - start + 1);
       }
+      echo.close();
       capture.close();
       expect(capture.counts.other).toBeGreaterThanOrEqual(6);
       expect(seen.some(({ copy }) => Buffer.from(copy).includes(payload))).toBe(true);
@@ -49,7 +53,9 @@ describe.skipIf(!mayRun)("on a link of a fresh network namespace", () => {
 
   test("requests that overlap each get their own reply", async () => {
     const echo = new IcmpEcho({ destination: "127.0.0.1" });
-    const results = await Promise.all(Array.from({ length: 50 }, () => echo.ping()));
+    const results = await Promise.all(
+      Array.from({ length: 50 }, () => echo.ping({ timeoutMs: PATIENCE_MS })),
+    );
     echo.close();
     expect(results.map(({ sequence }) => sequence)).toEqual(Array.from({ length: 50 }, (_, i) => i + 1));
     expect(results.every(({ kind }) => kind === "reply")).toBe(true);
@@ -83,7 +89,7 @@ describe.skipIf(!mayRun)("on a link of a fresh network namespace", () => {
     send(4500, Uint8Array.of(0, 0, 0, 0, 1, 2, 3, 4));
     send(4500, Uint8Array.of(0xff));
     send(500, new Uint8Array(28));
-    await sleep(20);
+    await until("all have been seen", () => capture.counts.ike === 4);
     capture.close();
     for (const { descriptor } of sockets) systemCalls.close(descriptor);
     // A loopback link shows each packet leaving and arriving.
@@ -105,9 +111,10 @@ describe.skipIf(!mayRun)("on a link of a fresh network namespace", () => {
     const here = { address: "127.0.0.1", port: 4500 };
     const octets = new Uint8Array(1400).fill(1);
     for (let i = 0; i < 1000; i++) sender.send({ octets, from: here, to: here });
+    // A processor that is busy with the packets of others lets them arrive a little later.
+    await until("all have been seen", () => capture.counts["esp-in-udp"] === 2000);
     capture.close();
     systemCalls.close(socket.descriptor);
-    expect(capture.counts["esp-in-udp"]).toBe(2000);
     expect(capture.missed).toBe(0);
     expect(seen[0]!.length).toBe(14 + 20 + 8 + 1400);
     expect(seen[0]!.copy).toHaveLength(256);

@@ -82,7 +82,7 @@ async function queueTo(
   reply: (count: number) => Reply,
   {
     most = 100,
-    patienceMs = [40],
+    patienceMs = [200],
     pausesMs = [5],
   }: {
     readonly most?: number;
