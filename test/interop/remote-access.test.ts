@@ -84,7 +84,7 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("remote access",
         expect(await ping(sites.right, { from: ipv4!, to: LEFT_INSIDE[0], count: 10 })).toEqual([]);
         expect(await ping(sites.right, { from: ipv6!, to: LEFT_INSIDE[1], count: 10 })).toEqual([]);
         await strongswan.terminate({ ike: child });
-        expect(await clientsOf(gateway)).toEqual([]);
+        await untilNobodyIsIn(gateway);
       } finally {
         await gateway.stop();
       }
@@ -103,7 +103,7 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("remote access",
         const [ipv4] = client!.internalAddresses!;
         expect(await ping(sites.right, { from: ipv4!, to: LEFT_INSIDE[0], count: 10 })).toEqual([]);
         await strongswan.terminate({ ike: "tls" });
-        expect(await clientsOf(gateway)).toEqual([]);
+        await untilNobodyIsIn(gateway);
       } finally {
         await gateway.stop();
       }
@@ -124,7 +124,9 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("remote access",
         const [ipv4] = client!.internalAddresses!;
         expect(await ping(sites.right, { from: ipv4!, to: LEFT_INSIDE[0], count: 5 })).toEqual([]);
         await strongswan.terminate({ ike: "only" });
-        expect((await gateway.connection("gateway")).clients).toEqual([]);
+        await until("nobody is in", async () => (await gateway.connection("gateway")).clients?.length === 0, {
+          describe: () => gateway.log,
+        });
       } finally {
         await gateway.stop();
       }
@@ -155,7 +157,7 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("remote access",
           expect((await strongswan.initiate("wrong")).code).not.toBe(0);
           await freeradius.stop("SIGKILL");
           expect((await strongswan.initiate("login")).code).not.toBe(0);
-          expect(gateway.log).toContain("no answer from RADIUS server 127.0.0.1 port 1812");
+          await logged(gateway, "no answer from RADIUS server 127.0.0.1 port 1812");
           expect(await clientsOf(gateway)).toEqual([]);
         } finally {
           await gateway.stop();
@@ -183,7 +185,7 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("remote access",
       const gateway = await startRemoteAccess(sites.left, gatewayWith("ecdsa"));
       try {
         expect((await strongswan.initiate("wrong")).code).not.toBe(0);
-        await until("our gateway knows", () => gateway.log.includes("does not go on with its login"));
+        await logged(gateway, "does not go on with its login");
         expect(await clientsOf(gateway)).toEqual([]);
       } finally {
         await gateway.stop();
@@ -203,7 +205,7 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("remote access",
     try {
       const strict = await startRemoteAccess(sites.left, gatewayWith("rsa"));
       expect((await strongswan.initiate("login")).code).not.toBe(0);
-      expect(strict.log).toContain("compat: windows-default");
+      await logged(strict, "compat: windows-default");
       await strict.stop();
       const gateway = await startRemoteAccess(sites.left, { ...gatewayWith("rsa"), compat: true });
       expect((await strongswan.initiate("login")).code, `${strongswan.log}\n${gateway.log}`).toBe(0);
@@ -329,6 +331,18 @@ function clientWith(local: RemoteAccessArgument["local"]): RemoteAccessArgument 
 async function clientsOf(gateway: RemoteAccess) {
   const [connection] = (await gateway.status()).connections;
   return connection!.clients!;
+}
+
+function untilNobodyIsIn(gateway: RemoteAccess): Promise<void> {
+  return until("nobody is in", async () => (await clientsOf(gateway)).length === 0, {
+    describe: () => gateway.log,
+  });
+}
+
+function logged(gateway: RemoteAccess, text: string): Promise<void> {
+  return until(`the gateway says "${text}"`, () => gateway.log.includes(text), {
+    describe: () => gateway.log,
+  });
 }
 
 const CHILD = "remote_ts = 10.1.0.0/24, fd01::/64\n esp_proposals = aes256gcm16";

@@ -6,7 +6,7 @@ export async function until(
   what: string,
   isSo: () => boolean | Promise<boolean>,
   {
-    timeoutMs = 15_000,
+    timeoutMs = 30_000,
     describe = () => "",
   }: { readonly timeoutMs?: number; readonly describe?: () => string } = {},
 ): Promise<void> {

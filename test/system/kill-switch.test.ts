@@ -211,15 +211,16 @@ describe.skipIf(!mayRun)("the kill switch", () => {
     expect(ruleset()).toBe("");
 
     const unanswered = startTrial();
+    const ended = once(unanswered, "exit");
     expect(await leaks()).toEqual([]);
-    expect(await once(unanswered, "exit")).toEqual([6, null]);
+    expect(await ended).toEqual([6, null]);
     expect(ruleset()).toBe("");
     expect(await leaks()).toEqual(NAMES);
   });
 
   /** At a terminal where nobody types. Returns when the rules hold. */
   function startTrial(): ChildProcess {
-    const words = ["on", "--within", "2", "-c", join(directory, "ikebana.yaml"), "--units", units];
+    const words = ["on", "--within", "4", "-c", join(directory, "ikebana.yaml"), "--units", units];
     const line = [process.execPath, MAIN, "killswitch", ...words].join(" ");
     const child = sites.left.start("script", ["-qec", line, "/dev/null"], {
       stdio: ["pipe", "ignore", "ignore"],

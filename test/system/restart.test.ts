@@ -38,7 +38,7 @@ describe.skipIf(!requireRoot(WHAT))(WHAT, () => {
         },
         { timeoutMs: 40_000, describe: () => `${left.log}\n${right.log}` },
       );
-      expect(left.log).toContain("was started again, and shows that it has lost it");
+      await left.logged("was started again, and shows that it has lost it");
       await until("pings pass", async () => (await pings(sites)).length === 0);
     }));
 
@@ -54,7 +54,7 @@ describe.skipIf(!requireRoot(WHAT))(WHAT, () => {
         timeoutMs: 30_000,
         describe: () => `${left.log}\n${right.log}`,
       });
-      expect(left.log).toContain("the peer has connected anew");
+      await left.logged("the peer has connected anew");
       const { ikeSa } = await left.connection();
       expect(ikeSa?.role).toBe("responder");
     }));

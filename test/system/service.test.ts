@@ -92,6 +92,7 @@ describe.skipIf(!mayRun)("a service without root", () => {
       expect((await client.status()).listen).toHaveLength(4);
     }
     for (const { process } of [left, right]) {
+      await until("it says so in its log", () => process.out.includes("ready: connection"), { describe });
       expect(process.out.match(/ready: connections? /g)).toHaveLength(1);
       expect(process.out + process.error).not.toMatch(/ (warning|error) /);
     }
@@ -111,9 +112,10 @@ describe.skipIf(!mayRun)("a service without root", () => {
 
     await left.manager.oneMore("WATCHDOG=1");
     left.process.signal("SIGSTOP");
+    await until("it is stopped", () => isStopped(left.process.pid));
     const stopped = left.manager.count("WATCHDOG=1");
     for (let i = 0; i < 5; i++) await right.manager.oneMore("WATCHDOG=1");
-    expect(left.manager.count("WATCHDOG=1")).toBeLessThanOrEqual(stopped + 1);
+    expect(left.manager.count("WATCHDOG=1")).toBe(stopped);
     left.process.signal("SIGCONT");
     await left.manager.oneMore("WATCHDOG=1");
 
@@ -172,6 +174,12 @@ function rightsOf(pid: number): readonly string[] {
       noNewPrivileges: value("NoNewPrivs"),
     });
   });
+}
+
+/** Each of its threads. */
+function isStopped(pid: number): boolean {
+  const stateOf = (thread: string): string => readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8");
+  return readdirSync(`/proc/${pid}/task`).every((thread) => /\) T /.test(stateOf(thread)));
 }
 
 function machine(host: TestHost): {
