@@ -9,8 +9,8 @@ import { openStreams, type Streams } from "../support/stream/streams.ts";
 const LEFT = ["192.0.2.1/24", "2001:db8::1/64"];
 const RIGHT = ["192.0.2.2/24", "2001:db8::2/64"];
 const SEED = 4711;
-const PER_SECOND = 5000;
-const SECONDS = 1;
+const PER_SECOND = 3000;
+const SECONDS = 0.5;
 const COUNT = PER_SECOND * SECONDS;
 
 describe.skipIf(!requireRoot("a relay with faults"))("through the relay", () => {

@@ -13,8 +13,8 @@ const SEND = 1024 * 1024;
 const GAP = 64;
 /** Longer than the relay holds a packet back. What has not come by then may still come while the next ones are on their way. */
 const PATIENCE_MS = 30;
-/** When nothing has come for so long, the rest is lost. */
-const GRACE_MS = 500;
+/** When nothing has come for so long, the rest is lost, or somebody is held up. */
+const GRACE_MS = 200;
 
 /** The port at either end. */
 export const DATAGRAM_PORT = 7000;
@@ -64,7 +64,7 @@ export class DatagramLink {
     await this.#pass(count);
   }
 
-  /** Waits for the last; what is outstanding then is lost. */
+  /** Waits until all is there, or nothing has come for a while. */
   async settle(): Promise<void> {
     await this.#take(GRACE_MS);
   }

@@ -99,6 +99,11 @@ export class Flow {
     return this.#sent === this.#total;
   }
 
+  /** Whether each datagram that left has arrived; a copy of one may still be on its way. */
+  get isComplete(): boolean {
+    return this.isSent && this.#received === this.#sent - this.#refused;
+  }
+
   /** Sends what is due. */
   send(now: number): void {
     if (this.isSent) return;

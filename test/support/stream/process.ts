@@ -29,6 +29,9 @@ export interface StreamCommand {
   readonly graceMs: number;
 }
 
+/** How long copies of what has arrived may be on their way. */
+const COPIES_MS = 250;
+
 const argument: StreamArgument = JSON.parse(process.argv[2]!);
 const systemCalls = createLinuxSystemCalls({
   buffer: new SharedArrayBuffer(memoryLength(argument.flows.length)),
@@ -67,7 +70,9 @@ function run({ rates, seconds, graceMs }: StreamCommand): readonly FlowResult[] 
     let hasReceived = false;
     for (const flow of flows) hasReceived = flow.receive() || hasReceived;
     const isSent = flows.every((flow) => flow.isSent);
-    if (isSent && (hasReceived || quietAt === Number.POSITIVE_INFINITY)) quietAt = now + graceMs;
+    if (isSent && (hasReceived || quietAt === Number.POSITIVE_INFINITY)) {
+      quietAt = now + (flows.every((flow) => flow.isComplete) ? Math.min(graceMs, COPIES_MS) : graceMs);
+    }
     poller.wait(1);
   }
   return flows.map((flow) => flow.result());
