@@ -130,7 +130,7 @@ async function sendGarbage(host: TestHost, random: SeededRandom): Promise<void> 
     });
     for (const [at, octets] of [zeros, ...datagrams, ...unknownSpis, zeros].entries()) {
       sender.send(octets);
-      if (at % 50 === 49) await breathe();
+      if (at % 25 === 24) await breathe();
     }
     sender.close();
   }
@@ -146,7 +146,7 @@ async function forge(host: TestHost, frames: readonly Uint8Array[]): Promise<voi
   });
   for (const [at, frame] of frames.entries()) {
     socket.send(frame);
-    if (at % 50 === 49) await breathe();
+    if (at % 25 === 24) await breathe();
   }
   socket.close();
 }
@@ -195,5 +195,5 @@ function pingWhile({ left, right }: Sites): Promise<readonly (readonly number[])
 
 /** Lets the receiver run: it shares the processor with us. */
 function breathe(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 5));
+  return new Promise((resolve) => setTimeout(resolve, 15));
 }
