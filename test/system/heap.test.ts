@@ -19,6 +19,7 @@ const WARM_UP_SECONDS = 3;
 const SAMPLED_SECONDS = 3;
 /** For compiled code and what it has learnt, however long the transfer. An octet kept for each packet of the long form would be more. */
 const MOST_GROWTH = 100_000;
+const MOST_REPETITIONS = 3;
 /**
  * A system call takes an address beyond what fits into a small integer, which makes an object of 16 octets; so does the time of a round.
  * They go with the rounds, in which bursts travel. An object for each packet would be more.
@@ -44,9 +45,17 @@ test.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))(
           await until("iperf3 listens", () => listener.out.includes("Server listening"));
           await transfer(sites, WARM_UP_SECONDS);
           const ends = [left, right] as const;
-          for (const [i, end] of ends.entries()) await probes[i]!.weigh(end);
-          await transfer(sites, SECONDS);
-          const grown = await Promise.all(ends.map((end, i) => probes[i]!.sample(end)));
+          const grow = async (): Promise<readonly number[]> => {
+            for (const [i, end] of ends.entries()) await probes[i]!.weigh(end);
+            await transfer(sites, SECONDS);
+            return (await Promise.all(ends.map((end, i) => probes[i]!.sample(end)))).flat();
+          };
+          // A slow machine compiles and learns longer than the warm-up; what were kept for packets would be kept every time.
+          let grown = await grow();
+          for (let more = 0; more < MOST_REPETITIONS && Math.max(...grown) >= MOST_GROWTH; more++) {
+            for (const [i, end] of ends.entries()) await probes[i]!.end(end);
+            grown = await grow();
+          }
           const before = await Promise.all(ends.map(countPackets));
           await transfer(sites, SAMPLED_SECONDS);
           await sleep(100);
@@ -60,13 +69,13 @@ test.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))(
             const sites = threads.map(describeSites).join("\n");
             if (CAMPAIGN) {
               progress(
-                `${packets} packets, ${each.toFixed(1)} octets each, heap grown by ${grown[i]}\n${sites}`,
+                `${packets} packets, ${each.toFixed(1)} octets each, heaps grown by ${grown}\n${sites}`,
               );
             }
             expect(packets).toBeGreaterThan(10_000);
             expect(each, sites).toBeLessThan(MOST_OCTETS_PER_PACKET);
-            for (const octets of grown[i]!) expect(octets).toBeLessThan(MOST_GROWTH);
           }
+          for (const octets of grown) expect(octets).toBeLessThan(MOST_GROWTH);
         },
         { environments, workers: WORKERS },
       );
