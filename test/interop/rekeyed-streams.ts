@@ -8,9 +8,7 @@ import type { FlowResult } from "../support/stream/results.ts";
 import { megabits, openStreams } from "../support/stream/streams.ts";
 import { LEFT_INSIDE, RIGHT_INSIDE } from "./sites.ts";
 
-const SECONDS = CAMPAIGN ? 120 : 15;
-const CONTROL_SECONDS = CAMPAIGN ? 30 : 5;
-const IKE_EVERY = 10;
+const CONTROL_SECONDS = CAMPAIGN ? 30 : 3;
 const PORTS = [5201, 5202] as const;
 
 /** A tunnel that either end can be told to rekey. */
@@ -24,6 +22,14 @@ export interface RekeyedTunnel {
   /** What the data plane of each end has dropped so far, by cause; nothing of an end that is not ours. */
   ownDrops(): Promise<readonly [left: PathDrops, right: PathDrops]>;
 }
+
+/** How long each of those that rekey does so, and after how many seconds the IKE SA has its turn. */
+export interface RekeyingPace {
+  readonly seconds: number;
+  readonly ikeEvery: number;
+}
+
+export const PACE: RekeyingPace = { seconds: CAMPAIGN ? 120 : 15, ikeEvery: 10 };
 
 /** What became of the streams while somebody rekeyed. */
 export interface StreamRun {
@@ -49,14 +55,18 @@ function mostIn(drops: PathDrops, ours: RekeyedTunnel["ours"]): number {
 }
 
 /**
- * Streams numbered datagrams both ways at half of what the tunnel carries, which is measured first: without any rekeying, which
- * shows what the path itself loses, then with a child SA rekeyed every second and the IKE SA every ten, by the left end, by the
- * right one and by both at once.
+ * Streams numbered datagrams both ways at half of what the tunnel carries, which is measured first unless the caller knows: without any
+ * rekeying, which shows what the path itself loses, then with a child SA rekeyed every second and the IKE SA every ten, by the left end,
+ * by the right one and by both at once. `capacity`: datagrams in a second, each way.
  */
 export async function streamWhileRekeying(
   tunnel: RekeyedTunnel,
   what: string,
-): Promise<readonly StreamRun[]> {
+  {
+    pace = PACE,
+    capacity: known,
+  }: { readonly pace?: RekeyingPace; readonly capacity?: number | undefined } = {},
+): Promise<{ readonly runs: readonly StreamRun[]; readonly capacity: number }> {
   const [leftInside] = LEFT_INSIDE;
   const [rightInside] = RIGHT_INSIDE;
   const streams = await openStreams(tunnel, [
@@ -64,17 +74,17 @@ export async function streamWhileRekeying(
     { from: "right", source: rightInside, destination: leftInside, port: PORTS[1] },
   ]);
   try {
-    const capacity = await measureCapacity(streams);
+    const capacity = known ?? (await measureCapacity(streams));
     const rate = Math.floor(capacity / 2);
     progress(
       `${what}: ${Math.round(megabits(capacity))} Mbit/s each way at once; streams of ${rate} datagrams/s`,
     );
     const runs: StreamRun[] = [];
     for (const by of ["nobody", "left", "right", "both at once"] as const) {
-      const seconds = by === "nobody" ? CONTROL_SECONDS : SECONDS;
+      const seconds = by === "nobody" ? CONTROL_SECONDS : pace.seconds;
       const before = await readDrops(tunnel);
       const stream = streams.run({ rates: [rate, rate], seconds });
-      await rekeyFor(tunnel, by, seconds);
+      await rekeyFor(tunnel, by, pace);
       const results = await stream;
       const after = await readDrops(tunnel);
       const ways = ([0, 1] as const).map((way) => {
@@ -92,7 +102,7 @@ export async function streamWhileRekeying(
         );
       }
     }
-    return runs;
+    return { runs, capacity };
   } finally {
     await streams.close();
   }
@@ -115,6 +125,12 @@ export function expectLossless(runs: readonly StreamRun[], log: string): void {
   }
 }
 
+/** How often each end has to have a new child SA at least: it misses few of the turns that the legs have. */
+export function leastRekeyings(runs: readonly StreamRun[]): number {
+  const turns = runs.reduce((sum, run) => sum + (run.by === "nobody" ? 0 : run.seconds - 2), 0);
+  return (turns * 3) / 4;
+}
+
 /** Full queues by direction: those of the hosts, and that of our own data plane, which sheds what waits too long to be sealed. */
 async function readDrops(tunnel: RekeyedTunnel): Promise<readonly [PathDrops, PathDrops]> {
   const [there, back] = readPathDrops(tunnel, PORTS);
@@ -125,7 +141,11 @@ async function readDrops(tunnel: RekeyedTunnel): Promise<readonly [PathDrops, Pa
   ];
 }
 
-async function rekeyFor(tunnel: RekeyedTunnel, by: StreamRun["by"], seconds: number): Promise<void> {
+async function rekeyFor(
+  tunnel: RekeyedTunnel,
+  by: StreamRun["by"],
+  { seconds, ikeEvery }: RekeyingPace,
+): Promise<void> {
   if (by === "nobody") return;
   const rekey = (what: "children" | "ike"): Promise<unknown> =>
     Promise.all([
@@ -136,7 +156,7 @@ async function rekeyFor(tunnel: RekeyedTunnel, by: StreamRun["by"], seconds: num
   for (let second = 1; second < seconds - 1; second++) {
     await sleep(Math.max(0, begin + second * 1000 - performance.now()));
     await rekey("children");
-    if (second % IKE_EVERY !== 0) continue;
+    if (second % ikeEvery !== 0) continue;
     await sleep(500);
     await rekey("ike");
   }

@@ -1,6 +1,6 @@
 import type { Streams } from "./streams.ts";
 
-const FIRST_RATE = 2_000;
+const FIRST_RATE = 5_000;
 const STEP = 1.5;
 const PROBE_SECONDS = 0.5;
 const GRACE_MS = 200;
