@@ -18,7 +18,7 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))(WHAT, () => {
     "collide",
   ])(
     "%s: rekeying by both ends with one tunnel, which carries, and goes when it is told to",
-    { timeout: 90_000 },
+    { timeout: 90_000, concurrent: true }, // they mostly wait
     (impair) =>
       withGateways(
         loadSteps("rekey-child-sa-with-pfs-by-strongswan"),

@@ -12,7 +12,7 @@ export interface LoadResult {
 
 const PORT = 5201;
 
-/** Two seconds of TCP each way, then of UDP, from `client` to `server`. */
+/** A second of TCP each way, then of UDP, from `client` to `server`. */
 export async function measureLoad(
   client: { readonly host: TestHost; readonly address: string },
   server: { readonly host: TestHost; readonly address: string },
@@ -26,7 +26,7 @@ export async function measureLoad(
       await until("iperf3 listens", () => listenings() > results.length);
       const { out, error } = await runOn(client.host, [
         "iperf3",
-        ...["-c", server.address, "-B", client.address, "-p", String(PORT), "-t", "2", "-J"],
+        ...["-c", server.address, "-B", client.address, "-p", String(PORT), "-t", "1", "-J"],
         ...words,
       ]);
       results.push(readReport(what, out, error));

@@ -27,7 +27,10 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("a sign of life"
     }));
 });
 
-describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("a peer that is killed", () => {
+// Side by side, since they mostly wait.
+const together = { concurrent: true };
+
+describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("a peer that is killed", together, () => {
   test("with action restart is called again until it is there, and then the tunnel carries packets", () =>
     withDeadPeer("restart", async ({ sites, ikebana, revive }) => {
       await until("we wait for the next attempt, or make one", async () =>
