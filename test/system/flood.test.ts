@@ -93,9 +93,9 @@ describe.skipIf(!requireRoot(WHAT))(WHAT, () => {
       expect(growth, JSON.stringify(told)).toBeLessThanOrEqual(MOST_GROWTH);
       // The client's own, and a few a second at most.
       expect(lines, gateway.log).toBeLessThan(40 + 30 * (SECONDS + 5));
-      // The flood was one, and arrived.
+      // The flood was one, and arrived: sockets have no room for all of what is as fast as it can be.
       expect(result.perSecond).toBeGreaterThan(1000);
-      expect(after.seen - before.seen).toBeGreaterThan(result.perSecond);
+      expect(after.seen - before.seen).toBeGreaterThan(500 * SECONDS);
       expect((await gateway.connection("branch")).state).toBe("established");
     },
   );
@@ -126,7 +126,7 @@ describe.skipIf(!requireRoot(WHAT))(WHAT, () => {
       await until("iperf3 listens", () => isListening(gateway));
       const stream = new HostProcess(branch, [
         "iperf3",
-        ...["-c", "10.1.0.1", "-B", "10.2.0.1", "-t", String(SECONDS + 4), "-J"],
+        ...["-c", "10.1.0.1", "-B", "10.2.0.1", "-t", String(SECONDS + 2), "-J"],
         ...["-u", "-b", `${MEGABITS_PER_SECOND}M`, "-l", "1200"],
       ]);
       await sleep(1000);
