@@ -4,7 +4,7 @@ import { requireStrongswan } from "../support/strongswan.ts";
 import { until } from "../support/waiting.ts";
 import { requireGuest } from "./guest.ts";
 import { type GuestGateway, INSIDE, openGuestGateway } from "./guest-gateway.ts";
-import { carryStream, HERE, isAnswered, type Way } from "./traffic.ts";
+import { GuestStreams, HERE, isAnswered, type Way } from "./traffic.ts";
 
 // ESP of the Linux kernel against ours, with keys that strongSwan in the guest and our daemon agree on. The guest is slow, so there is little
 // of everything.
@@ -17,9 +17,11 @@ describe.skipIf(!mayRun)("with keys by IKEv2 and the ESP of a Linux kernel", () 
   if (!mayRun) return;
   enterFreshNamespace();
   let gateway: GuestGateway;
+  let streams: GuestStreams;
 
   beforeAll(async () => {
     gateway = await openGuestGateway();
+    streams = await GuestStreams.open(gateway.guest);
   });
   afterAll(() => gateway?.close());
 
@@ -90,7 +92,7 @@ describe.skipIf(!mayRun)("with keys by IKEv2 and the ESP of a Linux kernel", () 
         for (const length of [0, 57, 1000, 3000]) {
           expect([way.source, length, await isAnswered(way, length)]).toEqual([way.source, length, true]);
         }
-        const { sent, arrived } = await carryStream(way, OCTETS);
+        const { sent, arrived } = await streams.carry(way, OCTETS);
         expect(arrived).toBe(sent);
         expect(JSON.parse(arrived)).toMatchObject({ octets: OCTETS });
       }

@@ -4,7 +4,7 @@ import { enterFreshNamespace, requireRoot } from "../support/namespace.ts";
 import { requireGuest } from "./guest.ts";
 import { type Association, type GuestLink, type Keying, openGuestLink, pairsOf } from "./guest-link.ts";
 import { isOfKernel } from "./kernel-algorithm.ts";
-import { carryStream, HERE, isAnswered, type Way } from "./traffic.ts";
+import { GuestStreams, HERE, isAnswered, type Way } from "./traffic.ts";
 
 // ESP of the Linux kernel against ours, with keys by hand. The guest is slow, so there is little of everything.
 
@@ -17,10 +17,12 @@ describe.skipIf(!mayRun)("with the ESP of a Linux kernel", () => {
   if (!mayRun) return;
   enterFreshNamespace();
   let link: GuestLink;
+  let streams: GuestStreams;
   let association: Association | undefined;
 
   beforeAll(async () => {
     link = await openGuestLink();
+    streams = await GuestStreams.open(link.guest);
   });
   afterEach(async () => {
     await association?.remove();
@@ -56,7 +58,7 @@ describe.skipIf(!mayRun)("with the ESP of a Linux kernel", () => {
           }
         }
         for (const way of ways(link, keying).slice(0, 2)) {
-          const { sent, arrived } = await carryStream(way, OCTETS);
+          const { sent, arrived } = await streams.carry(way, OCTETS);
           expect(arrived).toBe(sent);
           expect(JSON.parse(arrived)).toMatchObject({ octets: OCTETS });
         }

@@ -1,10 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { connect, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
+import { sendStream, takeStream } from "../support/integrity/tcp-stream.ts";
 import { until } from "../support/waiting.ts";
 import type { Guest, GuestProgram } from "./guest.ts";
+import { SENDING_PORT, TAKING_PORT } from "./stream-process.ts";
 
-const TCP_END = fileURLToPath(new URL("../support/integrity/tcp-end.mjs", import.meta.url));
+const STREAM_PROCESS = fileURLToPath(new URL("../../dist/test/guest/stream-process.js", import.meta.url));
 
 /** What starts shell commands: the guest, or this machine in the network namespace of this thread. */
 export type Machine = Pick<Guest, "start">;
@@ -34,21 +37,55 @@ export async function isAnswered({ from, source, destination }: Way, length: num
   return (await ping.ended).code === 0;
 }
 
-/** Sends octets by TCP, which the source address is the seed of. What was sent and what arrived, in the words of either end: equal when all is well. */
-export async function carryStream(
-  { from, to, source, destination }: Way,
-  octets: number,
-): Promise<{ readonly sent: string; readonly arrived: string }> {
-  const end = `${process.execPath} ${TCP_END}`;
-  const sink = to.start(`${end} sink ${destination} 9000`);
-  await until("the sink listens", () => sink.out.includes("listening"), { describe: () => sink.out });
-  const stream = from.start(`timeout 30 ${end} source ${source} ${destination} 9000 ${octets} ${source}`);
-  await stream.ended;
-  await until("the stream arrives", () => reportIn(sink) !== "", { describe: () => sink.out + stream.out });
-  return { sent: reportIn(stream), arrived: reportIn(sink) };
-}
+/** TCP between this machine and the guest. */
+export class GuestStreams {
+  readonly #guest: Machine;
+  readonly #program: GuestProgram;
+  #count = 0;
 
-/** The line of JSON among what it wrote. */
-function reportIn({ out }: GuestProgram): string {
-  return /^\{.*\}$/m.exec(out)?.[0] ?? "";
+  /** Settles when the guest's end is ready for all addresses that the guest has or will have. */
+  static async open(guest: Machine): Promise<GuestStreams> {
+    const program = guest.start(`${process.execPath} ${STREAM_PROCESS} run`);
+    await until("the guest's end of streams listens", () => program.out.includes("listening"), {
+      describe: () => program.out,
+    });
+    return new GuestStreams(guest, program);
+  }
+
+  private constructor(guest: Machine, program: GuestProgram) {
+    this.#guest = guest;
+    this.#program = program;
+  }
+
+  /** Sends octets, which the source address is the seed of. What was sent and what arrived, in the words of either end: equal when all is well. */
+  async carry(
+    { to, source, destination }: Way,
+    octets: number,
+  ): Promise<{ readonly sent: string; readonly arrived: string }> {
+    const isThere = to === this.#guest;
+    const [localAddress, host] = isThere ? [source, destination] : [destination, source];
+    const socket = connect({ localAddress, host, port: isThere ? TAKING_PORT : SENDING_PORT });
+    try {
+      await once(socket, "connect");
+      const ours = JSON.stringify(await this.#transfer(socket, isThere, { octets, seed: source }));
+      await until("the guest has told of its end", () => this.#reports.length > this.#count, {
+        describe: () => `${ours}\n${this.#program.out}`,
+      });
+      const theirs = this.#reports[this.#count++]!;
+      return isThere ? { sent: ours, arrived: theirs } : { sent: theirs, arrived: ours };
+    } finally {
+      socket.destroy();
+    }
+  }
+
+  #transfer(socket: Socket, isThere: boolean, what: { readonly octets: number; readonly seed: string }) {
+    if (isThere) return sendStream(socket, what);
+    socket.write(`${what.octets} ${what.seed}\n`);
+    return takeStream(socket);
+  }
+
+  /** Its lines of JSON. */
+  get #reports(): readonly string[] {
+    return this.#program.out.match(/^\{.*\}$/gm) ?? [];
+  }
 }
