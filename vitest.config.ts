@@ -8,7 +8,7 @@ const ALONE = [
   "test/system/flood.test.ts",
   "test/system/heap.test.ts",
   "test/system/offloads.test.ts",
-  "test/system/tunnel-bench.test.ts",
+  "test/system/tunnel-bench-figures.test.ts",
   "test/guest/kernel-esp.test.ts",
   "test/guest/kernel-esp-by-ike.test.ts",
 ];

@@ -1,26 +1,20 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
-import { allContenders } from "../../src/bench/tunnel/catalogue.ts";
 import type { Contender } from "../../src/bench/tunnel/contender.ts";
 import { bare } from "../../src/bench/tunnel/contenders/bare.ts";
-import { FIGURES, type FigureName, type Measure } from "../../src/bench/tunnel/figures.ts";
-import { layGround } from "../../src/bench/tunnel/ground.ts";
-import { type RoundSample, readTunnelRecord, type TunnelRecord } from "../../src/bench/tunnel/record.ts";
-import { type Progress, runTunnelBench } from "../../src/bench/tunnel/run.ts";
-import { throttle, throttleObstacle } from "../../src/bench/tunnel/throttle.ts";
+import { readTunnelRecord, type TunnelRecord } from "../../src/bench/tunnel/record.ts";
 import { PlatformError } from "../../src/errors/index.ts";
 import { requireRoot } from "../support/namespace.ts";
 import { descendantsOf, type SeenProcess, survivorsOf } from "../support/process-tree.ts";
 import { requireStrongswan } from "../support/strongswan.ts";
+import { chosen, leftGroups, MAIN, PEERS, runBench } from "../support/tunnel-bench.ts";
 import { until } from "../support/waiting.ts";
 
-const MAIN = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
-const PEERS = "the tunnel bench needs iperf3, ping and its contenders";
+// What the bench does, and what it leaves: whether other tests run beside is all the same to that. Its figures are in a file of their own.
 
 const AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
 const nobodyMay = [
@@ -31,84 +25,6 @@ const nobodyMay = [
 const ours = chosen("ikebana-aes256gcm16");
 
 describe.skipIf(!requireRoot("the tunnel bench") || !requireStrongswan(PEERS))("the tunnel bench", () => {
-  test("times the bare path and a tunnel, and shows that the tunnel encrypts", async () => {
-    const record = await run([bare, ours], { measures: ["start", "tcp", "ping"] });
-    const [path, tunnel] = record.contenders;
-    expect(record).toMatchObject({ bench: "tunnel", isComplete: true });
-    expect(path).toMatchObject({ facts: { cipher: "none", mtu: 1400, proof: { plaintextFrames: 40 } } });
-    expect(path?.facts?.offloads).toContain("TSO");
-    expect(tunnel).toMatchObject({
-      facts: { cipher: "aes256gcm16", mtu: 1400, proof: { plaintextFrames: 0 } },
-    });
-    for (const contender of record.contenders) {
-      expect(contender.problem).toBeUndefined();
-      const [{ round, figures, others, series }] = contender.samples as readonly [RoundSample];
-      expect(round).toBe(1);
-      for (const figure of ["tcpMbps", "cpuSecondsPerGb", "pingIdleP50Us", "pingLoadedP999Us"] as const) {
-        expect(figures[figure], figure).toBeGreaterThan(0);
-      }
-      if (cpus().length > 1) {
-        const { cpuSecondsPerGb = 0, clientCpuSecondsPerGb = 0, gatewayCpuSecondsPerGb = 0 } = figures;
-        // Read one after the other, in ticks of 10 ms.
-        const sides = (clientCpuSecondsPerGb + gatewayCpuSecondsPerGb) / cpuSecondsPerGb;
-        expect(sides).toBeGreaterThan(0.8);
-        expect(sides).toBeLessThan(1.2);
-      }
-      expect(others?.programs).toBeGreaterThanOrEqual(0);
-      expect(series?.pingLoaded.rttUs.length).toBeGreaterThan(100);
-      expect(series?.pingLoaded.rttUs.length).toBe(series?.pingLoaded.atMs.length);
-      const { pingIdleP50Us, pingIdleP90Us, pingIdleP99Us } = figures;
-      expect(pingIdleP90Us).toBeGreaterThanOrEqual(pingIdleP50Us!);
-      expect(pingIdleP99Us).toBeGreaterThanOrEqual(pingIdleP90Us!);
-    }
-    expect(path!.samples[0]!.figures).not.toHaveProperty("firstPacketMs");
-    expect(tunnel!.samples[0]!.figures.firstPacketMs).toBeGreaterThan(0);
-    // Two whole Node processes.
-    expect(tunnel!.samples[0]!.figures.residentMiB).toBeGreaterThan(20);
-  });
-
-  test("four streams, the other way round, a call, pressure and throttling have their figures", async () => {
-    const measures = ["tcp4", "reverse", "voice", "pressure2", "throttled"] as const;
-    const { contenders, unavailable = [] } = await run([bare], { measures, seconds: 0.5 });
-    expect(contenders[0]?.problem).toBeUndefined();
-    const figures = contenders[0]!.samples[0]!.figures;
-    const expected = (Object.keys(FIGURES) as FigureName[]).filter((name) => {
-      const { measure } = FIGURES[name];
-      return (
-        (measures as readonly Measure[]).includes(measure) &&
-        unavailable.every((each) => each.measure !== measure)
-      );
-    });
-    for (const name of expected) expect(figures[name], name).toBeGreaterThanOrEqual(0);
-  });
-
-  test("throttled, a side gets no more than its share, and the control groups are gone afterwards", async () => {
-    const obstacle = throttleObstacle();
-    if (obstacle !== undefined) return console.log(`skipped: ${obstacle}`);
-    const ground = await layGround("split");
-    try {
-      const end = throttle(ground, 0.2);
-      // What the loop took of its second, as the shell counts the time of its children.
-      const { out } = await ground.client.run([
-        "sh",
-        "-c",
-        "timeout 1 sh -c 'while :; do :; done'; cat /proc/self/cgroup; times",
-      ]);
-      const [minutes, seconds] = /^(\d+)m([\d.]+)s \d+m[\d.]+s$/m
-        .exec(out.split("\n").slice(-2, -1)[0]!)!
-        .slice(1)
-        .map(Number);
-      expect(minutes! * 60 + seconds!).toBeLessThan(0.4);
-      expect(out).toContain(`ikebana-bench-${process.pid}-client`);
-      await end();
-      expect(readFileSync("/proc/self/cgroup", "utf8")).not.toContain("ikebana-bench");
-      expect((await ground.client.run(["cat", "/proc/self/cgroup"])).out).not.toContain("ikebana-bench");
-    } finally {
-      await ground.close();
-    }
-    expect(leftGroups()).toEqual([]);
-  });
-
   test("each other contender comes up, uses the cipher it stands for and encrypts", async () => {
     const ciphers: Readonly<Record<string, string>> = {
       "ikebana-aes256-sha1-nooffload": "aes256-sha1",
@@ -123,9 +39,12 @@ describe.skipIf(!requireRoot("the tunnel bench") || !requireStrongswan(PEERS))("
       "kernel-ipsec-aes256gcm16-raw": /^the kernel has no ESP for us: /,
       "kernel-wireguard": /^the kernel has no WireGuard for us: |wireguard-tools/,
     };
-    const { contenders } = await run([...Object.keys(ciphers), ...Object.keys(ofTheKernel)].map(chosen), {
-      measures: [],
-    });
+    const { contenders } = await runBench(
+      [...Object.keys(ciphers), ...Object.keys(ofTheKernel)].map(chosen),
+      {
+        measures: [],
+      },
+    );
     for (const { name, problem, facts } of contenders) {
       if (isMissing(problem)) continue;
       if (ofTheKernel[name] !== undefined) {
@@ -142,7 +61,7 @@ describe.skipIf(!requireRoot("the tunnel bench") || !requireStrongswan(PEERS))("
   test("refuses one that does not encrypt, and one that uses another cipher than it says", async () => {
     const liar: Contender = { ...bare, name: "liar", encrypts: true };
     const changer: Contender = { ...ours, name: "changer", cipher: "chacha20poly1305" };
-    const record = await run([liar, changer]);
+    const record = await runBench([liar, changer]);
     expect(record.contenders[0]).toMatchObject({
       samples: [],
       problem: expect.stringMatching(/^refused: it does not encrypt/),
@@ -164,7 +83,7 @@ describe.skipIf(!requireRoot("the tunnel bench") || !requireStrongswan(PEERS))("
         return tunnel;
       },
     };
-    const { contenders } = await run([recluse]);
+    const { contenders } = await runBench([recluse]);
     expect(contenders[0]?.problem).toMatch(/^refused: the cable saw \d+ octets while pings were answered/);
   });
 
@@ -178,7 +97,7 @@ describe.skipIf(!requireRoot("the tunnel bench") || !requireStrongswan(PEERS))("
         throw new PlatformError("broken-daemon not found: apt-get install broken");
       },
     };
-    const record = await run([broken, bare], { measures: [], rounds: 2 });
+    const record = await runBench([broken, bare], { measures: [], rounds: 2 });
     expect(record.contenders[0]).toEqual({
       name: "broken",
       title: ours.title,
@@ -199,13 +118,13 @@ describe.skipIf(!requireRoot("the tunnel bench") || !requireStrongswan(PEERS))("
         return bare.start(ground, firstPacket);
       },
     };
-    const { contenders } = await run([shaky], { measures: [], rounds: 3 });
+    const { contenders } = await runBench([shaky], { measures: [], rounds: 3 });
     expect(contenders[0]).toMatchObject({ problem: "not this time", samples: [{ round: 1 }, { round: 3 }] });
   });
 
   test("begins no round for which there is no time, but for the first", async () => {
     const other: Contender = { ...bare, name: "other" };
-    const { contenders, settings, isComplete } = await run([bare, other], {
+    const { contenders, settings, isComplete } = await runBench([bare, other], {
       measures: [],
       rounds: 100,
       limitMs: 1,
@@ -217,21 +136,27 @@ describe.skipIf(!requireRoot("the tunnel bench") || !requireStrongswan(PEERS))("
 
   test("who stands in for somebody is left out where that one runs", async () => {
     const standIn: Contender = { ...bare, name: "stand-in" };
-    const { contenders } = await run([bare, standIn], { measures: [], substitutes: { "stand-in": "bare" } });
+    const { contenders } = await runBench([bare, standIn], {
+      measures: [],
+      substitutes: { "stand-in": "bare" },
+    });
     expect(contenders[1]).toMatchObject({ samples: [], problem: "left out: no tunnel runs here" });
     const failing: Contender = {
       ...bare,
       name: "failing",
       start: () => Promise.reject(new PlatformError("no")),
     };
-    const again = await run([failing, standIn], { measures: [], substitutes: { "stand-in": "failing" } });
+    const again = await runBench([failing, standIn], {
+      measures: [],
+      substitutes: { "stand-in": "failing" },
+    });
     expect(again.contenders[1]?.samples).toHaveLength(1);
   });
 
   test("goes round by round, A B A B", async () => {
     const order: string[] = [];
     const other: Contender = { ...bare, title: "again" };
-    await run([bare, other], {
+    await runBench([bare, other], {
       measures: [],
       rounds: 2,
       onProgress: ({ contender, what }) => what === "start" && order.push(contender),
@@ -251,7 +176,7 @@ describe.skipIf(!requireRoot("the tunnel bench") || !requireStrongswan(PEERS))("
       },
     };
     const rulesBefore = rules();
-    const { contenders } = await run([ours, failing], { onProgress: look });
+    const { contenders } = await runBench([ours, failing], { onProgress: look });
     expect(contenders.map(({ problem }) => problem)).toEqual([undefined, "after all its daemons are up"]);
     // Both hosts and both daemons of each.
     const daemons = seen.filter(({ name }) => name === "sleep" || name === "node");
@@ -264,7 +189,7 @@ describe.skipIf(!requireRoot("the tunnel bench") || !requireStrongswan(PEERS))("
     const seen: SeenProcess[] = [];
     const controller = new AbortController();
     const rulesBefore = rules();
-    const record = await run([bare, ours], {
+    const record = await runBench([bare, ours], {
       measures: ["tcp", "throttled"],
       rounds: 5,
       signal: controller.signal,
@@ -369,45 +294,6 @@ describe.skipIf(!requireRoot("ikebana bench tunnel") || !requireStrongswan(PEERS
   },
 );
 
-function run(
-  contenders: readonly Contender[],
-  {
-    measures = ["tcp"],
-    rounds = 1,
-    seconds = 1,
-    limitMs,
-    substitutes,
-    signal = new AbortController().signal,
-    onProgress = () => {},
-  }: {
-    readonly measures?: readonly Measure[];
-    readonly rounds?: number;
-    readonly seconds?: number;
-    readonly limitMs?: number;
-    readonly substitutes?: Readonly<Record<string, string>>;
-    readonly signal?: AbortSignal;
-    readonly onProgress?: (progress: Progress) => void;
-  } = {},
-): Promise<TunnelRecord> {
-  return runTunnelBench({
-    contenders,
-    measures,
-    rounds,
-    seconds,
-    ...(limitMs !== undefined && { limitMs }),
-    ...(substitutes !== undefined && { substitutes }),
-    cores: "split",
-    command: "test",
-    signal,
-    onProgress,
-  });
-}
-
-function chosen(name: string): Contender {
-  const all = allContenders({ ikebanaCommand: [process.execPath, MAIN] });
-  return all.find((each) => each.name === name)!;
-}
-
 /** What is not installed cannot be tried, except where nothing may be skipped. */
 function isMissing(problem: string | undefined): boolean {
   if (process.env.IKEBANA_REQUIRE_INTEROP === "1" || problem?.includes("not found: apt-get") !== true)
@@ -422,14 +308,6 @@ async function nothingIsLeft(seen: readonly SeenProcess[]): Promise<void> {
     describe: () => JSON.stringify(survivorsOf(seen)),
   });
   await until("control groups are removed", () => leftGroups().length === 0);
-}
-
-/** Of this process; others may be measuring at the same time. */
-function leftGroups(): readonly string[] {
-  const { stdout } = spawnSync("find", ["/sys/fs/cgroup", "-name", `ikebana-bench-${process.pid}-*`], {
-    encoding: "utf8",
-  });
-  return stdout.split("\n").filter((line) => line !== "");
 }
 
 /** Packet filter, rules and links of our own network; nobody's counters. */
