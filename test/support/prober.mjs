@@ -1,5 +1,5 @@
 // Sends what must not leave a machine in clear, again and again until it is killed: arguments are "NAME KIND ADDRESS PORT SOURCE" each,
-// "-" for any source. Each datagram carries "probe:NAME." A line on the standard output ends each round.
+// "-" for any source. Each datagram carries "probe:NAME." A line on the standard output ends each round: when it began, by hrtime().
 import { createSocket } from "node:dgram";
 import { connect } from "node:net";
 
@@ -24,6 +24,7 @@ const probes = await Promise.all(
 );
 
 setInterval(() => {
+  const begunAt = process.hrtime.bigint();
   for (const send of probes) send();
-  process.stdout.write("\n");
+  process.stdout.write(`${begunAt}\n`);
 }, PAUSE_MS);
