@@ -6,7 +6,7 @@ import { until } from "../support/waiting.ts";
 
 const WHAT = "a gateway that is killed and started again";
 
-/** Nobody asks by itself for an hour. */
+/** Nobody asks by itself for an hour, nor tries what the path carries: a request under way would meet the next life. */
 function configuration(side: "left" | "right", start: string): string {
   const ends = [
     { address: "192.0.2.1", id: "a.example.org", inside: "10.1.0.0/24" },
@@ -22,6 +22,7 @@ connections:
     remote: { address: ${peer!.address}, id: ${peer!.id} }
     start: ${start}
     liveness: { interval: 1h }
+    pathMtu: kernel
     children: { lan: { local: ${us!.inside}, remote: ${peer!.inside} } }
 `;
 }
