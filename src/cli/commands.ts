@@ -34,6 +34,12 @@ export async function runDisconnect(options: ClientCommand & { readonly user: st
   return report(await options.client.disconnect(options.user), options);
 }
 
+export async function runRedirect(
+  options: ClientCommand & { readonly name: string; readonly host: string },
+): Promise<ExitCode> {
+  return report(await options.client.redirect(options.name, options.host), options);
+}
+
 export async function runReload(options: ClientCommand): Promise<ExitCode> {
   return report(await options.client.reload(), options);
 }

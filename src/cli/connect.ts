@@ -11,6 +11,7 @@ import { resolveHosts } from "../config/resolve-hosts.ts";
 import { filesOf } from "../config/trust.ts";
 import { parseHost, parseNetwork, parseUserName } from "../config/values.ts";
 import { PolicyError } from "../errors/index.ts";
+import { gatewayFinder } from "../killswitch/gateway-finder.ts";
 import { pinnedHosts } from "../killswitch/record.ts";
 import { parseCidr, prefixContains } from "../platform/network/prefix.ts";
 import { faultOfPassword } from "../users/user.ts";
@@ -88,7 +89,11 @@ export async function runConnect({
     const config = parseConfig({ text: stringify(settings), file: resolve("connect") });
     const pinned = pinnedHosts(DEFAULT_CONFIG_FILE);
     known = await resolveHosts({ ...config, file: `connect ${host}` }, known, pinned);
-    return { ...known, ...(keptSession !== undefined && { keptSession }) };
+    return {
+      ...known,
+      gatewayFinder: gatewayFinder(DEFAULT_CONFIG_FILE),
+      ...(keptSession !== undefined && { keptSession }),
+    };
   };
   return runDaemon({
     readConfig,

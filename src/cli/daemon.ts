@@ -176,6 +176,7 @@ export class RunningDaemon {
       liveness: (name) => this.#engine.liveness(name),
       rekey: (name, what) => this.#engine.rekey(name, what),
       disconnect: (user) => this.#engine.disconnect(user),
+      redirect: (name, host) => this.#engine.redirect(name, host),
       reload: () => this.reload(),
       stop: onStopRequest,
       recentLog: () => this.#logger.recent(),

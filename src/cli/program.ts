@@ -17,6 +17,7 @@ import {
   runConnectionDown,
   runConnectionUp,
   runDisconnect,
+  runRedirect,
   runRekey,
   runReload,
   runStop,
@@ -180,6 +181,22 @@ function createProgram(
     .action(async (user: string, { socket, json }: ClientFlags) => {
       const client = new ControlClient(socket);
       done(await runDisconnect({ client, user, json: json === true, terminal }));
+    });
+
+  program
+    .command("redirect")
+    .argument("<name>", "a connection, or somebody who is connected to the gateway")
+    .argument("<host>", "the gateway to go to: an IP address or a domain name")
+    .description("tell clients to go to another gateway, such as before maintenance (RFC 5685)")
+    .option("--json", "print the outcome as JSON")
+    .addOption(socketOption())
+    .addHelpText(
+      "after",
+      examples("ikebana redirect gateway vpn2.example.org", "ikebana redirect anna 192.0.2.2"),
+    )
+    .action(async (name: string, host: string, { socket, json }: ClientFlags) => {
+      const client = new ControlClient(socket);
+      done(await runRedirect({ client, name, host, json: json === true, terminal }));
     });
 
   program

@@ -2,6 +2,7 @@ import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { resolveHosts } from "../config/resolve-hosts.ts";
 import { version } from "../engine/version.ts";
+import { gatewayFinder } from "../killswitch/gateway-finder.ts";
 import { shutOut } from "../killswitch/gateways.ts";
 import { pinnedHosts, readRecord } from "../killswitch/record.ts";
 import { formatHuman, formatJson } from "../log/format.ts";
@@ -34,7 +35,8 @@ export async function runUp({
 }: UpOptions): Promise<ExitCode> {
   let known: Config | undefined;
   const readConfig = async () => {
-    known = await resolveHosts(loadConfig(configFile), known, pinnedHosts(configFile));
+    const resolved = await resolveHosts(loadConfig(configFile), known, pinnedHosts(configFile));
+    known = { ...resolved, gatewayFinder: gatewayFinder(configFile) };
     const record = readRecord(configFile);
     return record === undefined
       ? known

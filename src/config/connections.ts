@@ -93,7 +93,7 @@ function policy({
   ppk,
 }: PolicyParts): ConnectionPolicy {
   const { local, remote, ike, children, start, ikeRekey, liveness, childless } = entry;
-  const { encapsulation, pathMtu, mobike, reauth } = entry;
+  const { encapsulation, pathMtu, mobike, reauth, redirect, redirectTo } = entry;
   const tcp = tcpOf(entry);
   const isNamed = remote.address !== undefined && isHostName(remote.address);
   return {
@@ -118,6 +118,8 @@ function policy({
     ...(childless !== undefined && { isChildless: childless }),
     ...(ppk !== undefined && { ppk }),
     ...(mobike !== undefined && { isMobile: mobike }),
+    ...(redirect !== undefined && { followsRedirects: redirect === "follow" }),
+    ...(redirectTo !== undefined && { redirectTo }),
   };
 }
 

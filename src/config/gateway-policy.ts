@@ -143,6 +143,7 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & {
       },
     ],
     ...(gateway.reauthMs !== undefined && { reauthMs: gateway.reauthMs }),
+    ...(gateway.redirectTo !== undefined && { redirectTo: gateway.redirectTo }),
     clientLifetimes: { childMs: gateway.childLifetimeMs, ikeMs: gateway.ikeLifetimeMs },
     ...(gateway.takesWindowsDefault && { compat: ["windows-default"] as const }),
   };

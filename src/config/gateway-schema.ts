@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { parseEspProposal, parseIkeProposal } from "../policy/keywords.ts";
 import { integer, mapping, oneOf, oneOrMore, password, text, textOrNumber } from "./fields.ts";
+import { redirectToSchema } from "./redirect-to.ts";
 import { revocationSchema } from "./revocation.ts";
 import {
   parseDomain,
@@ -44,6 +45,7 @@ export const gatewaySchema = mapping({
   childLifetime: v.optional(textOrNumber(parseLifetime)),
   ikeLifetime: v.optional(textOrNumber(parseLifetime)),
   reauth: v.optional(textOrNumber(parseLifetime)),
+  redirectTo: v.optional(redirectToSchema),
   clientToClient: v.optional(v.boolean("expected true or false")),
   nat: v.optional(v.boolean("expected true or false")),
   compat: v.optional(oneOrMore(oneOf(COMPATIBILITIES))),

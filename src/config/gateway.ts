@@ -3,6 +3,7 @@ import type * as v from "valibot";
 import { parsePrefix } from "../bytes/ip-address.ts";
 import type { InsideNetwork } from "../engine/gateway-network.ts";
 import type { CredentialFiles } from "../pki/credential.ts";
+import type { ConnectionPolicy } from "../policy/connection.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { Remark } from "./connections.ts";
 import type { GATEWAY_AUTHENTICATIONS, gatewaySchema, radiusSchema } from "./gateway-schema.ts";
@@ -41,6 +42,8 @@ export interface GatewayConfig extends InsideNetwork {
   readonly devicesPerUser: number;
   /** How long a login holds; undefined is for ever. */
   readonly reauthMs: number | undefined;
+  /** Where clients go that can be sent elsewhere; undefined: they stay. */
+  readonly redirectTo: ConnectionPolicy["redirectTo"];
   /** How long child SAs and IKE SAs stand that a client does not rekey; Infinity is for ever. */
   readonly childLifetimeMs: number;
   readonly ikeLifetimeMs: number;
@@ -148,6 +151,7 @@ export function completeGateway(
     subnets: (entry.subnets ?? EVERYTHING).filter((subnet) => families.has(isIpv6(subnet))),
     devicesPerUser: entry.devicesPerUser ?? DEFAULT_DEVICES_PER_USER,
     reauthMs: entry.reauth,
+    redirectTo: entry.redirectTo,
     childLifetimeMs: entry.childLifetime ?? DEFAULT_LIFETIME_MS,
     ikeLifetimeMs: entry.ikeLifetime ?? DEFAULT_LIFETIME_MS,
     reachEachOther: entry.clientToClient === true,

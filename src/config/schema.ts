@@ -15,6 +15,7 @@ import {
   textOrNumber,
 } from "./fields.ts";
 import { gatewaySchema, radiusSchema } from "./gateway-schema.ts";
+import { redirectToSchema } from "./redirect-to.ts";
 import { revocationSchema } from "./revocation.ts";
 import { parseSelector } from "./selector.ts";
 import {
@@ -130,6 +131,8 @@ const connection = mapping({
   childless: v.optional(v.boolean("expected true or false")),
   ppk: v.optional(ppk),
   mobike: v.optional(v.boolean("expected true or false")),
+  redirect: v.optional(oneOf(["follow", "ignore"])),
+  redirectTo: v.optional(redirectToSchema),
 });
 
 const listenMapping = mapping({

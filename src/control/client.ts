@@ -38,6 +38,11 @@ export class ControlClient {
     return this.#post(`/v1/users/${encodeURIComponent(user)}/disconnect`, undefined);
   }
 
+  redirect(name: string, host: string): Promise<Outcome> {
+    const to = new URLSearchParams({ to: host });
+    return this.#post(`/v1/clients/${encodeURIComponent(name)}/redirect?${to}`, undefined);
+  }
+
   /** Settles when the SAs are replaced, or cannot be. */
   rekey(name: string, what: "children" | "ike"): Promise<Outcome> {
     const verb = what === "ike" ? "rekey-ike" : "rekey";

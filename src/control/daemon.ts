@@ -10,6 +10,7 @@ export interface Daemon {
   liveness(name: string): Promise<LivenessOutcome>;
   rekey(name: string, what: "children" | "ike"): Promise<Outcome>;
   disconnect(user: string): Promise<Outcome>;
+  redirect(name: string, host: string): Promise<Outcome>;
   /** Reads the configuration file again. A bad one changes nothing. */
   reload(): Promise<Outcome>;
   /** Begins to stop and returns at once. */

@@ -21,6 +21,7 @@ const CONNECTION_LIMIT = 64;
  *   POST /v1/connections/NAME/rekey      Outcome: every child SA is replaced
  *   POST /v1/connections/NAME/rekey-ike  Outcome: the IKE SA is replaced
  *   POST /v1/users/NAME/disconnect       Outcome: what the user has with the gateway ends
+ *   POST /v1/clients/NAME/redirect?to=HOST  Outcome: clients of the connection or user of this name are told to go elsewhere
  *   POST /v1/reload                      Outcome
  *   POST /v1/stop                        Outcome, and the daemon stops
  *
@@ -127,6 +128,13 @@ function handlersOf(steps: readonly string[], query: URLSearchParams): Handler |
     return {
       method: "POST",
       handle: async (daemon, response) => sendOutcome(response, await daemon.disconnect(name)),
+    };
+  }
+  if (room === "clients" && name !== undefined && name !== "" && verb === "redirect") {
+    const host = query.get("to") ?? "";
+    return {
+      method: "POST",
+      handle: async (daemon, response) => sendOutcome(response, await daemon.redirect(name, host)),
     };
   }
   if (name !== undefined) return undefined;

@@ -10,6 +10,11 @@ export interface EngineControl {
   down(name?: string): Promise<Outcome>;
   /** Ends everything that somebody who has logged in has with us; who may still log in can come back. */
   disconnect(user: string): Promise<Outcome>;
+  /**
+   * Tells the clients of a connection, or those that somebody has logged in with, to go to the gateway `host`, an address or a name. Settles
+   * at once: who goes, and when, is up to them.
+   */
+  redirect(name: string, host: string): Promise<Outcome>;
   /** Takes over a new configuration; SAs of connections that did not change stay. */
   reload(config: EngineConfig): Promise<Outcome>;
   /** Replaces the connection's child SAs, or its IKE SA, and settles when they are replaced or cannot be. */

@@ -5,6 +5,7 @@ import type { PoolPolicy } from "./gateway-addresses.ts";
 import type { InsideNetwork } from "./gateway-network.ts";
 import type { InformPolicy } from "./inform-answers.ts";
 import type { KeptSession } from "./kept-session.ts";
+import type { GatewayFinder } from "./locate-gateway.ts";
 
 /** What the engine needs to run. `config/` makes it from the file; whoever embeds the engine may write it down directly. */
 export interface EngineConfig {
@@ -29,6 +30,8 @@ export interface EngineConfig {
   readonly accounting?: AccountingPolicy;
   /** Who may end what clients have; undefined: nobody, and no port is open for it. */
   readonly disconnect?: DisconnectPolicy;
+  /** Where gateways are that we are sent to; undefined: names are looked up, and any address will do. */
+  readonly gatewayFinder?: GatewayFinder;
   /** A login by which somebody works on this machine: a client's tunnel leaves it alone. */
   readonly keptSession?: KeptSession;
   /** "auto" (the default): whatever the kernel has of segmentation and coalescing. "off": packet by packet. */

@@ -3,6 +3,7 @@ import { Authenticator } from "../auth/authenticator.ts";
 import type { IkeDatagram, TrapCall } from "../esp/index.ts";
 import { IkeEndpoint } from "../ike/endpoint.ts";
 import type { IkeEvent, IkeOutput, NegotiatedChildSa } from "../ike/io.ts";
+import { isGatewayHost } from "../ike/redirect/notifications.ts";
 import type { OpenStream } from "../ike/streams.ts";
 import { TokenBucket } from "../ike/token-bucket.ts";
 import type { Path } from "../platform/address.ts";
@@ -28,6 +29,7 @@ import type { Host, OpenHost } from "./host.ts";
 import { IkeDriver, type Perform } from "./ike-driver.ts";
 import { InformAnswers } from "./inform-answers.ts";
 import { LocalAddresses } from "./local-addresses.ts";
+import { locateGateway, PLAIN_FINDER } from "./locate-gateway.ts";
 import { TunnelRoutes } from "./routes.ts";
 import { isSamePolicy } from "./same-policy.ts";
 import type { EngineStatus } from "./status.ts";
@@ -44,6 +46,9 @@ const ENDS: readonly IkeEvent["name"][] = [
 
 /** Datagrams that did not leave and are told of in a second. */
 const FAILURES_PER_SECOND = 5;
+
+/** Gateways that a connection was sent to and that are kept out of the tunnel: more than a client follows in a row. */
+const SENT_TO_COUNT = 6;
 
 /** How long a stop waits for the peers to confirm that the SAs are gone. */
 const FAREWELL_MS = 2_000;
@@ -76,6 +81,8 @@ export class Engine implements EngineControl {
   readonly #wakefulness: Wakefulness;
   readonly #localAddresses: LocalAddresses;
   #config: EngineConfig;
+  /** The gateways that each connection was sent to last: with the one before there is still a farewell to exchange. */
+  #sentTo: ReadonlyMap<string, readonly string[]> = new Map();
   #isStopping = false;
 
   /** Opens devices and sockets, installs routes and initiates what should be up. Throws PlatformError when the machine refuses, and leaves nothing behind then. */
@@ -272,6 +279,30 @@ export class Engine implements EngineControl {
     return { kind: "done", message: `${user} is disconnected` };
   }
 
+  async redirect(name: string, host: string): Promise<Outcome> {
+    if (!isGatewayHost(host)) {
+      const message = `"${host}" is neither an IP address nor a domain name`;
+      return { kind: "failed", reason: "configuration", message };
+    }
+    const isUser = !this.#connections.has(name) && this.#endpoint.hasUser(name);
+    if (!isUser && !this.#connections.has(name)) return this.#unknown(name);
+    const meant = isUser
+      ? [...this.#connections.keys()].map((connection) => ({ connection, user: name }))
+      : [{ connection: name, user: undefined }];
+    let able = 0;
+    let unable = 0;
+    for (const { connection, user } of meant) {
+      const counts = this.#endpoint.countRedirectable(connection, user);
+      able += counts.able;
+      unable += counts.unable;
+      this.#driver.feed({ kind: "redirect", connection, user, host });
+    }
+    const rest = unable === 0 ? "" : `; ${unable} cannot be sent elsewhere`;
+    if (able > 0) return { kind: "done", message: `${able} told to go to ${host}${rest}` };
+    const message = `${name} has no clients that can be sent elsewhere${rest}`;
+    return { kind: "failed", reason: "not-established", message };
+  }
+
   async rekey(name: string, what: "children" | "ike"): Promise<Outcome> {
     const connection = this.#connections.get(name);
     if (connection === undefined) return this.#unknown(name);
@@ -298,7 +329,7 @@ export class Engine implements EngineControl {
     }
     try {
       // What may be refused comes first, while everything still stands as it was.
-      this.#routes.extend(this.#client.routed(config.connections));
+      this.#routes.extend(this.#routed(config.connections));
       await this.#gateway.apply(config.gateway);
     } catch (error) {
       await this.#attempt(async () => {
@@ -500,6 +531,9 @@ export class Engine implements EngineControl {
       case "fit-child-sa":
         this.#childSas.fit(output.inboundSpi, output.pathMtu);
         break;
+      case "locate":
+        void this.#locate(output);
+        break;
       case "remove-child-sa":
         this.#childSas.remove(output.inboundSpi, output.lingerMs);
         break;
@@ -525,6 +559,26 @@ export class Engine implements EngineControl {
         this.#observe(output.event);
         break;
     }
+  }
+
+  /** A gateway that we are sent to has to be reachable before anything goes there, outside of the tunnel. */
+  async #locate({ id, connection: name, host }: Extract<IkeOutput, { kind: "locate" }>): Promise<void> {
+    const { gatewayFinder = PLAIN_FINDER } = this.#config;
+    const localAddress = this.#connections.get(name)?.policy.local.address;
+    let found = await locateGateway(gatewayFinder, { host, localAddress });
+    if (found.kind === "found" && !this.#isStopping) {
+      const before = this.#sentTo;
+      const { address } = found;
+      const others = (before.get(name) ?? []).filter((other) => other !== address);
+      this.#sentTo = new Map(before).set(name, [...others, address].slice(-SENT_TO_COUNT));
+      try {
+        this.#replaceRoutes();
+      } catch (error) {
+        this.#sentTo = before;
+        found = { kind: "refused", reason: messageOf(error) };
+      }
+    }
+    this.#driver.feed({ kind: "located", id, found });
   }
 
   /** The data plane wipes the keys, whatever happens. What it cannot take is no reason to fall: the SA carries nothing, and says why. */
@@ -590,8 +644,20 @@ export class Engine implements EngineControl {
   }
 
   readonly #replaceRoutes = (): void => {
-    this.#routes.replace(this.#client.routed(this.#config.connections));
+    this.#routes.replace(this.#routed(this.#config.connections));
   };
+
+  /** Peers that we were sent to are reached outside of the tunnel, as those of the configuration are. */
+  #routed(connections: readonly ConnectionPolicy[]): readonly ConnectionPolicy[] {
+    const elsewhere = connections.flatMap((connection) =>
+      (this.#sentTo.get(connection.name) ?? []).map((address) => ({
+        ...connection,
+        children: [],
+        remote: { ...connection.remote, address },
+      })),
+    );
+    return [...this.#client.routed(connections), ...elsewhere];
+  }
 
   /** What fails is told of, and keeps nothing else from being done. */
   async #attempt(action: () => Promise<void>): Promise<void> {

@@ -3,16 +3,17 @@ import type { ConnectionPolicy, LocalAuthentication, RemoteAuthentication } from
 
 /**
  * Whether a connection stays as it is under a policy that was read anew. Certificates, CAs and users are for those who come: nobody is
- * dropped because a certificate was renewed. A pre-shared key and a peer's public keys are compared, since with others it is another peer.
+ * dropped because a certificate was renewed, or because clients that come are sent elsewhere. A pre-shared key and a peer's public keys are compared, since with others it is another peer.
  */
 export function isSamePolicy(a: ConnectionPolicy, b: ConnectionPolicy | undefined): boolean {
   return b !== undefined && isDeepStrictEqual(comparable(a), comparable(b));
 }
 
 function comparable(policy: ConnectionPolicy) {
-  const { local, remote } = policy;
+  const { redirectTo: _, ...rest } = policy;
+  const { local, remote } = rest;
   return {
-    ...policy,
+    ...rest,
     local: { ...local, authentication: wayOf(local.authentication) },
     remote: { ...remote, authentication: remote.authentication.map(wayOf) },
   };

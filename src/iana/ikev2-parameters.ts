@@ -204,6 +204,13 @@ export const AuthenticationMethod = {
   DIGITAL_SIGNATURE: 14, // RFC 7427
 } as const;
 
+/** IKEv2 Gateway Identity Types (RFC 5685). */
+export const GatewayIdentityType = {
+  IPV4_ADDRESS: 1,
+  IPV6_ADDRESS: 2,
+  FQDN: 3,
+} as const;
+
 /** IKEv2 Notify Message Error Types (below 16384) and Status Types. */
 export const NotifyType = {
   UNSUPPORTED_CRITICAL_PAYLOAD: 1,

@@ -42,10 +42,8 @@ export function guessClient(first: FirstImpression, payloads: readonly Payload[]
   const isMobile = has(payloads, NotifyType.MOBIKE_SUPPORTED);
   if (first.isRedirectable) {
     if (has(payloads, NotifyType.IKEV2_MESSAGE_ID_SYNC_SUPPORTED)) return "strongswan";
-    const isApple = !first.announcesHashes && has(payloads, NotifyType.NON_FIRST_FRAGMENTS_ALSO);
-    return isApple ? "apple" : "unknown";
-  }
-  if (first.announcesSha1 && first.offersCounterMode && isMobile) return "android";
+    if (!first.announcesHashes && has(payloads, NotifyType.NON_FIRST_FRAGMENTS_ALSO)) return "apple";
+  } else if (first.announcesSha1 && first.offersCounterMode && isMobile) return "android";
   const window = findNotify(payloads, NotifyType.SET_WINDOW_SIZE);
   const takesSeveral = window !== undefined && (decodeWindowSize(window.data) ?? 1) > 1;
   return first.announcesHashes && takesSeveral ? "ikebana" : "unknown";

@@ -150,6 +150,9 @@ export function processResponse(
     case "rekey-ike-sa":
       processIkeRekeyResponse(ikeSa, { attempt: purpose.attempt, payloads, now });
       break;
+    case "redirect":
+      processInformationalResponse(ikeSa, { payloads, now });
+      break;
     case "delete-child-sas":
       confirmDeletion(ikeSa, purpose.inboundSpis);
       processInformationalResponse(ikeSa, { payloads, now });

@@ -21,7 +21,7 @@ import { rekeyIkeSa } from "./exchanges/rekey-ike-sa.ts";
 import { HalfOpenTable } from "./half-open.ts";
 import { IkeSa, type IkeSaFacts } from "./ike-sa.ts";
 import type { Impair } from "./impair.ts";
-import type { IkeEvent, IkeInput, IkeOutput, Trigger } from "./io.ts";
+import type { IkeEvent, IkeInput, IkeOutput, LocatedGateway, Trigger } from "./io.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { checkLiveness, checkOnHint } from "./liveness.ts";
 import type { AddressSource, Drop, Machine, Ports, Traffic } from "./machine.ts";
@@ -29,6 +29,8 @@ import type { LocalNetwork } from "./mobility/local-network.ts";
 import { networkChanged } from "./mobility/network-changed.ts";
 import { notify } from "./payloads.ts";
 import { STANDARD_PORTS } from "./ports.ts";
+import { Redirects } from "./redirect/redirects.ts";
+import { canBeSentAway, sendAway } from "./redirect/send-away.ts";
 import { settleRenewal } from "./renewal.ts";
 import { answerStray, reportStrayEsp, takeHint } from "./strays.ts";
 import { type OpenStream, streamClosed } from "./streams.ts";
@@ -113,6 +115,12 @@ export class IkeEndpoint {
       case "rekey":
         machine.rekey(input.connection, input.what, now);
         return;
+      case "redirect":
+        machine.redirect(input, now);
+        return;
+      case "located":
+        machine.located(input.id, input.found, now);
+        return;
       case "used-up":
         machine.usedUp({ ...input, now });
         return;
@@ -192,6 +200,13 @@ export class IkeEndpoint {
       .some(({ state }) => state.name === "established");
   }
 
+  /** How many clients of the connection, or of the user there, can be sent elsewhere, and how many cannot. */
+  countRedirectable(connection: string, user?: string): { readonly able: number; readonly unable: number } {
+    const clients = this.#machine.clientsOf(connection, user);
+    const able = clients.filter(canBeSentAway).length;
+    return { able, unable: clients.length - able };
+  }
+
   /**
    * Takes over another configuration. SAs go on under the policy that they were made with; whoever drops a connection
    * terminates it as well, and later: it would come back before.
@@ -214,6 +229,7 @@ class EndpointMachine implements Machine {
   readonly counters = newCounters();
   readonly halfOpen: HalfOpenTable;
   readonly cookies: CookieJar;
+  readonly redirects: Redirects;
   readonly reassemblyBudget = { octets: 0 };
   readonly outputs: IkeOutput[] = [];
   readonly impair: Impair | undefined;
@@ -235,6 +251,7 @@ class EndpointMachine implements Machine {
   readonly #byAccount = new Map<string, Set<IkeSa>>();
   readonly #jobs = new Map<number, (result: ComputeResult, now: number) => void>();
   readonly #logins = new Map<number, (result: AuthenticationResult, now: number) => void>();
+  readonly #locating = new Map<number, (found: LocatedGateway, now: number) => void>();
   #lastJob = 0;
   #lastSession = 0;
   readonly #dropEvents: TokenBucket;
@@ -258,6 +275,7 @@ class EndpointMachine implements Machine {
     this.#allocateSpi = facts.allocateSpi;
     this.#onIkeSpi = facts.onIkeSpi ?? (() => {});
     this.halfOpen = new HalfOpenTable(this.limits);
+    this.redirects = new Redirects(this.limits);
     this.cookies = new CookieJar({ random: facts.random, lifetimeMs: this.limits.cookieSecretLifetimeMs });
     this.#dropEvents = new TokenBucket(this.limits.dropEventsPerSecond);
     this.#unverifiedEvents = new TokenBucket(this.limits.unverifiedEventsPerSecond);
@@ -446,6 +464,34 @@ class EndpointMachine implements Machine {
     }
   }
 
+  /** One after the other, so that the other gateway does not get all of them at once. */
+  redirect(
+    facts: { readonly connection: string; readonly user?: string | undefined; readonly host: string },
+    now: number,
+  ): void {
+    const { connection, user, host } = facts;
+    const clients = this.clientsOf(connection, user).filter(canBeSentAway);
+    for (const [i, ikeSa] of clients.entries()) {
+      const at = now + (1000 * i) / this.limits.sentAwayPerSecond;
+      const fire = (then: number): void => sendAway(ikeSa.heir, host, then);
+      if (i === 0) fire(now);
+      else this.timers.set({ at, reason: "redirect", fire });
+    }
+  }
+
+  clientsOf(connection: string, user: string | undefined): readonly IkeSa[] {
+    return this.ikeSasOf(connection).filter(
+      (ikeSa) =>
+        ikeSa.state.name === "established" && !ikeSa.isCaller && (user === undefined || ikeSa.user === user),
+    );
+  }
+
+  located(id: number, found: LocatedGateway, now: number): void {
+    const then = this.#locating.get(id);
+    this.#locating.delete(id);
+    then?.(found, now);
+  }
+
   checkLiveness(name: string, now: number): void {
     for (const ikeSa of this.ikeSasOf(name)) checkLiveness(ikeSa, { isCommanded: true, now });
   }
@@ -515,6 +561,15 @@ class EndpointMachine implements Machine {
     const id = ++this.#lastJob;
     this.#logins.set(id, then);
     this.emit({ kind: "authenticate", id, job });
+  }
+
+  locate(
+    gateway: { readonly connection: string; readonly host: string },
+    then: (found: LocatedGateway, now: number) => void,
+  ): void {
+    const id = ++this.#lastJob;
+    this.#locating.set(id, then);
+    this.emit({ kind: "locate", id, ...gateway });
   }
 
   get hasTooManyLogins(): boolean {

@@ -271,6 +271,44 @@ export function pathRefused(ikeSa: IkeSa, reason: string): IkeEvent {
   };
 }
 
+/** The gateway sends us elsewhere, and we go. */
+export function redirected(ikeSa: IkeSa, host: string): IkeEvent {
+  return {
+    ...about(ikeSa),
+    name: "redirected",
+    level: "info",
+    message: `${peerOf(ikeSa)} at ${formatEnd(ikeSa.path.remote)} sends us to ${host}`,
+    facts: { ...factsOf(ikeSa), host },
+  };
+}
+
+export function redirectRefused(ikeSa: IkeSa, message: string): IkeEvent {
+  return { ...about(ikeSa), name: "redirect-refused", level: "warning", message, facts: factsOf(ikeSa) };
+}
+
+/** A client that has shown who it is goes elsewhere. */
+export function sentAway(ikeSa: IkeSa, host: string): IkeEvent {
+  const peer = `${ikeSa.user ?? peerOf(ikeSa)} at ${formatEnd(ikeSa.path.remote)}`;
+  return {
+    ...about(ikeSa),
+    name: "redirected",
+    level: "info",
+    message: `${peer} is sent to ${host}`,
+    facts: { ...factsOf(ikeSa), host },
+  };
+}
+
+/** Somebody who has asked for an IKE SA was sent elsewhere. */
+export function redirectAnswered(from: SocketAddress, host: string): IkeEvent {
+  return {
+    name: "redirected",
+    level: "info",
+    connection: undefined,
+    message: `${formatEnd(from)} is sent to ${host}`,
+    facts: { remote: formatEnd(from), host },
+  };
+}
+
 /** The peer was let in although something could not be found out about its certificate. */
 export function certificateNoted(ikeSa: IkeSa, note: string): IkeEvent {
   return {

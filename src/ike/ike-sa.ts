@@ -14,13 +14,14 @@ import { removeChildSa } from "./child-sa-deletion.ts";
 import type { ClientGuess, FirstImpression } from "./client-guess.ts";
 import { type ClientSession, endSession } from "./client-session.ts";
 import type { DropCounter } from "./counters.ts";
+import { thinOut } from "./crowding.ts";
 import { processRequest, processResponse } from "./dispatch.ts";
 import { endLogin } from "./eap-conversation.ts";
 import { formatEnd, ikeSaDeleted, ikeSaFailed, rekeyFailed } from "./events.ts";
 import { giveUpOnHint, processInitResponse } from "./exchanges/ike-sa-init-response.ts";
 import { type IkeAttempt, preferRival, rekeyIkeSa } from "./exchanges/rekey-ike-sa.ts";
 import type { HalfOpenPlace } from "./half-open.ts";
-import { type IkeSaState, isKeyed, type Keyed } from "./ike-sa-state.ts";
+import { type Authenticating, type IkeSaState, isKeyed, type Keyed } from "./ike-sa-state.ts";
 import { describe, Inbox } from "./inbox.ts";
 import { dropConfiguration, releaseAddresses } from "./internal-addresses.ts";
 import type { Trigger } from "./io.ts";
@@ -35,6 +36,8 @@ import { PathProber } from "./path-prober.ts";
 import { deleteIkeSa } from "./payloads.ts";
 import { PostponedChildren } from "./postponed-children.ts";
 import { authenticated, watchAuthentication } from "./reauthentication.ts";
+import type { SentTo } from "./redirect/follow.ts";
+import type { RedirectSupport } from "./redirect/send-away.ts";
 import { renew } from "./renewal.ts";
 import { noteStream } from "./streams.ts";
 import { NamedTimers } from "./timers.ts";
@@ -91,6 +94,10 @@ export class IkeSa {
   /** Key under which the endpoint finds repeated IKE_SA_INIT requests. */
   initKey: string | undefined;
   supportsFragmentation = false;
+  /** Initiator: where we were sent to, in place of the configured address. */
+  sentTo: SentTo | undefined;
+  /** Responder: the peer can be sent elsewhere. */
+  redirectSupport: RedirectSupport | undefined;
   /** Initiator: the peer takes an IKE_AUTH without a child SA (RFC 6023). */
   supportsChildless = false;
   /** Whether the NAT_DETECTION payloads of the peer say that an end sits behind a NAT. */
@@ -420,6 +427,40 @@ export class IkeSa {
       },
       now,
     );
+  }
+
+  /** The responder has shown who it is, and will not have us: what it has of us is deleted. `closing`: and that is the end of it. */
+  leave(now: number, closing?: Closing): void {
+    const { state } = this;
+    if (state.name !== "authenticating") return;
+    if (state.offer !== undefined) {
+      this.machine.emit({ kind: "release-spi", inboundSpi: state.offer.inboundSpi });
+    }
+    endLogin(state.eap);
+    this.timers.cancel("half-open");
+    if (closing !== undefined) this.#reportFailure(closing, now);
+    this.state = { ...this.#keyed(state), name: "deleting", establishedAt: now };
+    this.requestDeletion(now);
+  }
+
+  /** The peer has shown who it is, and goes elsewhere: it is to delete this IKE SA, which carries nothing. */
+  sendAway(now: number): void {
+    const { state, machine } = this;
+    if (state.name !== "authenticating") return;
+    this.state = { ...this.#keyed(state), name: "rekeyed", establishedAt: now };
+    this.#leaveHalfOpen();
+    this.timers.cancel("half-open");
+    machine.identified(this);
+    this.timers.set("expire", now + machine.limits.sentAwayLingerMs, (then) => {
+      this.close({ reason: "redirected", message: "the peer was sent elsewhere" }, then);
+    });
+    thinOut(this, now);
+  }
+
+  #keyed(state: Authenticating): Keyed {
+    state.intermediate?.earlier?.protection.wipe();
+    const { proposal, keys, protection } = state;
+    return { proposal, keys, protection };
   }
 
   reportRekeyFailure(facts: Parameters<typeof rekeyFailed>[1]): void {

@@ -35,6 +35,15 @@ export type IkeInput =
   | { readonly kind: "stream-closed"; readonly stream: number }
   /** ESP came for an SPI that is not ours. */
   | { readonly kind: "stray-esp"; readonly spi: number; readonly path: Path }
+  /** Tells the connection's clients, or only those of the user, to go to another gateway, whose address or name `host` is. */
+  | {
+      readonly kind: "redirect";
+      readonly connection: string;
+      readonly user?: string | undefined;
+      readonly host: string;
+    }
+  /** Where a gateway is. */
+  | { readonly kind: "located"; readonly id: number; readonly found: LocatedGateway }
   /** Replaces the connection's child SAs, or its IKE SA, now. */
   | { readonly kind: "rekey"; readonly connection: string; readonly what: "children" | "ike" }
   /** A child SA has carried as much as it should: it is replaced. "hard": it carries nothing any more. */
@@ -47,6 +56,11 @@ export type IkeInput =
   | { readonly kind: "computed"; readonly id: number; readonly result: ComputeResult }
   | { readonly kind: "authenticated"; readonly id: number; readonly result: AuthenticationResult }
   | { readonly kind: "timer" };
+
+/** A gateway that we were sent to (RFC 5685): an address that we may go to, or why we do not. */
+export type LocatedGateway =
+  | { readonly kind: "found"; readonly address: string }
+  | { readonly kind: "refused"; readonly reason: string };
 
 /** The packet that calls for a child SA, as traffic selectors seen from us (RFC 7296 section 2.9). */
 export interface Trigger {
@@ -68,6 +82,13 @@ export type IkeOutput =
   | { readonly kind: "keepalive"; readonly path: Path }
   | { readonly kind: "compute"; readonly id: number; readonly job: ComputeJob }
   | { readonly kind: "authenticate"; readonly id: number; readonly job: AuthenticationJob }
+  /** Where this gateway is, an address or a name, is to be found out for the connection. */
+  | {
+      readonly kind: "locate";
+      readonly id: number;
+      readonly connection: string;
+      readonly host: string;
+    }
   | { readonly kind: "install-child-sa"; readonly childSa: NegotiatedChildSa }
   /** Outbound traffic goes through this child SA from now on: the one that it replaces is gone at the peer. */
   | { readonly kind: "use-child-sa"; readonly inboundSpi: number }
@@ -157,6 +178,9 @@ export interface IkeEvent {
     | "peer-alive"
     | "path-changed"
     | "path-refused"
+    /** A gateway sends us elsewhere, or we a client; `facts.host` says to where. */
+    | "redirected"
+    | "redirect-refused"
     /** `facts.pathMtu`: which packets the path was found to carry. None: the peer answers no probes. */
     | "path-mtu"
     | "refused"

@@ -95,6 +95,15 @@ export interface Limits {
   /** A closed SA answers a repeated last request for this long, and so many times, without keys. */
   readonly lingerMs: number;
   readonly lingerAnswerCount: number;
+  /** Redirects that a connection follows within the period: MAX_REDIRECTS and REDIRECT_LOOP_DETECT_PERIOD of RFC 5685 section 7. */
+  readonly redirectCount: number;
+  readonly redirectPeriodMs: number;
+  /** First requests that are answered with a redirect in a second. */
+  readonly redirectAnswersPerSecond: number;
+  /** Clients that are told to go elsewhere in a second: the other gateway has to take them all. */
+  readonly sentAwayPerSecond: number;
+  /** A client that went elsewhere in IKE_AUTH deletes what is left here, or it is forgotten after this. */
+  readonly sentAwayLingerMs: number;
   /** Silence after which an established SA asks whether the peer is alive. */
   readonly livenessMs: number;
   /** The same when packets go out and nothing comes back: longer than any round trip, shorter than a person's patience. */
@@ -233,6 +242,11 @@ export const DEFAULT_LIMITS: Limits = {
 
   lingerMs: 30_000,
   lingerAnswerCount: 16,
+  redirectCount: 5,
+  redirectPeriodMs: 300_000,
+  redirectAnswersPerSecond: 200,
+  sentAwayPerSecond: 50,
+  sentAwayLingerMs: 10_000,
   livenessMs: 60_000,
   unansweredMs: 10_000,
   hintIntervalMs: 10_000,

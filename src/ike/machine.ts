@@ -10,10 +10,11 @@ import type { CrashTokens } from "./crash-detection.ts";
 import type { HalfOpenTable } from "./half-open.ts";
 import type { IkeSa, IkeSaFacts } from "./ike-sa.ts";
 import type { Impair } from "./impair.ts";
-import type { IkeEvent, IkeOutput } from "./io.ts";
+import type { IkeEvent, IkeOutput, LocatedGateway } from "./io.ts";
 import type { Limits } from "./limits.ts";
 import type { LocalNetwork } from "./mobility/local-network.ts";
 import type { ReassemblyBudget } from "./reassembly.ts";
+import type { Redirects } from "./redirect/redirects.ts";
 import type { OpenStream } from "./streams.ts";
 import type { Timers } from "./timers.ts";
 
@@ -26,6 +27,7 @@ export interface Machine {
   readonly counters: Counters;
   readonly halfOpen: HalfOpenTable;
   readonly cookies: CookieJar;
+  readonly redirects: Redirects;
   readonly reassemblyBudget: ReassemblyBudget;
   readonly connections: readonly ConnectionPolicy[];
   /** For tests only. */
@@ -78,6 +80,11 @@ export interface Machine {
   compute(job: ComputeJob, then: (result: ComputeResult, now: number) => void): void;
   /** The same for a job about who somebody is. */
   authenticate(job: AuthenticationJob, then: (result: AuthenticationResult, now: number) => void): void;
+  /** Asks where a gateway is that we were sent to, and whether we may go there. */
+  locate(
+    gateway: { readonly connection: string; readonly host: string },
+    then: (found: LocatedGateway, now: number) => void,
+  ): void;
   /** Whether no more such jobs may go out on behalf of peers that nobody knows. */
   readonly hasTooManyLogins: boolean;
   /** An inbound ESP SPI of the data plane, or undefined when it has none left. */

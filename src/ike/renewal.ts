@@ -1,6 +1,8 @@
+import type { ConnectionPolicy } from "../policy/connection.ts";
 import { initiate } from "./exchanges/ike-sa-init.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import { cancelChild } from "./lifetimes.ts";
+import type { Machine } from "./machine.ts";
 
 // RFC 7296 section 2.8: where rekeying fails, the IKE SA is closed with all it carries, and a new one is set up. Here the new
 // one comes first, so that no packet is without an SA; a peer that makes one child SA in IKE_AUTH and no other (section 1.3)
@@ -11,10 +13,16 @@ export function renew(ikeSa: IkeSa, now: number): void {
   const { machine, state } = ikeSa;
   const connection = machine.connections.find(({ name }) => name === ikeSa.connection?.name);
   if (state.name !== "established" || connection?.remote.address === undefined) return;
-  const isComing = machine
-    .ikeSasOf(connection.name)
+  // Where we were sent to is where we belong by now.
+  const sentTo = ikeSa.sentTo && { address: ikeSa.sentTo.address, from: undefined };
+  if (!isComing(machine, connection)) initiate(machine, connection, now, sentTo).renews = ikeSa;
+}
+
+/** Whether an IKE SA of the connection is being set up. */
+export function isComing(machine: Machine, { name }: ConnectionPolicy): boolean {
+  return machine
+    .ikeSasOf(name)
     .some((other) => ["initiating", "agreeing", "authenticating"].includes(other.state.name));
-  if (!isComing) initiate(machine, connection, now).renews = ikeSa;
 }
 
 /** `fresh` is established. What it renews goes on for a moment, until both sides send through the new one. */

@@ -36,12 +36,14 @@ export function tryTcp(ikeSa: IkeSa, transmissions: number, now: number): void {
   if (!isDue || state.name !== "initiating") return;
   const isRecalled = (machine.tcpRecalledUntil.get(connection.name) ?? Number.NEGATIVE_INFINITY) > now;
   if (transmissions < (isRecalled ? 1 : machine.limits.tcpAfterTransmissions)) return;
-  const stream = openStreamTo(machine, connection);
+  const address = ikeSa.sentTo?.address ?? connection.remote.address;
+  const stream = openStreamTo(machine, { ...connection, remote: { ...connection.remote, address } });
   if (stream === undefined) return;
   machine.report(tcpTried(ikeSa, stream.remote));
   const other = beginAlong(machine, connection, stream, now);
   other.trigger = ikeSa.trigger;
   other.renews = ikeSa.renews;
+  other.sentTo = ikeSa.sentTo;
   other.twin = ikeSa;
   ikeSa.twin = other;
 }

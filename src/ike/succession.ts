@@ -21,6 +21,8 @@ export function bequeath(old: IkeSa, heir: IkeSa, now: number): void {
   old.childAttempts.clear();
   for (const request of old.outbox.requests.takeAll()) heir.outbox.requests.enqueue(request);
   heir.hasPpk = old.hasPpk;
+  heir.sentTo = old.sentTo;
+  heir.redirectSupport = old.redirectSupport;
   heir.roundTripMs = old.roundTripMs;
   heir.prober.takeOver(old.prober, now);
   heir.mobility.takeOver(old.mobility, now);

@@ -12,6 +12,8 @@ export type DeadlineReason =
   | "linger"
   /** A client has been connected for as long as it may. */
   | "session"
+  /** It is the client's turn to be told to go elsewhere. */
+  | "redirect"
   /** A soft lifetime is over, or an attempt that failed comes again. */
   | "rekey"
   /** Who the peer is is to be shown again. */

@@ -25,6 +25,8 @@ type RequestPurpose =
   | { readonly kind: "verify-path"; readonly update: AddressUpdate }
   | { readonly kind: "create-child-sa"; readonly attempt: ChildAttempt }
   | { readonly kind: "rekey-ike-sa"; readonly attempt: IkeAttempt }
+  /** The peer is told to go elsewhere. */
+  | { readonly kind: "redirect" }
   | { readonly kind: "delete-ike-sa" }
   | {
       readonly kind: "delete-child-sas";

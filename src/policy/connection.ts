@@ -69,6 +69,10 @@ export interface ConnectionPolicy {
   readonly reauthMs?: number;
   /** Soft lifetime of an IKE SA, in milliseconds; undefined for the usual one, Infinity for none. */
   readonly ikeRekeyMs?: number;
+  /** Client: whether we go where a gateway sends us (RFC 5685). Undefined is true. */
+  readonly followsRedirects?: boolean;
+  /** Gateway: where clients go that can be sent elsewhere, by address or name: at the first message ("init"), or when they have shown who they are. */
+  readonly redirectTo?: { readonly host: string; readonly when: "init" | "auth" };
   /** Gateway: clients rekey by themselves, and what they do not replace in time ends. Undefined where we rekey, or as the limits say. */
   readonly clientLifetimes?: ClientLifetimes;
 }

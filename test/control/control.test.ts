@@ -51,6 +51,12 @@ describe("a client", () => {
     ]);
   });
 
+  test("sends clients elsewhere, whatever they and the gateway are called", async () => {
+    expect(await client.redirect("anna", "192.0.2.7")).toMatchObject({ kind: "done" });
+    await client.redirect("HOME\\a b?to=x", "2001:db8::7&to=y");
+    expect(daemon.asked.at(-1)).toBe("redirect HOME\\a b?to=x 2001:db8::7&to=y");
+  });
+
   test("disconnects users, whatever they are called", async () => {
     expect(await client.disconnect("anna")).toEqual({ kind: "done", message: "anna is disconnected" });
     expect(await client.disconnect("nobody")).toMatchObject({ kind: "failed", reason: "not-established" });

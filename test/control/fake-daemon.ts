@@ -82,6 +82,11 @@ export class FakeDaemon implements Daemon {
     return { kind: "done", message: `${user} is disconnected` };
   }
 
+  async redirect(name: string, host: string): Promise<Outcome> {
+    this.asked.push(`redirect ${name} ${host}`);
+    return { kind: "done", message: `1 told to go to ${host}` };
+  }
+
   async rekey(name: string, what: "children" | "ike"): Promise<Outcome> {
     this.asked.push(`rekey ${name} ${what}`);
     return { kind: "done", message: `${name} is rekeyed` };

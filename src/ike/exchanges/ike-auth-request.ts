@@ -12,7 +12,7 @@ import { acceptChild, type ChildKeying } from "../child-sa.ts";
 import { guessClient } from "../client-guess.ts";
 import { beginSession } from "../client-session.ts";
 import { ownToken, takeToken } from "../crash-detection.ts";
-import { certificateNoted, formatEnd, ikeSaEstablished } from "../events.ts";
+import { certificateNoted, formatEnd, ikeSaEstablished, sentAway } from "../events.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import type { Authenticating } from "../ike-sa-state.ts";
 import { giveAddresses } from "../internal-addresses.ts";
@@ -22,6 +22,8 @@ import { signatureJob, signerKinds } from "../peer-signature.ts";
 import { addressesOf } from "../ports.ts";
 import { choosePpk, dropPpkChoice, takePpkChoice } from "../ppk.ts";
 import { authLifetime } from "../reauthentication.ts";
+import { gatewayNotify } from "../redirect/notifications.ts";
+import { elsewhere } from "../redirect/send-away.ts";
 import { isShared } from "../uniqueness.ts";
 import { identification, identityOf, isAwaiting, ownProof, refuse } from "./ike-auth.ts";
 import { beginLogin, processLoginRequest } from "./login-request.ts";
@@ -241,6 +243,14 @@ export function conclude(
   }
   ikeSa.impression = undefined;
   ikeSa.receivedInitialContact = findNotify(payloads, NotifyType.INITIAL_CONTACT) !== undefined;
+  // Without data: it is the one that was named (RFC 8784 section 3).
+  const ppk = ikeSa.hasPpk ? [notify(NotifyType.PPK_IDENTITY)] : [];
+  const host = elsewhere(ikeSa, connection);
+  if (host !== undefined) {
+    ikeSa.sendAway(now);
+    ikeSa.machine.report(sentAway(ikeSa, host));
+    return { payloads: [...proof, ...ppk, gatewayNotify(NotifyType.REDIRECT, host)] };
+  }
   ikeSa.establish(now);
   ikeSa.mobility.heed({ payloads, now });
   takeToken(ikeSa, payloads);
@@ -253,8 +263,6 @@ export function conclude(
       ? [...gift.payloads, ...makeChild(ikeSa, { state, connection: gift.connection, payloads, now })]
       : [notify(gift.notifyType)];
   ikeSa.forgetHandshake();
-  // Without data: it is the one that was named (RFC 8784 section 3).
-  const ppk = ikeSa.hasPpk ? [notify(NotifyType.PPK_IDENTITY)] : [];
   return {
     payloads: [
       ...proof,

@@ -17,6 +17,7 @@ import { find, findError, notify, notifyName } from "../payloads.ts";
 import { signatureJob } from "../peer-signature.ts";
 import { mixedKeys, ppkIdentity, settlePpk } from "../ppk.ts";
 import { heedAuthLifetime } from "../reauthentication.ts";
+import { obeyRedirectInAuth } from "../redirect/follow.ts";
 import { haveSameEnds } from "../uniqueness.ts";
 import { createChild } from "./create-child-sa.ts";
 import { identification, identityOf, isAwaiting, ownProof, refuse } from "./ike-auth.ts";
@@ -239,10 +240,16 @@ function goOn(ikeSa: IkeSa, facts: Responder, identity: Identity): void {
   const { authentication } = connection.local;
   ikeSa.remoteIdentity = identity;
   if (authentication.kind === "eap") {
+    const hasShown = find(payloads, "authentication") !== undefined;
+    if (hasShown && obeyRedirectInAuth(ikeSa, payloads, now)) return;
     if (eap === undefined) breakOff(ikeSa, "the peer lets us in without a login, and proves no key", now);
     else {
-      const isEapOnly = find(payloads, "authentication") === undefined;
-      beginEap(ikeSa, { ...facts, client: authentication.client, packet: eap.octets, isEapOnly });
+      beginEap(ikeSa, {
+        ...facts,
+        client: authentication.client,
+        packet: eap.octets,
+        isEapOnly: !hasShown,
+      });
     }
     return;
   }
@@ -253,6 +260,7 @@ function goOn(ikeSa: IkeSa, facts: Responder, identity: Identity): void {
 /** Both sides have shown who they are. */
 export function finish(ikeSa: IkeSa, { state, connection, payloads, now }: Responder): void {
   const { offer } = state;
+  if (obeyRedirectInAuth(ikeSa, payloads, now)) return;
   ikeSa.establish(now);
   ikeSa.mobility.heed({ payloads, now });
   heedAuthLifetime(ikeSa, payloads, now);

@@ -24,6 +24,7 @@ import { hasNonceLength, NONCE_LENGTH } from "../nonces.ts";
 import { find, findNotify, findUnknownCritical, notify, unsupportedCriticalPayload } from "../payloads.ts";
 import { addressesOf } from "../ports.ts";
 import { usePpk } from "../ppk.ts";
+import { redirectFirst, redirectSupportIn } from "../redirect/send-away.ts";
 import { isNonceFit, NO_NAT_TRAVERSAL } from "./ike-sa-init.ts";
 
 // What we answer to the IKE_SA_INIT of somebody whom nobody knows (`ike-sa-init.ts`).
@@ -113,6 +114,10 @@ function consider(
     return;
   }
 
+  const { initiatorSpi } = header;
+  const { length } = received.octets;
+  if (redirectFirst(machine, { payloads, initiatorSpi, path, length, isRoutable, now }) !== undefined) return;
+
   // RFC 9370 section 2.2.1: further key exchanges are for who can do IKE_INTERMEDIATE.
   const hasIntermediate = findNotify(payloads, NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED) !== undefined;
   const proposals = hasIntermediate ? sa.proposals : sa.proposals.filter((one) => !hasAdditional(one));
@@ -162,6 +167,7 @@ function consider(
   ikeSa.supportsFragmentation = findNotify(payloads, NotifyType.IKEV2_FRAGMENTATION_SUPPORTED) !== undefined;
   ikeSa.signatureHashes = signatureHashesIn(payloads);
   ikeSa.impression = firstImpression(payloads);
+  ikeSa.redirectSupport = redirectSupportIn(payloads);
   const candidates = findCandidates(machine.connections, addressesOf(path));
   ikeSa.hasBothUsePpk =
     findNotify(payloads, NotifyType.USE_PPK) !== undefined && usePpk(candidates).length > 0;

@@ -14,6 +14,7 @@ import { RFC_LIMITS } from "../limits.ts";
 import { detectNat } from "../nat-detection.ts";
 import { find, findError, findNotify, findUnknownCritical, notifyName } from "../payloads.ts";
 import { floatedPath } from "../ports.ts";
+import { obeyFirstRedirect } from "../redirect/follow.ts";
 import { outrunTwin } from "../streams.ts";
 import { goOnToAuth } from "./ike-intermediate.ts";
 import { generateKeyPair, isNonceFit, NO_NAT_TRAVERSAL, offered, sendInitRequest } from "./ike-sa-init.ts";
@@ -53,6 +54,12 @@ export function processInitResponse(ikeSa: IkeSa, received: InitResponse): void 
     return;
   }
 
+  if (findNotify(payloads, NotifyType.REDIRECT) !== undefined) {
+    const fault = obeyFirstRedirect(ikeSa, payloads, now);
+    if (fault === "dropped") ikeSa.drop("unexpected", "REDIRECT that is not for us", path, now);
+    else if (fault !== undefined) rememberHint(ikeSa, fault, now);
+    return;
+  }
   const cookie = findNotify(payloads, NotifyType.COOKIE);
   if (cookie !== undefined) {
     obeyCookie(ikeSa, cookie.data, received);
@@ -107,7 +114,7 @@ function obeyInvalidKe(ikeSa: IkeSa, data: Uint8Array, { path, now }: InitRespon
     groupsTried: [...state.groupsTried, group],
     restarts: state.restarts + 1,
   };
-  generateKeyPair(ikeSa, group);
+  generateKeyPair(ikeSa);
 }
 
 function refusalOf(ikeSa: IkeSa, error: PayloadOf<"notify">): NonNullable<Initiating["hint"]> {

@@ -17,59 +17,96 @@ import { notify } from "../payloads.ts";
 import { initialPath } from "../ports.ts";
 import { usePpk } from "../ppk.ts";
 import { suiteOf } from "../proposals.ts";
+import { redirectSupport, type SentTo } from "../redirect/follow.ts";
 import { openStreamTo, tryTcp } from "../streams.ts";
 
 // IKE_SA_INIT, RFC 7296 section 1.2:
 //
 //   --> HDR(SPIi, 0), [N(COOKIE)], SAi1, KEi, Ni, N(NAT_DETECTION_*), N(IKEV2_FRAGMENTATION_SUPPORTED), [N(SIGNATURE_HASH_ALGORITHMS)],
-//       [N(USE_PPK)], [N(INTERMEDIATE_EXCHANGE_SUPPORTED)]
+//       [N(REDIRECT_SUPPORTED) | N(REDIRECTED_FROM)], [N(USE_PPK)], [N(INTERMEDIATE_EXCHANGE_SUPPORTED)]
 //   <-- HDR(SPIi, 0), N(COOKIE) | N(INVALID_KE_PAYLOAD) | N(error)        and the request comes again
+//   <-- HDR(SPIi, 0), N(REDIRECT)                                         and another one goes elsewhere
 //   <-- HDR(SPIi, SPIr), SAr1, KEr, Nr, N(NAT_DETECTION_*), N(IKEV2_FRAGMENTATION_SUPPORTED), [CERTREQ],
 //       [N(SIGNATURE_HASH_ALGORITHMS)], [N(USE_PPK)], [N(INTERMEDIATE_EXCHANGE_SUPPORTED)]
 //
 // Here is how we begin; `ike-sa-init-response.ts` takes the answer, and `ike-sa-init-request.ts` the requests of others.
 
-/** Begins a connection. */
-export function initiate(machine: Machine, connection: ConnectionPolicy, now: number): IkeSa {
-  const path =
-    connection.tcp?.mode === "always"
-      ? openStreamTo(machine, connection)
-      : initialPath(connection, machine.ports);
-  const ikeSa = beginAlong(machine, connection, path ?? initialPath(connection, machine.ports), now);
-  if (path === undefined) {
-    const message = `no TCP connection to ${connection.remote.address} can be opened`;
-    ikeSa.close({ reason: "timeout", message }, now);
-  }
+/** Begins a connection. `sentTo`: in place of the configured address. */
+export function initiate(
+  machine: Machine,
+  connection: ConnectionPolicy,
+  now: number,
+  sentTo?: SentTo,
+): IkeSa {
+  const ikeSa = prepare(machine, connection, now);
+  begin(ikeSa, sentTo, now);
   return ikeSa;
 }
 
 /** The key pair first, then the request. */
 export function beginAlong(machine: Machine, connection: ConnectionPolicy, path: Path, now: number): IkeSa {
-  const [group = 0] = offeredGroups(connection.ikeProposals);
+  const ikeSa = prepare(machine, connection, now);
+  ikeSa.path = path;
+  generateKeyPair(ikeSa);
+  return ikeSa;
+}
+
+/** An IKE SA that does nothing yet. */
+export function prepare(machine: Machine, connection: ConnectionPolicy, now: number): IkeSa {
   const ikeSa = machine.adopt({
     role: "initiator",
-    path,
-    state: {
-      name: "initiating",
-      ni: machine.random.bytes(NONCE_LENGTH),
-      group,
-      keyPair: undefined,
-      cookie: undefined,
-      natDetectionSource: forcedNatDetectionSource(machine.random),
-      groupsTried: [group],
-      restarts: 0,
-      request: undefined,
-      hint: undefined,
-    },
+    path: initialPath(connection, machine.ports),
+    state: firstState(machine, connection),
     connection,
     now,
   });
   ikeSa.remoteIdentity = connection.remote.identity;
-  generateKeyPair(ikeSa, group);
   return ikeSa;
 }
 
-export function generateKeyPair(ikeSa: IkeSa, group: number): void {
+/** The peer will not have us: nothing of what it was sent is used again, and nothing is sent. */
+export function beginAgain(ikeSa: IkeSa): void {
+  ikeSa.outbox.stopRetransmitting(0);
+  ikeSa.ignoreHint();
+  if (ikeSa.connection !== undefined) ikeSa.state = firstState(ikeSa.machine, ikeSa.connection);
+}
+
+/** Begins what `prepare` has made, or what has waited for where to go. */
+export function begin(ikeSa: IkeSa, sentTo: SentTo | undefined, now: number): void {
+  const { machine, connection } = ikeSa;
+  if (connection === undefined) return;
+  const { remote, tcp } = connection;
+  const called = { ...connection, remote: { ...remote, address: sentTo?.address ?? remote.address } };
+  const stream = tcp?.mode === "always" ? openStreamTo(machine, called) : undefined;
+  ikeSa.sentTo = sentTo;
+  ikeSa.path = stream ?? initialPath(called, machine.ports);
+  if (tcp?.mode !== "always" || stream !== undefined) {
+    generateKeyPair(ikeSa);
+    return;
+  }
+  const message = `no TCP connection to ${called.remote.address} can be opened`;
+  ikeSa.close({ reason: "timeout", message }, now);
+}
+
+function firstState(machine: Machine, connection: ConnectionPolicy): Initiating {
+  const [group = 0] = offeredGroups(connection.ikeProposals);
+  return {
+    name: "initiating",
+    ni: machine.random.bytes(NONCE_LENGTH),
+    group,
+    keyPair: undefined,
+    cookie: undefined,
+    natDetectionSource: forcedNatDetectionSource(machine.random),
+    groupsTried: [group],
+    restarts: 0,
+    request: undefined,
+    hint: undefined,
+  };
+}
+
+export function generateKeyPair(ikeSa: IkeSa): void {
+  if (ikeSa.state.name !== "initiating") return;
+  const { group } = ikeSa.state;
   ikeSa.machine.compute({ kind: "generate-key-pair", group }, (result, now) => {
     const { state } = ikeSa;
     if (state.name !== "initiating" || state.group !== group || state.keyPair !== undefined) return;
@@ -120,6 +157,7 @@ function buildInitRequest(ikeSa: IkeSa, state: Initiating): readonly Payload[] {
     { kind: "nonce", critical: false, nonce: ni },
     ...(ikeSa.connection?.encapsulation === "raw" ? [] : natDetection),
     notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED),
+    ...redirectSupport(ikeSa),
     ...signatureHashes(ikeSa.connection === undefined ? [] : [ikeSa.connection]),
     ...usePpk(ikeSa.connection === undefined ? [] : [ikeSa.connection]),
     ...(offered(ikeSa).some(hasAdditional) ? [notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED)] : []),

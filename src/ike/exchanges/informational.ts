@@ -7,6 +7,7 @@ import { takeToken, tokenFor } from "../crash-detection.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import { decodeSpi, deleteChildSas, findNotify, invalidSpiOf } from "../payloads.ts";
 import { heedAuthLifetime } from "../reauthentication.ts";
+import { obeyLateRedirect } from "../redirect/follow.ts";
 import { rekeyChild } from "./create-child-sa.ts";
 
 // INFORMATIONAL, RFC 7296 section 1.4:
@@ -33,6 +34,7 @@ export function processInformationalRequest(
   for (const childSa of ikeSa.heir.childSas) if (childSa.outboundSpi === lost) rekeyChild(childSa, now);
   heedAuthLifetime(ikeSa.heir, payloads, now);
   takeToken(ikeSa, payloads);
+  obeyLateRedirect(ikeSa.heir, payloads, now);
   const removed: number[] = [];
   rememberUnknown(ikeSa, payloads);
   for (const childSa of named(ikeSa, payloads)) {

@@ -3,7 +3,13 @@ import type { AuthenticationJob, AuthenticationResult } from "../../../src/auth/
 import { SeededCryptoProvider } from "../../../src/crypto/key-exchange/seeded-crypto-provider.ts";
 import { IkeEndpoint } from "../../../src/ike/endpoint.ts";
 import type { Impair } from "../../../src/ike/impair.ts";
-import type { IkeEvent, IkeInput, IkeOutput, NegotiatedChildSa } from "../../../src/ike/io.ts";
+import type {
+  IkeEvent,
+  IkeInput,
+  IkeOutput,
+  LocatedGateway,
+  NegotiatedChildSa,
+} from "../../../src/ike/io.ts";
 import type { Limits } from "../../../src/ike/limits.ts";
 import type { AddressSource, Traffic } from "../../../src/ike/machine.ts";
 import type { OpenStream } from "../../../src/ike/streams.ts";
@@ -40,6 +46,8 @@ export class SimulatedMachine {
   holdsJobs = false;
   /** Held jobs that are done. */
   finishedJobs = 0;
+  /** Where gateways are found that it is sent to; without an entry, an address is where it says, and a name nowhere. */
+  readonly hosts = new Map<string, string>();
   /** Whether the data plane has inbound SPIs to give. */
   hasSpis = true;
 
@@ -226,6 +234,14 @@ export class SimulatedMachine {
       case "authenticate":
         this.#authenticate(output);
         return;
+      case "locate": {
+        const address = this.hosts.get(output.host) ?? output.host;
+        const found: LocatedGateway = /[a-z]/.test(address)
+          ? { kind: "refused", reason: "it is nowhere" }
+          : { kind: "found", address };
+        this.handle({ kind: "located", id: output.id, found });
+        return;
+      }
       case "install-child-sa":
         this.#install(output.childSa);
         return;
