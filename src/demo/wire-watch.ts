@@ -55,7 +55,7 @@ export class WireWatch {
       espBySpi: Object.fromEntries([...this.#espBySpi].map(([spi, count]) => [hexSpi(spi), count])),
       ike: counts.ike,
       neighbors: counts.neighbors,
-      other: counts.esp + counts.keepalive + counts.fragment + counts.other,
+      other: counts.esp + counts.keepalive + counts["in-tcp"] + counts.fragment + counts.other,
       plaintext: this.#plaintext,
       missed,
     };

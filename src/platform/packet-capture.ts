@@ -42,6 +42,7 @@ export class PacketCapture {
     esp: 0,
     ike: 0,
     keepalive: 0,
+    "in-tcp": 0,
     neighbors: 0,
     fragment: 0,
     other: 0,

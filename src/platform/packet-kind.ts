@@ -5,9 +5,18 @@ import { classifyDatagram } from "../wire/udp-encapsulation.ts";
 
 /**
  * What a frame on a tunnel's outer link is. "neighbors" is the link's own housekeeping: ARP, IPv6 neighbor and router
- * discovery, multicast listener reports. "fragment" is a later piece of a datagram, and "other" all that has no business there.
+ * discovery, multicast listener reports. "in-tcp" is TCP on the port of NAT traversal, with IKE and ESP inside (RFC 9329). "fragment" is a later
+ * piece of a datagram, and "other" all that has no business there.
  */
-export type PacketKind = "esp-in-udp" | "esp" | "ike" | "keepalive" | "neighbors" | "fragment" | "other";
+export type PacketKind =
+  | "esp-in-udp"
+  | "esp"
+  | "ike"
+  | "keepalive"
+  | "in-tcp"
+  | "neighbors"
+  | "fragment"
+  | "other";
 
 export interface PacketDescription {
   readonly kind: PacketKind;
@@ -93,11 +102,13 @@ function describeUpperLayer(
   if (isLaterFragment) return { kind: "fragment" };
   if (protocol === IpProtocol.ESP) return describeEsp("esp", upperLayer);
   if (protocol === IpProtocol.IPV6_ICMP) return { kind: isHousekeeping(upperLayer) ? "neighbors" : "other" };
-  if (protocol !== IpProtocol.UDP || upperLayer.length < UDP_HEADER_LENGTH) return { kind: "other" };
+  const isKnown = protocol === IpProtocol.UDP || protocol === IpProtocol.TCP;
+  if (!isKnown || upperLayer.length < UDP_HEADER_LENGTH) return { kind: "other" };
 
   const source = u16(upperLayer, 0);
   const destination = u16(upperLayer, 2);
   const isOn = (port: number): boolean => source === port || destination === port;
+  if (protocol === IpProtocol.TCP) return { kind: isOn(ports.natTraversal) ? "in-tcp" : "other" };
   if (isOn(ports.natTraversal)) {
     const datagram = upperLayer.subarray(UDP_HEADER_LENGTH);
     const kind = classifyDatagram(datagram);

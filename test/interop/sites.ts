@@ -21,7 +21,7 @@ export interface Sites {
   /** Watches the wire from now on. */
   watch(onOctets?: (frame: Uint8Array) => void): PacketCapture;
   /**
-   * Lets the kernel of the left site count, from now on, the packets on the wire that are neither IKE, ESP in UDP nor the link's
+   * Lets the kernel of the left site count, from now on, the packets on the wire that are neither IKE, ESP in UDP, either in TCP, nor the link's
    * own housekeeping. It misses none, however busy the machine is; the function returned reads the count.
    */
   countStrangers(): () => number;
@@ -108,6 +108,8 @@ const STRANGERS = `table inet strangers {
   }
   chain judge {
     udp sport { 500, 4500 } udp dport { 500, 4500 } return
+    tcp sport 4500 return
+    tcp dport 4500 return
     icmpv6 type { 130-137, 143 } return
     counter
   }

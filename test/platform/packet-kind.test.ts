@@ -64,6 +64,12 @@ describe("a frame", () => {
     expect(describeFrame(ip(6, 58, Uint8Array.of(128, 0, 0, 0))).kind).toBe("other");
   });
 
+  test("of TCP has IKE and ESP inside on the port of NAT traversal alone", () => {
+    expect(describeFrame(ip(4, 6, udp(40_000, 4500, ESP))).kind).toBe("in-tcp");
+    expect(describeFrame(ip(6, 6, udp(4500, 40_000, ESP))).kind).toBe("in-tcp");
+    expect(describeFrame(ip(4, 6, udp(40_000, 443, ESP))).kind).toBe("other");
+  });
+
   test("with a later fragment is one, and with the first it is what it carries", () => {
     const first = ip(4, 17, udp(4500, 4500, ESP));
     first[14 + 6] = 0x20;

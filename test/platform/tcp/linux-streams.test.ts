@@ -39,6 +39,8 @@ describe.skipIf(!mayRun)("TCP connections of the kernel", () => {
     readonly messages: { readonly octets: Uint8Array; readonly path: Path }[];
     readonly closed: number[];
     readonly uses: Map<number, StreamUse>;
+    /** What becomes of a connection with its first message. */
+    use: StreamUse | undefined;
     close(): Promise<void>;
   }
 
@@ -59,23 +61,28 @@ describe.skipIf(!mayRun)("TCP connections of the kernel", () => {
       isUsed,
       limits,
       listener: {
-        onIkeMessage: (octets, path) => messages.push({ octets: octets.slice(), path }),
+        onIkeMessage: (octets, path) => {
+          messages.push({ octets: octets.slice(), path });
+          if (all.use !== undefined) uses.set(path.stream!, all.use);
+        },
         onStreamClosed: (stream) => closed.push(stream),
       },
     });
     streams.watch(() => uses);
     const end = new LinuxStreamSocket(systemCalls, { worker, descriptor: workerEnd, isUsed });
-    return {
+    const all: End = {
       streams,
       worker: end,
       messages,
       closed,
       uses,
+      use: undefined,
       close: async () => {
         await streams.close();
         end.close();
       },
     };
+    return all;
   }
 
   function startBoth(limits: Partial<StreamLimits> = {}): void {
@@ -176,24 +183,31 @@ describe.skipIf(!mayRun)("TCP connections of the kernel", () => {
     await until("none is left", () => gateway.streams.counts.connections === 0);
   });
 
-  test("a stranger has so long for the prefix, for a first message and for a login, and whom we know stays", async () => {
-    startBoth({ lookMs: 10, prefixMs: 50, firstMessageMs: 50, strangerMs: 100, unusedMs: 50 });
+  test("a stranger has so long for the prefix, and for a first message", async () => {
+    startBoth({ lookMs: 10, prefixMs: 50, firstMessageMs: 50 });
     const silent = dial();
     const idle = dial(STREAM_PREFIX);
     await until("both are closed", () => isShut(silent) && isShut(idle));
+  });
+
+  test("a stranger has so long for a login", async () => {
+    startBoth({ lookMs: 10, strangerMs: 50 });
+    gateway.use = "negotiating";
     const slow = dial(STREAM_PREFIX, encodeIkeFrame(IKE));
-    await until("it has come", () => gateway.messages.length === 1);
-    gateway.uses.set(gateway.messages[0]!.path.stream!, "negotiating");
-    await until("it is closed", () => isShut(slow));
+    await until("it is closed", () => gateway.messages.length === 1 && isShut(slow));
+  });
+
+  test("whom we know stays, and is closed when nobody uses it any more", async () => {
+    startBoth({ lookMs: 10, strangerMs: 50, unusedMs: 50 });
+    gateway.use = "established";
     const known = dial(STREAM_PREFIX, encodeIkeFrame(IKE));
-    await until("it has come", () => gateway.messages.length === 2);
-    gateway.uses.set(gateway.messages[1]!.path.stream!, "established");
-    await until("it is known", () => gateway.streams.counts.strangers === 0);
-    const later = dial();
-    await until("another one is closed", () => isShut(later));
+    await until("it is known", () => gateway.messages.length === 1 && gateway.streams.counts.strangers === 0);
+    gateway.use = "negotiating";
+    const later = dial(STREAM_PREFIX, encodeIkeFrame(IKE));
+    await until("another one is closed", () => gateway.messages.length === 2 && isShut(later));
     expect(isShut(known)).toBe(false);
     gateway.uses.clear();
-    await until("it is closed when nobody uses it any more", () => isShut(known));
+    await until("it is closed", () => isShut(known));
   });
 
   test("strangers are few, in all and from one address, and the oldest makes room", async () => {
