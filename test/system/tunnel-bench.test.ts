@@ -223,6 +223,7 @@ describe.skipIf(!requireRoot("ikebana bench tunnel") || !requireStrongswan(PEERS
       const file = join(directory, "broken-off.json");
       const html = join(directory, "broken-off.html");
       const words = ["--contenders", "bare,ikebana-aes256gcm16", "--measures", "tcp", "--seconds", "1"];
+      const rulesBefore = rules();
       const bench = startCli([...words, "--json", file, "--html", html]);
       await until("the second contender runs", () => bench.error().includes("round 1 of 5: Ikebana"), {
         describe: bench.error,
@@ -241,6 +242,7 @@ describe.skipIf(!requireRoot("ikebana bench tunnel") || !requireStrongswan(PEERS
       expect(record.contenders[0]?.samples).toHaveLength(1);
       expect(readTunnelRecord(html)).toEqual(readTunnelRecord(file));
       await nothingIsLeft(seen);
+      expect(rules()).toEqual(rulesBefore);
     });
 
     test("killed, it takes its daemons and namespaces along", async () => {

@@ -50,7 +50,9 @@ test("the claims have a row for each pair, also in the report, and only figures 
   );
   expect(lines[3]).toMatch(/within the noise +\| +0\.5\d? \(.*\): less \|$/);
   expect(toMarkdown(record)).toContain(claimsToMarkdown([record]));
-  expect(toHtml(record)).toMatch(/<b>0\.15<\/b><br><small>[^<]*<\/small><br><small>half or less<\/small>/);
+  expect(toHtml(record)).toMatch(
+    /<b>0\.15<\/b><br><small>[^<]*<\/small><br><small class="better">half or less<\/small>/,
+  );
 });
 
 test("rows of a guest say so; without OpenVPN nothing is claimed", () => {

@@ -1,3 +1,4 @@
+import type { Comparison } from "../../comparison.ts";
 import { digits } from "../../markdown-table.ts";
 import { quantile } from "../../statistics.ts";
 import { CHANGE_CONFIDENCE, compareRecords } from "../between.ts";
@@ -125,13 +126,20 @@ function claims(record: TunnelRecord): string {
     ...found.map(({ comparisons }) => {
       const comparison = comparisons.find((each) => each.figure === figure)?.comparison;
       if (comparison === undefined) return "–";
-      const answer = comparison.isDifferent ? `<br><small>${answerOf(figure, comparison)}</small>` : "";
-      return `${formatComparison(comparison)}${answer}`;
+      return `${formatComparison(comparison)}${answer(figure, comparison)}`;
     }),
   ]);
   return `<h2>IPsec against OpenVPN</h2>
 <p>Has IPsec half of OpenVPN's latency, and more throughput on a small board? Each figure divided by OpenVPN's, round by round, with its 95 % interval. Of times below 1 is better, of throughput above 1.</p>
 ${htmlTable(["", ...head], rows)}`;
+}
+
+/** Nothing of what is within the noise, which is said already. */
+function answer(figure: FigureName, comparison: Comparison): string {
+  if (!comparison.isDifferent) return "";
+  const isMore = comparison.value > (comparison.scale === "ratio" ? 1 : 0);
+  const isBetter = isMore === (FIGURES[figure].better === "more");
+  return `<br><small class="${isBetter ? "better" : "worse"}">${answerOf(figure, comparison)}</small>`;
 }
 
 function changes(record: TunnelRecord, before: TunnelRecord): string {
