@@ -27,6 +27,8 @@ interface Accounted {
   readonly ledger: AccountingLedger | undefined;
   readonly beganAt: number;
   readonly timer: NodeJS.Timeout | undefined;
+  /** The client has another one already, which goes on from here. */
+  isContinued: boolean;
 }
 
 /** RFC 2869 section 5.16: a server must not ask for less. */
@@ -71,15 +73,20 @@ export class ClientSessions {
     policy.ledger.observe(this.#onWarning);
   }
 
-  began({ number, connection, user, addresses, remoteAddress, grants }: ClientSession): void {
+  /** A client that shows again who it is has another session from then on: each counts what its own child SAs carry. */
+  began({ number, connection, continues, user, addresses, remoteAddress, grants }: ClientSession): void {
     const id = toHex(this.#random.bytes(SESSION_ID_LENGTH));
-    const session = { id, user, addresses, remoteAddress, class: grants?.class ?? [] };
+    const before = continues === undefined ? undefined : this.#accounted.get(continues);
+    if (before !== undefined) before.isContinued = true;
+    const multiId = before?.session.multiId ?? id;
+    const session = { id, multiId, user, addresses, remoteAddress, class: grants?.class ?? [] };
     const accounted = {
       number,
       connection,
       session,
       ledger: this.#policy?.ledger,
       beganAt: this.#clock.now(),
+      isContinued: false,
       timer: this.#policy && this.#updateEvery(intervalMs(this.#policy, grants?.interimSeconds), number),
     };
     this.#accounted.set(number, accounted);
@@ -100,7 +107,9 @@ export class ClientSessions {
     const accounted = this.#accounted.get(number);
     this.#accounted.delete(number);
     clearInterval(accounted?.timer);
-    const cause = this.#isStopping ? AcctTerminateCause.ADMIN_REBOOT : causeOf(reason);
+    const cause = this.#isStopping
+      ? AcctTerminateCause.ADMIN_REBOOT
+      : causeOf(reason, accounted?.isContinued === true);
     const seconds = accounted && this.#secondsOf(accounted);
     const ending = this.#counters
       .finish(number)
@@ -159,7 +168,10 @@ function intervalMs({ interimMs }: AccountingPolicy, asked: number | undefined):
 }
 
 /** Acct-Terminate-Cause (RFC 2866 section 5.10). */
-function causeOf(reason: string): number {
+function causeOf(reason: string, isContinued: boolean): number {
+  // Nobody has gone: it was we who wanted to know again who that is.
+  if (isContinued && (reason === "peer-deleted" || reason === "replaced"))
+    return AcctTerminateCause.NAS_REQUEST;
   switch (reason) {
     case "peer-deleted":
       return AcctTerminateCause.USER_REQUEST;

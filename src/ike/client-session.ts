@@ -2,6 +2,7 @@ import type { EapGrants } from "../eap/session.ts";
 import { formatIdentity } from "../policy/identity.ts";
 import type { Closing } from "./answer.ts";
 import type { IkeSa } from "./ike-sa.ts";
+import { othersOfDevice } from "./uniqueness.ts";
 
 // What a gateway's client has with us from the end of its IKE_AUTH on, however often the IKE SA and its child SAs are rekeyed meanwhile.
 
@@ -9,6 +10,8 @@ export interface ClientSession {
   /** Counts up: no other session of this endpoint has it. */
   readonly number: number;
   readonly connection: string;
+  /** Number of the session that it takes the place of without a break: its client shows again who it is. That one ends a moment later. */
+  readonly continues: number | undefined;
   /** Who has logged in by EAP; otherwise the identity of IKE. */
   readonly user: string;
   /** Within our network. */
@@ -29,6 +32,7 @@ export function beginSession(ikeSa: IkeSa, now: number): void {
   ikeSa.session = {
     number: machine.nextSession(),
     connection: connection.name,
+    continues: sessionBefore(ikeSa),
     user: ikeSa.user ?? (remoteIdentity === undefined ? "" : formatIdentity(remoteIdentity)),
     addresses: lease.addresses,
     remoteAddress: ikeSa.path.remote.address,
@@ -37,6 +41,15 @@ export function beginSession(ikeSa: IkeSa, now: number): void {
   };
   limitSession(ikeSa);
   machine.emit({ kind: "session-began", session: ikeSa.session });
+}
+
+/** Who has lost what it had says so (INITIAL_CONTACT), and begins anew. */
+function sessionBefore(ikeSa: IkeSa): number | undefined {
+  if (ikeSa.receivedInitialContact) return undefined;
+  const before = othersOfDevice(ikeSa).findLast(
+    ({ state, session }) => state.name === "established" && session !== undefined,
+  );
+  return before?.session?.number;
 }
 
 /** The session goes on under another IKE SA. */

@@ -21,9 +21,7 @@ import type { IkeSa } from "./ike-sa.ts";
 export function settleDuplicates({ ikeSa, now }: { readonly ikeSa: IkeSa; readonly now: number }): void {
   const { machine } = ikeSa;
   if (isShared(ikeSa)) {
-    for (const other of machine.ikeSasOfAccount(accountOf(ikeSa))) {
-      const isSame = other.connection?.name === ikeSa.connection?.name && deviceOf(other) === deviceOf(ikeSa);
-      if (other === ikeSa || !isSame) continue;
+    for (const other of othersOfDevice(ikeSa)) {
       // Who shows again who it is still sends through the old one for a moment.
       if (ikeSa.receivedInitialContact) replaceOld(other, now);
       else replaceSoon(other, now);
@@ -72,6 +70,17 @@ export function deviceOf({ user, remoteIdentity, path }: IkeSa): string {
   const { type } = remoteIdentity;
   const isAddress = type === IdType.ID_IPV4_ADDR || type === IdType.ID_IPV6_ADDR;
   return isAddress ? `${identityKey(remoteIdentity)} ${path.remote.address}` : identityKey(remoteIdentity);
+}
+
+/** IKE SAs that the same device has under the same connection. */
+export function othersOfDevice(ikeSa: IkeSa): readonly IkeSa[] {
+  const { machine, connection } = ikeSa;
+  return machine
+    .ikeSasOfAccount(accountOf(ikeSa))
+    .filter(
+      (other) =>
+        other !== ikeSa && other.connection?.name === connection?.name && deviceOf(other) === deviceOf(ikeSa),
+    );
 }
 
 /** Whether two IKE SAs are between the same identities. */

@@ -19,6 +19,8 @@ export interface AccountingRecord {
 export interface AccountedSession {
   /** Acct-Session-Id. No other session has it, of this process or of another. */
   readonly id: string;
+  /** Acct-Multi-Session-Id: that of the first of the sessions in which a client has shown again and again who it is, without a break. */
+  readonly multiId: string;
   readonly user: string;
   /** Class of the Access-Accept, as it came. */
   readonly class: readonly Uint8Array[];
@@ -51,6 +53,7 @@ export function accountingAttributes(
   return [
     integerAttribute(RadiusAttribute.ACCT_STATUS_TYPE, STATUS[status]),
     ...sessionAttributes(session),
+    textAttribute(RadiusAttribute.ACCT_MULTI_SESSION_ID, session.multiId),
     limitedText(RadiusAttribute.NAS_IDENTIFIER, facts.nasIdentifier),
     integerAttribute(RadiusAttribute.SERVICE_TYPE, ServiceType.FRAMED),
     integerAttribute(RadiusAttribute.ACCT_DELAY_TIME, facts.delaySeconds),

@@ -2,8 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { ClientSessions } from "../../src/engine/client-sessions.ts";
 import { SessionVolumes } from "../../src/engine/session-volumes.ts";
 import { AcctTerminateCause } from "../../src/iana/radius.ts";
+import type { ClientSession } from "../../src/ike/client-session.ts";
 import type { ChildPolicy } from "../../src/policy/connection.ts";
 import { parseEspProposal } from "../../src/policy/keywords.ts";
 import { selectorsFromPrefixes } from "../../src/policy/traffic-selectors.ts";
@@ -127,6 +129,50 @@ describe("the account of a client's session", () => {
       session: second!.session,
     });
   });
+});
+
+test("a client that shows again who it is has another session, which is told to belong to the first, and each has what it carried", async () => {
+  const kept = new Book();
+  const either = (octets: number) => ({ packets: 1, octets });
+  const carried = (session: number) => ({ inbound: either(session), outbound: either(10 * session) });
+  let drawn = 0;
+  const sessions = new ClientSessions({
+    counters: { carriedBy: carried, finish: async (session) => carried(session) },
+    clock: { now: () => 0 },
+    random: { bytes: (length) => new Uint8Array(length).fill(++drawn) },
+    onWarning: () => {},
+  });
+  sessions.configure({ ledger: kept, interimMs: Number.POSITIVE_INFINITY });
+  const session = (number: number, continues: number | undefined): ClientSession => ({
+    number,
+    continues,
+    connection: "gateway",
+    user: "anna",
+    addresses: ["10.77.0.2"],
+    remoteAddress: "192.0.2.7",
+    grants: undefined,
+    endsAt: Number.POSITIVE_INFINITY,
+  });
+  const chain = [session(1, undefined), session(2, 1), session(3, 2)] as const;
+  sessions.began(chain[0]);
+  sessions.began(chain[1]);
+  sessions.ended(chain[0], "peer-deleted");
+  sessions.began(chain[2]);
+  sessions.ended(chain[1], "replaced");
+  sessions.ended(chain[2], "peer-deleted");
+  sessions.began(session(4, undefined));
+  await sessions.close();
+
+  const starts = kept.records.filter(({ status }) => status === "start").map((record) => record.session);
+  const first = starts[0]!.id;
+  expect(starts.map(({ multiId }) => multiId)).toEqual([first, first, first, starts[3]!.id]);
+  expect(new Set(starts.map(({ id }) => id)).size).toBe(4);
+  const stops = kept.records.filter(({ status }) => status === "stop");
+  expect(stops.map(({ session: { id }, cause, input }) => [id, cause, input.octets])).toEqual([
+    [starts[0]!.id, AcctTerminateCause.NAS_REQUEST, 1],
+    [starts[1]!.id, AcctTerminateCause.NAS_REQUEST, 2],
+    [starts[2]!.id, AcctTerminateCause.USER_REQUEST, 3],
+  ]);
 });
 
 describe("the sum of a session", () => {

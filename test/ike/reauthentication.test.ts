@@ -170,4 +170,13 @@ test("a client that logs in again keeps its address, and the old login goes when
   expect(spiOf(initiator)).not.toBe(first);
   expect(initiator.configurations.size).toBe(1);
   expect(pools.leaseCount).toBe(1);
+  // The new session goes on from the old one, which ends behind it.
+  const told = responder.sessions.map(({ kind, session }) => [kind, session.number, session.continues]);
+  const [one, two] = [responder.sessions[0]!.session.number, responder.sessions[1]!.session.number];
+  expect(told).toEqual([
+    ["session-began", one, undefined],
+    ["session-began", two, one],
+    ["session-ended", one, undefined],
+  ]);
+  expect(two).not.toBe(one);
 });

@@ -21,6 +21,7 @@ afterEach(() => {
 
 const session = {
   id: "0011223344556677",
+  multiId: "8899aabbccddeeff",
   user: "anna",
   class: [Uint8Array.of(1, 2, 3), Uint8Array.of(0)],
   addresses: ["10.77.0.7", "fd77::7"],
@@ -125,6 +126,7 @@ describe("a record on the wire", () => {
     expect(valuesOf(attributes, A.FRAMED_IP_ADDRESS)).toEqual([Uint8Array.of(10, 77, 0, 7)]);
     expect(valuesOf(attributes, A.FRAMED_IPV6_ADDRESS)[0]).toHaveLength(16);
     expect(Buffer.from(valuesOf(attributes, A.ACCT_SESSION_ID)[0]!).toString()).toBe(session.id);
+    expect(Buffer.from(valuesOf(attributes, A.ACCT_MULTI_SESSION_ID)[0]!).toString()).toBe(session.multiId);
     expect(number(record("start"), A.ACCT_DELAY_TIME)).toBe(7);
     expect(number(record("start"), A.EVENT_TIMESTAMP)).toBe(1_700_000_000);
     expect(valuesOf(attributes, A.ACCT_INPUT_OCTETS)).toEqual([]);

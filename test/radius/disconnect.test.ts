@@ -23,13 +23,28 @@ const NOW = START + 1000;
 const sessions: readonly AccountedSession[] = [
   {
     id: "a1",
+    multiId: "a1",
     user: "anna",
     addresses: ["10.77.0.7", "fd77::7"],
     remoteAddress: "198.51.100.7",
     class: [Uint8Array.of(9)],
   },
-  { id: "a2", user: "anna", addresses: ["10.77.0.8"], remoteAddress: "198.51.100.8", class: [] },
-  { id: "b1", user: "berta", addresses: ["10.77.0.9"], remoteAddress: "198.51.100.8", class: [] },
+  {
+    id: "a2",
+    multiId: "a2",
+    user: "anna",
+    addresses: ["10.77.0.8"],
+    remoteAddress: "198.51.100.8",
+    class: [],
+  },
+  {
+    id: "b1",
+    multiId: "b1",
+    user: "berta",
+    addresses: ["10.77.0.9"],
+    remoteAddress: "198.51.100.8",
+    class: [],
+  },
 ];
 
 const rights: DisconnectRights = {

@@ -38,6 +38,8 @@ export class SimulatedMachine {
   linkMtu: number | undefined;
   /** What the networks behind peers give, by connection. */
   readonly configurations = new Map<string, InternalConfiguration>();
+  /** Beginnings and ends of clients' sessions. */
+  readonly sessions: Extract<IkeOutput, { kind: "session-began" | "session-ended" }>[] = [];
   /** Where keepalives went, and when. */
   readonly keepalives: { readonly path: Path; readonly at: number }[] = [];
   /** Its addresses, those that are preferred first; undefined for one that has `address` and never moves. */
@@ -284,6 +286,10 @@ export class SimulatedMachine {
       case "unconfigured":
         if (!this.configurations.delete(output.connection))
           throw new Error(`${this.name} gives up a configuration that it does not have`);
+        return;
+      case "session-began":
+      case "session-ended":
+        this.sessions.push(output);
         return;
       case "event":
         this.events.push(output.event);
