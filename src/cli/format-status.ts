@@ -121,6 +121,8 @@ function indented({ label, lines }: Row, width: number): readonly string[] {
 function ikeSaRows(ikeSa: IkeSaStatus, look: Look): readonly Row[] {
   const { paint } = look;
   const { remote, local, pathMtu, proposal, negotiationMs, initiatorSpi, responderSpi, children } = ikeSa;
+  const { ticketMs } = ikeSa;
+  const ticket = ticketMs === undefined ? "" : `, ticket for ${formatDuration(ticketMs)}`;
   const path = `${ikeSa.tcp === true ? ", ESP in TCP" : ""}${pathMtu === undefined ? "" : `, path MTU ${pathMtu}`}`;
   const spis = paint(`SPIs ${initiatorSpi} and ${responderSpi}`, DIM);
   return [
@@ -129,7 +131,7 @@ function ikeSaRows(ikeSa: IkeSaStatus, look: Look): readonly Row[] {
     {
       label: "IKE",
       lines: [
-        `${proposal}${ikeSa.ppk ? " with PPK" : ""}${weakText(ikeSa, paint)}, negotiated in ${formatDuration(negotiationMs)}, ${spis}`,
+        `${proposal}${ikeSa.ppk ? " with PPK" : ""}${weakText(ikeSa, paint)}, ${ikeSa.resumed ? "resumed" : "negotiated"} in ${formatDuration(negotiationMs)}${ticket}, ${spis}`,
       ],
     },
     ...children.map((child) => ({ label: printable(child.name), lines: childLines(child, look) })),

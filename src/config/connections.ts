@@ -93,7 +93,7 @@ function policy({
   ppk,
 }: PolicyParts): ConnectionPolicy {
   const { local, remote, ike, children, start, ikeRekey, liveness, childless } = entry;
-  const { encapsulation, pathMtu, mobike, reauth, redirect, redirectTo } = entry;
+  const { encapsulation, pathMtu, mobike, reauth, redirect, redirectTo, resumption } = entry;
   const tcp = tcpOf(entry);
   const isNamed = remote.address !== undefined && isHostName(remote.address);
   return {
@@ -111,6 +111,7 @@ function policy({
     ...(entry.user !== undefined && { asks: { ipv4: true, ipv6: true } }),
     ...(ikeRekey !== undefined && { ikeRekeyMs: ikeRekey }),
     ...(reauth !== undefined && { reauthMs: reauth }),
+    ...(resumption !== undefined && { resumes: resumption }),
     ...(liveness !== undefined && { liveness: livenessOf(liveness) }),
     ...(encapsulation !== undefined && { encapsulation }),
     ...(tcp !== undefined && { tcp }),

@@ -1,14 +1,17 @@
+import { createHash } from "node:crypto";
+import { equal } from "../bytes/constant-time.ts";
 import { LoginGuard } from "../eap/login-guard.ts";
 import type { ServerMethod } from "../eap/method.ts";
 import { mschapv2Server } from "../eap/mschapv2/server.ts";
 import { systemRandom } from "../platform/random.ts";
-import { LiveUsers } from "../users/live-users.ts";
+import type { Accounts } from "../policy/connection.ts";
+import { type LiveUser, LiveUsers } from "../users/live-users.ts";
 
 /** One for each users file, for as long as the process lives: a reload forgets neither who was guessed at nor who is watched. */
 const byFile = new Map<string, GatewayLogins>();
 
 /** Logins with name and password by the users file, and who has logged in so. */
-export class GatewayLogins {
+export class GatewayLogins implements Accounts {
   readonly #usersFile: string;
   readonly #name: string;
   /** EAP-MSCHAPv2 by the users file. */
@@ -50,6 +53,19 @@ export class GatewayLogins {
     return user === undefined ? "removed" : user.refusal;
   }
 
+  stampOf(name: string): Uint8Array | undefined {
+    const user = this.#seen.has(name) ? this.#find(name) : undefined;
+    return user && stampOfUser(user);
+  }
+
+  confirms(name: string, stamp: Uint8Array): boolean {
+    const user = this.#find(name);
+    if (user === undefined || user.refusal !== undefined || user.name !== name) return false;
+    if (!equal(stampOfUser(user), stamp)) return false;
+    this.#seen.add(name);
+    return true;
+  }
+
   #open(): ServerMethod {
     const guard = new LoginGuard({ now: () => performance.now() });
     return mschapv2Server({
@@ -82,3 +98,10 @@ export class GatewayLogins {
     }
   }
 }
+
+/** Another one with another password. */
+function stampOfUser({ name, ntHash }: LiveUser): Uint8Array {
+  return createHash("sha256").update(ntHash).update(name).digest().subarray(0, STAMP_LENGTH);
+}
+
+const STAMP_LENGTH = 16;

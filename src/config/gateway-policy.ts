@@ -91,6 +91,7 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & {
       server: createEapServer({ methods, random: systemRandom }),
       ...(mutual.length > 0 && { mutualServer: createEapServer({ methods: mutual, random: systemRandom }) }),
       ...(gateway.authentications.includes("eap-tls") && trust && { trust }),
+      ...(logins && { accounts: logins }),
     });
   }
   const { radiusAccounting, radiusDisconnect } = gateway;
@@ -144,6 +145,7 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & {
     ],
     ...(gateway.reauthMs !== undefined && { reauthMs: gateway.reauthMs }),
     ...(gateway.redirectTo !== undefined && { redirectTo: gateway.redirectTo }),
+    ...(gateway.resumes !== undefined && { resumes: gateway.resumes }),
     clientLifetimes: { childMs: gateway.childLifetimeMs, ikeMs: gateway.ikeLifetimeMs },
     ...(gateway.takesWindowsDefault && { compat: ["windows-default"] as const }),
   };

@@ -46,6 +46,7 @@ export const gatewaySchema = mapping({
   ikeLifetime: v.optional(textOrNumber(parseLifetime)),
   reauth: v.optional(textOrNumber(parseLifetime)),
   redirectTo: v.optional(redirectToSchema),
+  resumption: v.optional(v.boolean("expected true or false")),
   clientToClient: v.optional(v.boolean("expected true or false")),
   nat: v.optional(v.boolean("expected true or false")),
   compat: v.optional(oneOrMore(oneOf(COMPATIBILITIES))),

@@ -44,6 +44,8 @@ export interface GatewayConfig extends InsideNetwork {
   readonly reauthMs: number | undefined;
   /** Where clients go that can be sent elsewhere; undefined: they stay. */
   readonly redirectTo: ConnectionPolicy["redirectTo"];
+  /** Undefined: sessions may be resumed. */
+  readonly resumes: boolean | undefined;
   /** How long child SAs and IKE SAs stand that a client does not rekey; Infinity is for ever. */
   readonly childLifetimeMs: number;
   readonly ikeLifetimeMs: number;
@@ -152,6 +154,7 @@ export function completeGateway(
     devicesPerUser: entry.devicesPerUser ?? DEFAULT_DEVICES_PER_USER,
     reauthMs: entry.reauth,
     redirectTo: entry.redirectTo,
+    resumes: entry.resumption,
     childLifetimeMs: entry.childLifetime ?? DEFAULT_LIFETIME_MS,
     ikeLifetimeMs: entry.ikeLifetime ?? DEFAULT_LIFETIME_MS,
     reachEachOther: entry.clientToClient === true,

@@ -78,6 +78,7 @@ export function parseConfig({ text, file, isReadableByOthers = false }: ConfigTe
     log: { level: entries.log?.level ?? "info", format: entries.log?.format ?? "human" },
     socket: resolve(folder, entries.socket ?? DEFAULT_SOCKET),
     showsRestarts: true,
+    keepsTickets: true,
     stateDirectory: resolve(folder, entries.state ?? DEFAULT_STATE_DIRECTORY),
     warnings: inOrder(remarks.map((remark) => located(source, remark))).map((problem) =>
       formatProblem(file, { ...problem, excerpt: "" }),

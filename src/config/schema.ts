@@ -118,6 +118,7 @@ const connection = mapping({
   start: v.optional(oneOf(["start", "trap", "respond"])),
   ikeRekey: v.optional(lifetime),
   reauth: v.optional(lifetime),
+  resumption: v.optional(v.boolean("expected true or false")),
   liveness: v.optional(
     mapping({
       interval: v.optional(lifetime),

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { createEapClient } from "../eap/client.ts";
 import { mschapv2Client } from "../eap/mschapv2/client.ts";
 import type { EapClient, EapSession } from "../eap/session.ts";
@@ -12,6 +13,10 @@ export class UserLogin implements EapClient {
   constructor({ user, ntHash }: { readonly user: string; readonly ntHash: Uint8Array }) {
     this.user = user;
     this.ntHash = ntHash;
+  }
+
+  get account(): Uint8Array {
+    return createHash("sha256").update(this.ntHash).update(this.user).digest();
   }
 
   begin(): EapSession {

@@ -55,6 +55,19 @@ export function deriveRekeyedIkeKeys(
   return expandIkeKeys({ ...input, skeyseed });
 }
 
+/**
+ * Keys of an IKE SA that resumes a session, RFC 5723 section 5.1: as above, with what the former one has left in the place of a key
+ * exchange.
+ */
+export function deriveResumedIkeKeys(
+  input: Freshness & { readonly prfId: number; readonly oldSkD: Uint8Array; readonly lengths: KeyLengths },
+): IkeKeys {
+  const skeyseed = prf(input.prfId, input.oldSkD, RESUMPTION, input.ni, input.nr);
+  return expandIkeKeys({ ...input, skeyseed });
+}
+
+const RESUMPTION = new TextEncoder().encode("Resumption");
+
 /** {SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr} = prf+ (SKEYSEED, Ni | Nr | SPIi | SPIr). Wipes SKEYSEED. */
 function expandIkeKeys(
   input: Freshness & { readonly prfId: number; readonly skeyseed: Uint8Array; readonly lengths: KeyLengths },

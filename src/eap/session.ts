@@ -45,5 +45,7 @@ export interface EapServer {
 }
 
 export interface EapClient {
+  /** Other octets for another account or another password, where there is one. */
+  readonly account?: Uint8Array;
   begin(): EapSession;
 }

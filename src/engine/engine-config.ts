@@ -44,6 +44,8 @@ export interface EngineConfig {
   readonly workers?: number;
   /** Whether a secret is kept there by which peers can tell that we were started again (RFC 6290). Default false. */
   readonly showsRestarts?: boolean;
+  /** Whether tickets, and the keys that they are sealed with, are kept there for our next life (RFC 5723). Default false. */
+  readonly keepsTickets?: boolean;
   /** Absolute path of a directory that outlives us: what the next start must clean up. */
   readonly stateDirectory: string;
 }

@@ -4,6 +4,7 @@ import type { IkeDatagram, TrapCall } from "../esp/index.ts";
 import { IkeEndpoint } from "../ike/endpoint.ts";
 import type { IkeEvent, IkeOutput, NegotiatedChildSa } from "../ike/io.ts";
 import { isGatewayHost } from "../ike/redirect/notifications.ts";
+import { TicketOffice } from "../ike/resumption/ticket-office.ts";
 import type { OpenStream } from "../ike/streams.ts";
 import { TokenBucket } from "../ike/token-bucket.ts";
 import type { Path } from "../platform/address.ts";
@@ -34,6 +35,8 @@ import { TunnelRoutes } from "./routes.ts";
 import { isSamePolicy } from "./same-policy.ts";
 import type { EngineStatus } from "./status.ts";
 import { describeEngine } from "./status-report.ts";
+import { TicketFile } from "./ticket-file.ts";
+import { ticketKeysIn } from "./ticket-key-file.ts";
 import { Wakefulness } from "./wakefulness.ts";
 
 /** After these a connection may not be up any more. */
@@ -80,6 +83,7 @@ export class Engine implements EngineControl {
   readonly #failures = new TokenBucket(FAILURES_PER_SECOND);
   readonly #wakefulness: Wakefulness;
   readonly #localAddresses: LocalAddresses;
+  readonly #ticketFile: TicketFile;
   #config: EngineConfig;
   /** The gateways that each connection was sent to last: with the one before there is still a farewell to exchange. */
   #sentTo: ReadonlyMap<string, readonly string[]> = new Map();
@@ -191,10 +195,18 @@ export class Engine implements EngineControl {
       config.showsRestarts === true
         ? crashSecretIn(config.stateDirectory, { random: host.random, onWarning })
         : undefined;
+    const keptIn = config.keepsTickets === true ? config.stateDirectory : undefined;
+    this.#ticketFile = new TicketFile(keptIn, onWarning);
     this.#endpoint = new IkeEndpoint({
       network: this.#localAddresses,
       ...(open.streams && { openStream: (ends) => this.#openStream(ends) }),
       ...(crashSecret && { crashSecret }),
+      tickets: new TicketOffice({
+        keys: ticketKeysIn(keptIn, { random: host.random, onWarning }),
+        random: host.random,
+        wallClock: Date.now,
+      }),
+      wallet: this.#ticketFile.wallet,
       connections: config.connections,
       random: host.random,
       ports: { ike: config.listen.port, natTraversal: config.listen.natTraversalPort },
@@ -396,6 +408,7 @@ export class Engine implements EngineControl {
     await this.#attempt(() => this.#client.remove());
     await this.#attempt(() => this.#gateway.remove());
     await this.#addresses.close();
+    this.#ticketFile.close();
     await this.#open.close();
     await this.#host.close();
   }
@@ -486,7 +499,11 @@ export class Engine implements EngineControl {
     const { name } = connection.policy;
     connection.isWanted = false;
     connection.cancelRetry();
-    if (!this.#hasIkeSa(name)) return this.#withdraw(name);
+    if (!this.#hasIkeSa(name)) {
+      // There may be a ticket.
+      this.#driver.feed({ kind: "terminate", connection: name });
+      return this.#withdraw(name);
+    }
     const isDown = connection.whenDown();
     this.#leaving.add(connection);
     this.#driver.feed({ kind: "terminate", connection: name });

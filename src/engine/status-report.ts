@@ -125,6 +125,10 @@ function describeIkeSa(ikeSa: IkeSaView, establishedAt: number, facts: EngineFac
     responderSpi: ikeSa.responderSpi,
     proposal: ikeSa.proposal ?? "",
     ...(ikeSa.hasPpk && { ppk: true as const }),
+    ...(ikeSa.isResumed && { resumed: true as const }),
+    ...(ikeSa.ticketUntil !== undefined && {
+      ticketMs: Math.max(0, Math.round(ikeSa.ticketUntil - facts.now)),
+    }),
     ...weakOf(ikeSa.proposal ?? "", ikeSa.signsWithSha1 ? ["sha1-signature"] : []),
     local: { identity: ikeSa.localIdentity ?? "", ...ikeSa.path.local },
     remote: { identity: ikeSa.remoteIdentity ?? "", ...ikeSa.path.remote },

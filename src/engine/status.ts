@@ -40,6 +40,10 @@ export interface IkeSaStatus {
   readonly ppk?: true;
   /** Those of them that are too weak to be proud of, only where there are any: ["sha1", "modp1024"]; "sha1-signature" is our AUTH. */
   readonly weak?: readonly string[];
+  /** The session goes on from an earlier IKE SA, by a ticket (RFC 5723). */
+  readonly resumed?: true;
+  /** For how long our ticket is good, in milliseconds; only where we have one. */
+  readonly ticketMs?: number;
   readonly local: { readonly identity: string; readonly address: string; readonly port: number };
   readonly remote: { readonly identity: string; readonly address: string; readonly port: number };
   /** The largest packet that the path was found to carry, IP header included; undefined when it was not probed yet. */

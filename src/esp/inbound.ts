@@ -66,8 +66,12 @@ const FEWEST_MESSAGES = 1;
 /** What a packet in transport mode becomes longer by, at most: an IP header, room for the device's header, alignment. */
 const REBUILT_ROOM = 72;
 
-/** Strays are reported at most once in this time; shorter ones are not: what we may answer is no longer than what came. */
+/**
+ * A stray SPI is reported at most once in this time, and no more than so many of them: when we were started again, all our peers send us
+ * some. Shorter packets are not: what we may answer is no longer than what came.
+ */
 const STRAY_MS = 1_000;
+const STRAY_COUNT = 64;
 const STRAY_LENGTH = 44;
 
 /** How many SAs are told of in this time whose peers are elsewhere. */
@@ -116,7 +120,10 @@ export class Inbound {
   #toldCount = 0;
   /** Where the packets of the round come from; undefined when they were held, raw, or of a stream: such a packet does not show where its sender hears IKE. */
   #socket: UdpSocket | undefined;
+  /** Since when strays are counted, and those that were reported since. */
   #strayAt = Number.NEGATIVE_INFINITY;
+  readonly #strays = new Uint32Array(STRAY_COUNT);
+  #strayCount = 0;
   /** ESP packets of the round that the kernel has not seen yet. */
   #count = 0;
   /** Octets of the send slab that they may need, in transport mode. */
@@ -316,16 +323,27 @@ export class Inbound {
   #reportStray(descriptor: number): void {
     const now = this.#clock.now();
     const length = this.#words[descriptor + DESCRIPTOR_LENGTH_OFFSET / 4]!;
-    if (now - this.#strayAt < STRAY_MS || this.#socket === undefined || length < STRAY_LENGTH) return;
-    if (this.#held.isAwaited(descriptor)) return;
-    this.#strayAt = now;
+    if (this.#socket === undefined || length < STRAY_LENGTH) return;
+    if (now - this.#strayAt >= STRAY_MS) {
+      this.#strayAt = now;
+      this.#strayCount = 0;
+    }
+    if (this.#strayCount === STRAY_COUNT) return;
     const at = this.#words[descriptor + DESCRIPTOR_SOURCE_OFFSET / 4]!;
+    const spi = this.#spiAt(at);
+    for (let i = 0; i < this.#strayCount; i++) if (this.#strays[i] === spi) return;
+    if (this.#held.isAwaited(descriptor)) return;
+    this.#strays[this.#strayCount++] = spi;
     const message = this.#messageOf(descriptor);
-    const octets = this.#octets;
     this.#onStray({
-      spi: ((octets[at]! << 24) | (octets[at + 1]! << 16) | (octets[at + 2]! << 8) | octets[at + 3]!) >>> 0,
+      spi,
       path: { local: this.#socket.receivedTo(message), remote: this.#socket.receivedFrom(message) },
     });
+  }
+
+  #spiAt(at: number): number {
+    const octets = this.#octets;
+    return ((octets[at]! << 24) | (octets[at + 1]! << 16) | (octets[at + 2]! << 8) | octets[at + 3]!) >>> 0;
   }
 
   /** Opens what was held and has keys by now; between rounds the receive slots are free for it. Returns how many packets that were. */

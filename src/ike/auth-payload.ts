@@ -1,5 +1,7 @@
 import { pskAuth, verifyPskAuth } from "../auth/psk.ts";
 import { identificationBody, signedOctets } from "../auth/signed-octets.ts";
+import { equal } from "../bytes/constant-time.ts";
+import { prf } from "../crypto/prf.ts";
 import { AuthenticationMethod, nameOf } from "../iana/ikev2-parameters.ts";
 import type { Identity } from "../policy/connection.ts";
 import { formatIdentity } from "../policy/identity.ts";
@@ -34,6 +36,41 @@ function octetsOf(
     identificationBody: identificationBody(identity),
     intAuth: intAuthOf(state.intermediate),
   });
+}
+
+/**
+ * Our AUTH in an IKE SA that resumes a session: prf(SK_p, <octets>), by the keys that only who had the session can have made (RFC 5723
+ * section 5.1).
+ */
+export function authBySession(
+  ikeSa: IkeSa,
+  state: Authenticating,
+  identity: Identity,
+): PayloadOf<"authentication"> {
+  const { skPi, skPr } = state.keys;
+  const data = prf(
+    suiteOf(state.proposal).prfId,
+    ikeSa.role === "initiator" ? skPi : skPr,
+    ownOctets(ikeSa, state, identity),
+  );
+  const method = AuthenticationMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE;
+  return { kind: "authentication", critical: false, method, data };
+}
+
+/** Whether the peer's AUTH is such a one. */
+export function isAuthBySession(
+  ikeSa: IkeSa,
+  state: Authenticating,
+  { identity, auth }: { readonly identity: Identity; readonly auth: PayloadOf<"authentication"> },
+): boolean {
+  const { skPi, skPr } = state.keys;
+  const expected = prf(
+    suiteOf(state.proposal).prfId,
+    ikeSa.role === "initiator" ? skPr : skPi,
+    peerOctets(ikeSa, state, identity),
+  );
+  const isKeyed = auth.method === AuthenticationMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE;
+  return isKeyed && equal(auth.data, expected);
 }
 
 /** Our AUTH by a key that both sides have: a pre-shared key, or what EAP has brought. */

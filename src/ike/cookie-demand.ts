@@ -1,4 +1,4 @@
-import { ExchangeType, NotifyType, PayloadType } from "../iana/ikev2-parameters.ts";
+import { NotifyType, PayloadType } from "../iana/ikev2-parameters.ts";
 
 /**
  * The answer to a first request that should have shown a cookie, RFC 7296 section 2.6:
@@ -12,7 +12,7 @@ export function encodeCookieDemand(request: Uint8Array, cookie: Uint8Array): Uin
   for (let at = 0; at < SPI_LENGTH; at++) octets[at] = request[at]!;
   octets[NEXT_PAYLOAD_OFFSET] = PayloadType.N;
   octets[VERSION_OFFSET] = VERSION_2_0;
-  octets[EXCHANGE_TYPE_OFFSET] = ExchangeType.IKE_SA_INIT;
+  octets[EXCHANGE_TYPE_OFFSET] = request[EXCHANGE_TYPE_OFFSET]!;
   octets[FLAGS_OFFSET] = FLAG_RESPONSE;
   octets[LENGTH_OFFSET + 3] = octets.length;
   octets[PAYLOAD_LENGTH_OFFSET + 1] = octets.length - HEADER_LENGTH;

@@ -162,6 +162,7 @@ export function processResponse(
       ikeSa.close({ reason: "terminated", message: "the peer has confirmed the deletion" }, now);
       break;
     case "init":
+    case "resume":
       break;
   }
   ikeSa.outbox.sendNext(now);

@@ -15,8 +15,8 @@ import { CrashTokens } from "./crash-detection.ts";
 import { thinOut } from "./crowding.ts";
 import { datagramDropped, formatEnd } from "./events.ts";
 import { createMissingChildren, expireChild, rekeyChild } from "./exchanges/create-child-sa.ts";
-import { initiate } from "./exchanges/ike-sa-init.ts";
 import { processInitRequest } from "./exchanges/ike-sa-init-request.ts";
+import { connect } from "./exchanges/ike-session-resume.ts";
 import { rekeyIkeSa } from "./exchanges/rekey-ike-sa.ts";
 import { HalfOpenTable } from "./half-open.ts";
 import { IkeSa, type IkeSaFacts } from "./ike-sa.ts";
@@ -32,6 +32,8 @@ import { STANDARD_PORTS } from "./ports.ts";
 import { Redirects } from "./redirect/redirects.ts";
 import { canBeSentAway, sendAway } from "./redirect/send-away.ts";
 import { settleRenewal } from "./renewal.ts";
+import type { TicketOffice } from "./resumption/ticket-office.ts";
+import type { TicketWallet } from "./resumption/ticket-wallet.ts";
 import { answerStray, reportStrayEsp, takeHint } from "./strays.ts";
 import { type OpenStream, streamClosed } from "./streams.ts";
 import { type Deadline, Timers } from "./timers.ts";
@@ -54,7 +56,8 @@ export class IkeEndpoint {
    * `allocateSpi` takes a free inbound ESP SPI from the data plane; what is not used comes back as "release-spi". `ports`
    * are our own UDP ports where they are not 500 and 4500. `traffic` asks the data plane when a child SA last carried something,
    * `pathMtu` for the largest packet of use on a path, IP header included: without it no path is probed; `network` for our addresses and
-   * routes: without it there is no MOBIKE; `openStream` opens TCP connections: without it there are none of ours; `crashSecret`, 32 octets that outlive us, shows peers that we have lost what they go on with. `onIkeSpi`
+   * routes: without it there is no MOBIKE; `openStream` opens TCP connections: without it there are none of ours; `crashSecret`, 32 octets that outlive us, shows peers that we have lost what they go on with. `tickets` are
+   * for peers that may resume their sessions, and `wallet` keeps those that we have from peers. `onIkeSpi`
    * is told which SPIs of IKE SAs are ours from now on, or no more. `addresses` are for peers of connections that give any. `impair`
    * makes it misbehave on purpose, in tests.
    */
@@ -67,6 +70,8 @@ export class IkeEndpoint {
     readonly network?: LocalNetwork;
     readonly openStream?: OpenStream;
     readonly crashSecret?: Uint8Array;
+    readonly tickets?: TicketOffice;
+    readonly wallet?: TicketWallet;
     readonly limits?: Partial<Limits>;
     readonly ports?: Ports;
     readonly addresses?: AddressSource;
@@ -238,6 +243,8 @@ class EndpointMachine implements Machine {
   readonly openStream: OpenStream | undefined;
   readonly tcpRecalledUntil = new Map<string, number>();
   readonly crashTokens: CrashTokens | undefined;
+  readonly tickets: TicketOffice | undefined;
+  readonly wallet: TicketWallet | undefined;
   readonly addresses: AddressSource;
   connections: readonly ConnectionPolicy[];
 
@@ -268,6 +275,8 @@ class EndpointMachine implements Machine {
     this.network = facts.network;
     this.openStream = facts.openStream;
     this.crashTokens = facts.crashSecret && new CrashTokens(facts.crashSecret);
+    this.tickets = facts.tickets;
+    this.wallet = facts.wallet;
     this.addresses = facts.addresses ?? NO_ADDRESSES;
     this.random = facts.random;
     this.ports = facts.ports ?? STANDARD_PORTS;
@@ -341,15 +350,14 @@ class EndpointMachine implements Machine {
       this.#refuseVersion(header, path, now);
       return;
     }
-    const isFirst =
-      header.exchangeType === ExchangeType.IKE_SA_INIT && !header.isResponse && header.responderSpi === 0n;
+    const isFirst = isFirstType(header.exchangeType) && !header.isResponse && header.responderSpi === 0n;
     const localSpi = header.isInitiator ? header.responderSpi : header.initiatorSpi;
     const peerSpi = header.isInitiator ? header.initiatorSpi : header.responderSpi;
     const ikeSa = isFirst ? undefined : this.#bySpi.get(localSpi);
     const isOurs =
       ikeSa !== undefined &&
       (ikeSa.role === "responder") === header.isInitiator &&
-      (ikeSa.peerSpi === peerSpi || ikeSa.state.name === "initiating");
+      (ikeSa.peerSpi === peerSpi || isAlone(ikeSa));
     if (!isFirst && !isOurs) {
       const stray = { octets, header, path, now };
       if (ikeSa === undefined && takeHint(this, stray)) return;
@@ -399,7 +407,7 @@ class EndpointMachine implements Machine {
       (ikeSa) => !["rekeyed", "deleting", "closed"].includes(ikeSa.state.name),
     );
     for (const ikeSa of underWay) ikeSa.want();
-    if (underWay.length === 0) initiate(this, connection, now).trigger = trigger;
+    if (underWay.length === 0) connect(this, connection, now).trigger = trigger;
     for (const ikeSa of this.#established(name)) {
       if (!ikeSa.childSas.some(({ name }) => name === trigger?.child)) ikeSa.trigger = trigger;
       createMissingChildren(ikeSa, now);
@@ -453,6 +461,8 @@ class EndpointMachine implements Machine {
     readonly now: number;
   }): void {
     const { connection, child, inboundSpi, user, session, message: reason = "terminated by us", now } = facts;
+    const isWhole = [child, inboundSpi, user, session].every((part) => part === undefined);
+    if (isWhole) this.wallet?.drop(connection);
     for (const ikeSa of this.ikeSasOf(connection)) {
       if (user !== undefined && ikeSa.user !== user) continue;
       if (session !== undefined && ikeSa.session?.number !== session) continue;
@@ -629,5 +639,14 @@ class EndpointMachine implements Machine {
 }
 
 const MAJOR_VERSION = 2;
+
+function isFirstType(exchangeType: number): boolean {
+  return exchangeType === ExchangeType.IKE_SA_INIT || exchangeType === ExchangeType.IKE_SESSION_RESUME;
+}
+
+/** The peer has not told its SPI yet. */
+function isAlone({ state }: IkeSa): boolean {
+  return state.name === "initiating" || state.name === "resuming";
+}
 
 const NO_ADDRESSES: AddressSource = { assign: () => "exhausted", release: () => {} };

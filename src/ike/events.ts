@@ -60,13 +60,14 @@ export function ikeSaEstablished(ikeSa: IkeSa, proposal: Proposal): IkeEvent {
     ...about(ikeSa),
     name: "ike-sa-established",
     level: "info",
-    message: `IKE SA with ${peer} established${ikeSa.hasPpk ? " with PPK" : ""}${ikeSa.path.stream === undefined ? "" : " over TCP"} in ${round(negotiationMs)} ms`,
+    message: `IKE SA with ${peer} ${ikeSa.isResumed ? "resumed" : "established"}${ikeSa.hasPpk ? " with PPK" : ""}${ikeSa.path.stream === undefined ? "" : " over TCP"} in ${round(negotiationMs)} ms`,
     facts: {
       ...factsOf(ikeSa),
       proposal: formatProposal(proposal),
       localIdentity: ikeSa.connection === undefined ? "" : formatIdentity(ikeSa.connection.local.identity),
       remoteIdentity: ikeSa.remoteIdentity === undefined ? "" : formatIdentity(ikeSa.remoteIdentity),
       negotiationMs: round(negotiationMs),
+      isResumed: ikeSa.isResumed,
       isBehindNat: ikeSa.isBehindNat,
       isPeerBehindNat: ikeSa.isPeerBehindNat,
     },
@@ -355,6 +356,22 @@ export function refusalHeard(ikeSa: IkeSa, reason: string): IkeEvent {
     level: "debug",
     message: `${formatEnd(ikeSa.path.remote)} answered ${reason}, without protection`,
     facts: { ...factsOf(ikeSa), reason },
+  };
+}
+
+/** A ticket was not taken: a full exchange follows. */
+export function ticketRefused(facts: {
+  readonly connection: string | undefined;
+  readonly remote: SocketAddress;
+  readonly reason: string;
+}): IkeEvent {
+  const { connection, remote, reason } = facts;
+  return {
+    name: "ticket-refused",
+    level: "info",
+    connection,
+    message: `session with ${formatEnd(remote)} not resumed: ${reason}`,
+    facts: { remote: formatEnd(remote), reason },
   };
 }
 

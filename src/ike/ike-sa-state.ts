@@ -1,15 +1,19 @@
 import type { ComputeResult } from "../crypto/jobs.ts";
 import type { IkeKeys } from "../crypto/keymat.ts";
+import type { ConnectionPolicy } from "../policy/connection.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { Closing } from "./answer.ts";
 import type { ChildOffer } from "./child-sa.ts";
 import type { EapConversation } from "./eap-conversation.ts";
 import type { Intermediate } from "./intermediate-auth.ts";
 import type { MessageProtection } from "./message-protection.ts";
+import type { SessionState } from "./resumption/session-state.ts";
+import type { OwnTicket } from "./resumption/ticket-wallet.ts";
 
 /** What an IKE SA has achieved, with the data that exists at that point. */
 export type IkeSaState =
   | Initiating
+  | Resuming
   | Responding
   | Agreeing
   | Authenticating
@@ -39,6 +43,19 @@ export interface Initiating {
   readonly hint: Closing | undefined;
 }
 
+/** Initiator: IKE_SESSION_RESUME was sent and has no answer that we accept. */
+export interface Resuming {
+  readonly name: "resuming";
+  readonly ni: Uint8Array;
+  readonly own: OwnTicket;
+  readonly cookie: Uint8Array | undefined;
+  readonly natDetectionSource: Uint8Array;
+  /** COOKIE answers obeyed. */
+  readonly restarts: number;
+  /** The last request as it was sent: the octets that our AUTH covers. */
+  readonly request: Uint8Array | undefined;
+}
+
 /** Responder: the key exchange of an accepted IKE_SA_INIT is being computed. */
 interface Responding {
   readonly name: "responding";
@@ -54,7 +71,7 @@ export interface Authenticating extends Keyed {
   readonly name: "authenticating";
   readonly ni: Uint8Array;
   readonly nr: Uint8Array;
-  /** IKE_SA_INIT in both directions as it was answered: what AUTH covers (RFC 7296 section 2.15). */
+  /** IKE_SA_INIT, or IKE_SESSION_RESUME, in both directions as it was answered: what AUTH covers (RFC 7296 section 2.15). */
   readonly initRequest: Uint8Array;
   readonly initResponse: Uint8Array;
   /** Undefined where no exchange stands between IKE_SA_INIT and IKE_AUTH. */
@@ -67,6 +84,14 @@ export interface Authenticating extends Keyed {
   readonly sentInitialContact: boolean;
   /** The initiator logs in by EAP, from the first packet on. */
   readonly eap: EapConversation | undefined;
+  /** The session goes on that a ticket stands for: nobody shows who they are but by its keys. */
+  readonly resumed: Resumed | undefined;
+}
+
+export interface Resumed {
+  /** Its SK_d is overwritten. */
+  readonly session: SessionState;
+  readonly connection: ConnectionPolicy;
 }
 
 export interface Established extends Keyed {

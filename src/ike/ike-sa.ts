@@ -19,6 +19,7 @@ import { processRequest, processResponse } from "./dispatch.ts";
 import { endLogin } from "./eap-conversation.ts";
 import { formatEnd, ikeSaDeleted, ikeSaFailed, rekeyFailed } from "./events.ts";
 import { giveUpOnHint, processInitResponse } from "./exchanges/ike-sa-init-response.ts";
+import { processResumeResponse } from "./exchanges/ike-session-resume.ts";
 import { type IkeAttempt, preferRival, rekeyIkeSa } from "./exchanges/rekey-ike-sa.ts";
 import type { HalfOpenPlace } from "./half-open.ts";
 import { type Authenticating, type IkeSaState, isKeyed, type Keyed } from "./ike-sa-state.ts";
@@ -39,12 +40,14 @@ import { authenticated, watchAuthentication } from "./reauthentication.ts";
 import type { SentTo } from "./redirect/follow.ts";
 import type { RedirectSupport } from "./redirect/send-away.ts";
 import { renew } from "./renewal.ts";
+import type { TicketFamily } from "./resumption/ticket-office.ts";
+import { endTickets } from "./resumption/tickets.ts";
 import { noteStream } from "./streams.ts";
 import { NamedTimers } from "./timers.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 /** Timers of an SA that is to stay. */
-const LIFETIMES = ["rekey", "renew", "reauthenticate", "expire", "path-mtu", "stream"] as const;
+const LIFETIMES = ["rekey", "renew", "ticket", "reauthenticate", "expire", "path-mtu", "stream"] as const;
 
 export type Role = "initiator" | "responder";
 
@@ -169,6 +172,13 @@ export class IkeSa {
   /** What the peer will show when it has lost this IKE SA. */
   crashToken: Uint8Array | undefined;
 
+  /** It goes on with a session that was resumed by a ticket. */
+  isResumed = false;
+  /** Gateway: of the tickets that the peer has from us. */
+  ticketFamily: TicketFamily | undefined;
+  /** Client: until when the ticket is good that we have for this connection. */
+  ticketUntil: number | undefined;
+
   /** Attempts to rekey it that came to nothing. */
   failedRekeys = 0;
   /** The IKE SA that could not be rekeyed, and that this one is to take the place of. */
@@ -238,11 +248,16 @@ export class IkeSa {
         if (header.exchangeType !== ExchangeType.IKE_SA_INIT || !header.isResponse) break;
         processInitResponse(this, received);
         return;
+      case "resuming":
+        if (header.exchangeType !== ExchangeType.IKE_SESSION_RESUME || !header.isResponse) break;
+        processResumeResponse(this, received);
+        return;
       case "authenticating":
       case "established":
       case "rekeyed":
       case "deleting":
         if (header.exchangeType === ExchangeType.IKE_SA_INIT) break;
+        if (header.exchangeType === ExchangeType.IKE_SESSION_RESUME) break;
         this.#receiveProtected(state, received);
         return;
       case "closed":
@@ -363,6 +378,7 @@ export class IkeSa {
   terminate(closing: Closing, now: number): void {
     switch (this.state.name) {
       case "initiating":
+      case "resuming":
       case "agreeing":
       case "responding":
         this.close(closing, now);
@@ -589,6 +605,7 @@ export class IkeSa {
 
   #giveBack(closing: Closing): void {
     endSession(this, closing);
+    endTickets(this, closing);
     releaseAddresses(this);
     dropConfiguration(this);
   }

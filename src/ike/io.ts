@@ -184,6 +184,8 @@ export interface IkeEvent {
     /** `facts.pathMtu`: which packets the path was found to carry. None: the peer answers no probes. */
     | "path-mtu"
     | "refused"
+    /** A session is not resumed, and who wants it connects anew. */
+    | "ticket-refused"
     | "datagram-dropped"
     /** From the engine: a packet wants a connection that is not up. */
     | "trap-sprung"

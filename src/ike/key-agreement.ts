@@ -1,15 +1,16 @@
 import { wipe } from "../bytes/wipe.ts";
 import type { ComputeResult, PrivateKey } from "../crypto/jobs.ts";
-import { deriveIkeKeys } from "../crypto/keymat.ts";
+import { deriveIkeKeys, deriveResumedIkeKeys } from "../crypto/keymat.ts";
 import { keyLengths } from "../crypto/suites.ts";
 import { additionalMethods } from "../policy/transforms.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { IkeSa } from "./ike-sa.ts";
+import type { Authenticating, Resumed } from "./ike-sa-state.ts";
 import type { Intermediate } from "./intermediate-auth.ts";
 import { MessageProtection } from "./message-protection.ts";
 import { suiteOf } from "./proposals.ts";
 
-/** Both sides of IKE_SA_INIT as they went over the wire, and what was chosen. */
+/** Both sides of IKE_SA_INIT, or of IKE_SESSION_RESUME, as they went over the wire, and what was chosen. */
 export interface InitResult {
   readonly proposal: Proposal;
   readonly ni: Uint8Array;
@@ -40,19 +41,40 @@ export function agree(
 /** From the shared secret to keys: the SA can now protect messages, and nobody knows with whom (RFC 7296 section 2.14). */
 export function authenticate(ikeSa: IkeSa, init: InitResult, sharedSecret: Uint8Array): void {
   const { proposal, ni, nr } = init;
-  const { initiatorSpi, responderSpi, role, machine } = ikeSa;
+  const { initiatorSpi, responderSpi } = ikeSa;
   const { encryption, integrity, prfId } = suiteOf(proposal);
   const lengths = keyLengths({ encryption, integrity });
   const keys = deriveIkeKeys({ prfId, ni, nr, sharedSecret, initiatorSpi, responderSpi, lengths });
+  begin(ikeSa, init, { keys, intermediate: intermediateOf(proposal), resumed: undefined });
+}
+
+/** The same from what a session has left, whose SK_d stays the caller's to wipe (RFC 5723 section 5.1). */
+export function authenticateResumed(ikeSa: IkeSa, init: InitResult, resumed: Resumed): void {
+  const { proposal, ni, nr } = init;
+  const { initiatorSpi, responderSpi } = ikeSa;
+  const { encryption, integrity, prfId } = suiteOf(proposal);
+  const lengths = keyLengths({ encryption, integrity });
+  const oldSkD = resumed.session.skD;
+  const keys = deriveResumedIkeKeys({ prfId, oldSkD, ni, nr, initiatorSpi, responderSpi, lengths });
+  begin(ikeSa, init, { keys, intermediate: undefined, resumed });
+}
+
+function begin(
+  ikeSa: IkeSa,
+  init: InitResult,
+  facts: Pick<Authenticating, "keys" | "intermediate" | "resumed">,
+): void {
+  const { proposal, ni, nr } = init;
+  const { keys } = facts;
+  const { role, machine } = ikeSa;
   const fragmentLength = ikeSa.supportsFragmentation ? machine.limits.fragmentLength : undefined;
   const protection = new MessageProtection({ proposal, keys, role, random: machine.random, fragmentLength });
   ikeSa.lowestNonce = (Buffer.compare(ni, nr) < 0 ? ni : nr).slice();
   ikeSa.state = {
     name: "authenticating",
-    keys,
     protection,
     ...init,
-    intermediate: intermediateOf(proposal),
+    ...facts,
     unmixed: undefined,
     offer: undefined,
     sentInitialContact: false,

@@ -164,6 +164,12 @@ export interface Limits {
   readonly renewalMarginMs: number;
   /** A responder that believes us for less (RFC 4478) has us authenticate as if it were this long. */
   readonly authLifetimeLeastMs: number;
+  /** How often an IKE_SESSION_RESUME is sent: after six seconds of silence it is an IKE_SA_INIT that waits for the peer to come back. */
+  readonly resumptionTransmissionCount: number;
+  /** How long a ticket is good where it cannot be told on its return whether its holder may still come. */
+  readonly uncheckedTicketMs: number;
+  /** A gateway that has no ticket yet is asked again after this. */
+  readonly ticketRetryMs: number;
   /** After that the old IKE SA stays for this long, until both sides send through the new one. */
   readonly renewedLingerMs: number;
   /** A replaced SA that the peer should delete is deleted by us after this: longer than it repeats its request. */
@@ -230,7 +236,7 @@ export const DEFAULT_LIMITS: Limits = {
   suspectsPerSecond: 200,
   failedCount: 1_024,
   cookieSecretLifetimeMs: 60_000,
-  unprotectedErrorsPerSecond: 50,
+  unprotectedErrorsPerSecond: 200,
   dropEventsPerSecond: 10,
   unverifiedEventsPerSecond: 1_000,
 
@@ -250,7 +256,7 @@ export const DEFAULT_LIMITS: Limits = {
   livenessMs: 60_000,
   unansweredMs: 10_000,
   hintIntervalMs: 10_000,
-  hintsPerSecond: 20,
+  hintsPerSecond: 100,
   doubtedTransmissionCount: 3,
   peerAddressCount: 8,
   pathCount: 8,
@@ -276,6 +282,9 @@ export const DEFAULT_LIMITS: Limits = {
   createRetryMaxMs: 300_000,
   renewalMarginMs: 50_000,
   authLifetimeLeastMs: 10_000,
+  resumptionTransmissionCount: 4,
+  uncheckedTicketMs: 3_600_000,
+  ticketRetryMs: 60_000,
   renewedLingerMs: 5_000,
   replacedTimeoutMs: 90_000,
   inboundLingerMs: 5_000,

@@ -15,6 +15,8 @@ import type { Limits } from "./limits.ts";
 import type { LocalNetwork } from "./mobility/local-network.ts";
 import type { ReassemblyBudget } from "./reassembly.ts";
 import type { Redirects } from "./redirect/redirects.ts";
+import type { TicketOffice } from "./resumption/ticket-office.ts";
+import type { TicketWallet } from "./resumption/ticket-wallet.ts";
 import type { OpenStream } from "./streams.ts";
 import type { Timers } from "./timers.ts";
 
@@ -65,6 +67,10 @@ export interface Machine {
   readonly openStream: OpenStream | undefined;
   /** Names of connections of which TCP was answered, and UDP was not, and until when that is taken to be so. */
   readonly tcpRecalledUntil: Map<string, number>;
+  /** Gives tickets, and takes them back; undefined where sessions are not resumed. */
+  readonly tickets: TicketOffice | undefined;
+  /** Keeps our own. */
+  readonly wallet: TicketWallet | undefined;
   /** Whether an SPI is ours, of an IKE SA that there is or that comes in the place of one. */
   hasIkeSpi(localSpi: bigint): boolean;
   /** Our addresses and routes. Without them nothing moves by our doing. */

@@ -4,6 +4,7 @@ import { encodePayloads, type HeaderFields } from "../wire/message.ts";
 import type { Payload } from "../wire/payloads/payload.ts";
 import { LONGEST_FRAMED_MESSAGE } from "../wire/tcp-encapsulation.ts";
 import { formatEnd, peerSilent, refusalHeard, retransmitted } from "./events.ts";
+import { fallBack } from "./exchanges/ike-session-resume.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import { isKeyed, type Keyed } from "./ike-sa-state.ts";
 import type { Outgoing } from "./impair.ts";
@@ -144,6 +145,10 @@ export class Outbox {
     const isEnough = isHopelessNow || request.transmissions >= machine.limits.probeTransmissionCount;
     if (request.bare !== undefined && isEnough) {
       this.#strip(request, now);
+      return;
+    }
+    if (isHopelessNow && request.purpose.kind === "resume") {
+      fallBack(this.#ikeSa, `no answer to ${request.transmissions} transmissions`, now);
       return;
     }
     if (isHopelessNow) {

@@ -25,8 +25,9 @@ export function waitFor(ikeSa: IkeSa, request: OutstandingRequest, now: number):
 
 /** Whether the peer has had time enough to answer. */
 export function isHopeless(ikeSa: IkeSa, request: OutstandingRequest, now: number): boolean {
-  const { transmissionCount, doubtedTransmissionCount } = ikeSa.machine.limits;
-  const { transmissions, doubtedAfter, sentAt } = request;
+  const { transmissionCount, doubtedTransmissionCount, resumptionTransmissionCount } = ikeSa.machine.limits;
+  const { purpose, transmissions, doubtedAfter, sentAt } = request;
+  if (purpose.kind === "resume") return transmissions >= resumptionTransmissionCount;
   if (doubtedAfter !== undefined && transmissions - doubtedAfter >= doubtedTransmissionCount) return true;
   const timeoutMs = timeoutOf(ikeSa);
   return timeoutMs === undefined ? transmissions >= transmissionCount : now >= sentAt + timeoutMs;

@@ -26,7 +26,8 @@ export function authenticated(ikeSa: IkeSa, now: number): void {
   if (!Number.isFinite(lifetimeMs)) return;
   // Who calls is early by some chance, so that not all clients of a gateway come at once; who is called keeps its word.
   const share = isCaller ? 1 - machine.limits.rekeyJitter * fraction(ikeSa) : 1;
-  ikeSa.authenticUntil = now + lifetimeMs * share;
+  // What a session that was resumed rests on was shown long ago.
+  ikeSa.authenticUntil = Math.min(ikeSa.authenticUntil ?? Number.POSITIVE_INFINITY, now + lifetimeMs * share);
 }
 
 /** Takes what the peer says about how long it believes us. The earlier end counts. */

@@ -22,7 +22,7 @@ export function renew(ikeSa: IkeSa, now: number): void {
 export function isComing(machine: Machine, { name }: ConnectionPolicy): boolean {
   return machine
     .ikeSasOf(name)
-    .some((other) => ["initiating", "agreeing", "authenticating"].includes(other.state.name));
+    .some((other) => ["initiating", "resuming", "agreeing", "authenticating"].includes(other.state.name));
 }
 
 /** `fresh` is established. What it renews goes on for a moment, until both sides send through the new one. */

@@ -2,6 +2,7 @@ import { passSession } from "./client-session.ts";
 import { tellToken } from "./crash-detection.ts";
 import { createChild } from "./exchanges/create-child-sa.ts";
 import type { IkeSa } from "./ike-sa.ts";
+import { renewTicket } from "./resumption/tickets.ts";
 
 // How one IKE SA takes the place of another (RFC 7296 section 2.8.2).
 
@@ -27,6 +28,7 @@ export function bequeath(old: IkeSa, heir: IkeSa, now: number): void {
   heir.prober.takeOver(old.prober, now);
   heir.mobility.takeOver(old.mobility, now);
   tellToken(heir, now);
+  renewTicket(old, heir, now);
   const missing = old.postponed.takeAll();
   for (const policy of old.connection?.children ?? []) {
     if (missing.includes(policy.name)) createChild(heir, policy, now);
@@ -43,7 +45,7 @@ export function standAside(ikeSa: IkeSa, heir: IkeSa, now: number): void {
   ikeSa.state = { name: "rekeyed", ...keyed };
   ikeSa.successor = heir;
   ikeSa.predecessor = undefined;
-  for (const reason of ["liveness", "rekey", "renew", "reauthenticate", "path-mtu"] as const) {
+  for (const reason of ["liveness", "rekey", "renew", "ticket", "reauthenticate", "path-mtu"] as const) {
     ikeSa.timers.cancel(reason);
   }
   ikeSa.timers.set("expire", now + ikeSa.machine.limits.replacedTimeoutMs, (then) => {
@@ -55,7 +57,15 @@ export function standAside(ikeSa: IkeSa, heir: IkeSa, now: number): void {
 export function retire(ikeSa: IkeSa, now: number): void {
   const { state } = ikeSa;
   if (state.name !== "established" && state.name !== "rekeyed") return;
-  for (const reason of ["liveness", "rekey", "renew", "reauthenticate", "expire", "path-mtu"] as const) {
+  for (const reason of [
+    "liveness",
+    "rekey",
+    "renew",
+    "ticket",
+    "reauthenticate",
+    "expire",
+    "path-mtu",
+  ] as const) {
     ikeSa.timers.cancel(reason);
   }
   ikeSa.state = { ...state, name: "deleting" };

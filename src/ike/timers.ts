@@ -16,6 +16,8 @@ export type DeadlineReason =
   | "redirect"
   /** A soft lifetime is over, or an attempt that failed comes again. */
   | "rekey"
+  /** The ticket is to be replaced by another. */
+  | "ticket"
   /** Who the peer is is to be shown again. */
   | "reauthenticate"
   /** Rekeying has failed so far, and the hard lifetime is near. */

@@ -33,7 +33,7 @@ export function settleDuplicates({ ikeSa, now }: { readonly ikeSa: IkeSa; readon
     if (other === ikeSa || other.connection === undefined) continue;
     if (other.connection.name !== ikeSa.connection?.name) {
       if (ikeSa.receivedInitialContact && haveSameEnds(other, ikeSa)) replaceOld(other, now);
-    } else if (other.state.name === "initiating" || other.state.name === "agreeing") {
+    } else if (["initiating", "resuming", "agreeing"].includes(other.state.name)) {
       other.close({ reason: "replaced", message: "the peer connected first" }, now);
     } else if (other.state.name === "established") {
       const didCross = other.role !== ikeSa.role && ikeSa.createdAt <= other.state.establishedAt;

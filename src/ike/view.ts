@@ -21,6 +21,10 @@ export interface IkeSaView {
   readonly remoteIdentity: string | undefined;
   /** Whether there is a PPK in its keys. */
   readonly hasPpk: boolean;
+  /** Whether it goes on with a session that was resumed by a ticket (RFC 5723). */
+  readonly isResumed: boolean;
+  /** Until when our ticket is good; undefined without one. */
+  readonly ticketUntil: number | undefined;
   /** Who has logged in by EAP. */
   readonly user: string | undefined;
   /** Which client it seems to be, where many share a connection. */
@@ -66,6 +70,8 @@ export function viewOf(ikeSa: IkeSa): IkeSaView {
     localIdentity: connection && formatIdentity(connection.local.identity),
     remoteIdentity: remoteIdentity && formatIdentity(remoteIdentity),
     hasPpk: ikeSa.hasPpk,
+    isResumed: ikeSa.isResumed,
+    ticketUntil: ikeSa.ticketUntil,
     user: ikeSa.user,
     client: ikeSa.client,
     signsWithSha1: ikeSa.signsWithSha1,

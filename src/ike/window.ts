@@ -13,6 +13,8 @@ import type { TimerHandle } from "./timers.ts";
 /** Why a request was sent, and so what its answer means. */
 type RequestPurpose =
   | { readonly kind: "init" }
+  /** IKE_SESSION_RESUME. */
+  | { readonly kind: "resume" }
   | { readonly kind: "auth" }
   /** A key exchange between IKE_SA_INIT and IKE_AUTH. */
   | { readonly kind: "intermediate"; readonly group: number; readonly privateKey: PrivateKey }
@@ -170,7 +172,7 @@ export class RequestWindow {
 }
 
 function goesAlone({ kind }: RequestPurpose): boolean {
-  return kind === "rekey-ike-sa" || kind === "init" || kind === "auth";
+  return kind === "rekey-ike-sa" || kind === "init" || kind === "resume" || kind === "auth";
 }
 
 /** "deferred": the request is being worked on, and its answer is to come. */

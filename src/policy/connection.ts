@@ -65,6 +65,8 @@ export interface ConnectionPolicy {
   readonly compat?: readonly "windows-default"[];
   /** Goes into the keys of the IKE SA (RFC 8784). */
   readonly ppk?: Ppk;
+  /** Whether a session may be resumed by a ticket (RFC 5723). Undefined is true. */
+  readonly resumes?: boolean;
   /** How long what was shown in IKE_AUTH holds, in milliseconds: then whoever has called does it again, in a new IKE SA. Undefined is for ever. */
   readonly reauthMs?: number;
   /** Soft lifetime of an IKE SA, in milliseconds; undefined for the usual one, Infinity for none. */
@@ -145,6 +147,16 @@ interface EapLogins {
   readonly mutualServer?: EapServer;
   /** What clients' certificates are judged by, where a method looks at some. */
   readonly trust?: TrustPolicy;
+  /** Of those who have a password here. */
+  readonly accounts?: Accounts;
+}
+
+/** Whether somebody who has logged in once may still come. */
+export interface Accounts {
+  /** What the login of somebody who has logged in here by a password rests on; undefined for anybody else. */
+  stampOf(user: string): Uint8Array | undefined;
+  /** Whether it is still so. Then the user counts as logged in. */
+  confirms(user: string, stamp: Uint8Array): boolean;
 }
 
 /** The responder need not show who it is but within EAP (RFC 5998): only for methods by which it does, such as EAP-TLS. */

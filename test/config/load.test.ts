@@ -71,6 +71,7 @@ describe("the example of the design", () => {
       log: { level: "info", format: "human" },
       socket: "/run/ikebana/ikebana.sock",
       showsRestarts: true,
+      keepsTickets: true,
       stateDirectory: "/var/lib/ikebana",
       warnings: [],
     });
@@ -116,6 +117,7 @@ describe("the example of the design", () => {
       log: { level: "debug", format: "json" },
       socket: join(folder, "run/vpn.sock"),
       showsRestarts: true,
+      keepsTickets: true,
       stateDirectory: "/srv/state",
     });
     expect(config.connections[1]).toMatchObject({

@@ -20,7 +20,7 @@ connections:
 `;
 
 test.skipIf(!requireRoot("a gateway that is killed and started again"))(
-  "a gateway that is killed and started again is called at once: it shows that it has lost its SAs",
+  "a gateway that is killed and started again is called at once: it shows that it has lost its SAs, and the session is resumed",
   { timeout: 60_000 },
   async () => {
     const sites = await createSites();
@@ -50,6 +50,9 @@ test.skipIf(!requireRoot("a gateway that is killed and started again"))(
       await until("it is up again", async () => ![undefined, before].includes(await spi()), {
         describe: () => client.log,
       });
+      expect(statSync(join(directory, "state", "ticket-keys.json")).mode & 0o777).toBe(0o600);
+      expect(statSync(join(client.directory, "state", "tickets.json")).mode & 0o777).toBe(0o600);
+      expect((await client.connection()).ikeSa).toMatchObject({ resumed: true });
       expect(await pingBothWays(sites)).toEqual([]);
     } finally {
       for (const daemon of daemons) if (daemon.ending === undefined) await daemon.stop("SIGKILL");

@@ -41,7 +41,10 @@ export function processCreateChildRequest(
   const ke = find(payloads, "key-exchange");
   const isForIke =
     sa.proposals.length > 0 && sa.proposals.every(({ protocolId }) => protocolId === ProtocolId.IKE);
-  if (isForIke) return processIkeRekeyRequest(ikeSa, { sa, ke, ni: nonce.nonce, messageId, now });
+  if (isForIke) {
+    const wantsTicket = findNotify(payloads, NotifyType.TICKET_REQUEST) !== undefined;
+    return processIkeRekeyRequest(ikeSa, { sa, ke, ni: nonce.nonce, wantsTicket, messageId, now });
+  }
 
   const tsi = find(payloads, "traffic-selectors-initiator");
   const tsr = find(payloads, "traffic-selectors-responder");

@@ -24,9 +24,11 @@ import { choosePpk, dropPpkChoice, takePpkChoice } from "../ppk.ts";
 import { authLifetime } from "../reauthentication.ts";
 import { gatewayNotify } from "../redirect/notifications.ts";
 import { elsewhere } from "../redirect/send-away.ts";
+import { grantTicket } from "../resumption/tickets.ts";
 import { isShared } from "../uniqueness.ts";
 import { identification, identityOf, isAwaiting, ownProof, refuse } from "./ike-auth.ts";
 import { beginLogin, processLoginRequest } from "./login-request.ts";
+import { resumeSession } from "./resumed-auth.ts";
 
 // The responder's side of IKE_AUTH (`ike-auth.ts`): who the peer is, then who we are, then the child SA.
 
@@ -71,22 +73,21 @@ export function processAuthRequest(ikeSa: IkeSa, request: AuthRequest): Answer |
   if (identity.data.length > identityLength)
     return refused(`the peer says who it is in ${identity.data.length} octets`);
   const wanted = find(payloads, "identification-responder");
-  return authenticateInitiator(ikeSa, {
-    ...request,
-    state,
-    identity,
-    requested: wanted && identityOf(wanted),
-  });
+  const initiator = { ...request, state, identity, requested: wanted && identityOf(wanted) };
+  const { resumed } = state;
+  return resumed === undefined
+    ? authenticateInitiator(ikeSa, initiator)
+    : resumeSession(ikeSa, { ...initiator, resumed });
 }
 
-function authenticateInitiator(
-  ikeSa: IkeSa,
-  request: AuthRequest & {
-    readonly state: Authenticating;
-    readonly identity: Identity;
-    readonly requested: Identity | undefined;
-  },
-): Answer | "later" | "busy" {
+/** The first request, as far as it has been looked at. */
+export interface Initiator extends AuthRequest {
+  readonly state: Authenticating;
+  readonly identity: Identity;
+  readonly requested: Identity | undefined;
+}
+
+function authenticateInitiator(ikeSa: IkeSa, request: Initiator): Answer | "later" | "busy" {
   const { state, payloads, identity, requested } = request;
   const { machine, path } = ikeSa;
   // IKE_SA_INIT was agreed on with nobody in particular; the peer's own connection has to allow it too.
@@ -244,7 +245,7 @@ export function conclude(
   ikeSa.impression = undefined;
   ikeSa.receivedInitialContact = findNotify(payloads, NotifyType.INITIAL_CONTACT) !== undefined;
   // Without data: it is the one that was named (RFC 8784 section 3).
-  const ppk = ikeSa.hasPpk ? [notify(NotifyType.PPK_IDENTITY)] : [];
+  const ppk = ikeSa.hasPpk && state.resumed === undefined ? [notify(NotifyType.PPK_IDENTITY)] : [];
   const host = elsewhere(ikeSa, connection);
   if (host !== undefined) {
     ikeSa.sendAway(now);
@@ -271,6 +272,7 @@ export function conclude(
       ...ikeSa.mobility.announce(),
       ...authLifetime(ikeSa, now),
       ...ownToken(ikeSa),
+      ...grantTicket(ikeSa, payloads, now),
     ],
   };
 }

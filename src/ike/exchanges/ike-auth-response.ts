@@ -5,7 +5,7 @@ import { formatIdentity, sameIdentity } from "../../policy/identity.ts";
 import { presharedKeyOf } from "../../policy/pad.ts";
 import type { Payload, PayloadOf } from "../../wire/payloads/payload.ts";
 import type { Closing } from "../answer.ts";
-import { faultOfKeyedAuth } from "../auth-payload.ts";
+import { authBySession, faultOfKeyedAuth } from "../auth-payload.ts";
 import { certificateRequest } from "../certificates.ts";
 import { buildChildOffer, offerChild, processChildAnswer } from "../child-sa.ts";
 import { ownToken, takeToken } from "../crash-detection.ts";
@@ -18,10 +18,12 @@ import { signatureJob } from "../peer-signature.ts";
 import { mixedKeys, ppkIdentity, settlePpk } from "../ppk.ts";
 import { heedAuthLifetime } from "../reauthentication.ts";
 import { obeyRedirectInAuth } from "../redirect/follow.ts";
+import { takeTicket, ticketRequest } from "../resumption/tickets.ts";
 import { haveSameEnds } from "../uniqueness.ts";
 import { createChild } from "./create-child-sa.ts";
 import { identification, identityOf, isAwaiting, ownProof, refuse } from "./ike-auth.ts";
 import { beginEap, processEapAnswer } from "./login-response.ts";
+import { verifyResumed } from "./resumed-auth.ts";
 
 // The initiator's side of IKE_AUTH (`ike-auth.ts`). Nothing is answered to an EAP request before the responder has shown who it is.
 
@@ -45,22 +47,28 @@ export function sendAuthRequest(ikeSa: IkeSa, now: number): void {
   const mixed = ppk && { keys: mixedKeys(state, ppk), unmixed: state.keys };
   const next = { ...state, offer, sentInitialContact, ...mixed };
   ikeSa.state = next;
+  const isResumed = next.resumed !== undefined;
   const send = (certificates: readonly Payload[], auth: readonly Payload[], then: number): void => {
     const payloads = [
       identification("identification-initiator", connection.local.identity),
       ...certificates,
       ...(sentInitialContact ? [notify(NotifyType.INITIAL_CONTACT)] : []),
-      ...certificateRequest([connection], ikeSa.machine.limits.authorityCount),
-      ...wantedIdentity(connection),
+      ...(isResumed ? [] : certificateRequest([connection], ikeSa.machine.limits.authorityCount)),
+      ...(isResumed ? resumedIdentity(ikeSa) : wantedIdentity(connection)),
       ...auth,
       ...requestAddresses(connection),
       ...(offer === undefined ? [] : buildChildOffer(offer)),
-      ...eapOnly(connection),
+      ...(isResumed ? [] : eapOnly(connection)),
       ...ikeSa.mobility.announce(),
       ...(auth.length > 0 ? ownToken(ikeSa) : []),
+      ...ticketRequest(ikeSa),
     ];
     requestAuth(ikeSa, payloads, then);
   };
+  if (isResumed) {
+    send([], [authBySession(ikeSa, next, connection.local.identity)], now);
+    return;
+  }
   if (connection.local.authentication.kind === "eap") {
     send([], [], now);
     return;
@@ -116,6 +124,11 @@ function wantedIdentity({ remote }: ConnectionPolicy): readonly Payload[] {
   return remote.identity === undefined ? [] : [identification("identification-responder", remote.identity)];
 }
 
+/** IDr of a session that goes on is whom it is with. */
+function resumedIdentity({ remoteIdentity }: IkeSa): readonly Payload[] {
+  return remoteIdentity === undefined ? [] : [identification("identification-responder", remoteIdentity)];
+}
+
 function eapOnly({ local, remote }: ConnectionPolicy): readonly Payload[] {
   const isAsked = local.authentication.kind === "eap" && remote.authentication.some(isEapOnly);
   return isAsked ? [notify(NotifyType.EAP_ONLY_AUTHENTICATION)] : [];
@@ -139,10 +152,15 @@ export function processAuthResponse(ikeSa: IkeSa, { payloads, now }: AuthAnswer)
   if (state.name !== "authenticating" || connection === undefined) return;
   const error = findError(payloads);
   if (find(payloads, "authentication") === undefined && error !== undefined) {
+    if (state.resumed !== undefined) ikeSa.machine.wallet?.drop(connection.name);
     ikeSa.close(refusalByPeer(connection, error), now);
     return;
   }
   const { eap } = state;
+  if (state.resumed !== undefined) {
+    verifyResumed(ikeSa, { state, connection, payloads, now });
+    return;
+  }
   const settled = settlePpk(ikeSa, state, { connection, payloads });
   if (settled === "missing") breakOff(ikeSa, "the peer does not use our PPK, and we have to", now);
   else if (eap === undefined) authenticateResponder(ikeSa, { state: settled, connection, payloads, now });
@@ -265,6 +283,7 @@ export function finish(ikeSa: IkeSa, { state, connection, payloads, now }: Respo
   ikeSa.mobility.heed({ payloads, now });
   heedAuthLifetime(ikeSa, payloads, now);
   takeToken(ikeSa, payloads);
+  takeTicket(ikeSa, payloads, now);
   ikeSa.machine.report(ikeSaEstablished(ikeSa, state.proposal));
   const fault = find(payloads, "security-association") && takeAddresses(ikeSa, connection, payloads);
   if (fault !== undefined) {

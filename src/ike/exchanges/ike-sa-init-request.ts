@@ -26,8 +26,9 @@ import { addressesOf } from "../ports.ts";
 import { usePpk } from "../ppk.ts";
 import { redirectFirst, redirectSupportIn } from "../redirect/send-away.ts";
 import { isNonceFit, NO_NAT_TRAVERSAL } from "./ike-sa-init.ts";
+import { considerTicket } from "./ike-session-resume-request.ts";
 
-// What we answer to the IKE_SA_INIT of somebody whom nobody knows (`ike-sa-init.ts`).
+// What we answer to the IKE_SA_INIT of somebody whom nobody knows (`ike-sa-init.ts`). An IKE_SESSION_RESUME is let in by the same door.
 
 interface InitRequest {
   /** Octets of our own, which the decoded message views. */
@@ -91,15 +92,20 @@ export function processInitRequest(machine: Machine, received: RawInitRequest): 
   }
   // The caller may use its buffer again; what we decode is ours.
   const own = octets.slice();
-  consider(machine, { octets: own, message: decodeMessage(own), path, now, initKey, isRoutable });
+  const admitted = { octets: own, message: decodeMessage(own), path, now, initKey, isRoutable };
+  if (header.exchangeType === ExchangeType.IKE_SESSION_RESUME) considerTicket(machine, admitted);
+  else consider(machine, admitted);
+}
+
+/** Of somebody who may have a place among the half-open SAs. */
+export interface AdmittedRequest extends InitRequest {
+  readonly initKey: string;
+  readonly isRoutable: boolean;
 }
 
 /** What an admitted request asks for, and whether that is allowed. */
-function consider(
-  machine: Machine,
-  received: InitRequest & { readonly initKey: string; readonly isRoutable: boolean },
-): void {
-  const { message, path, now, initKey, isRoutable } = received;
+function consider(machine: Machine, received: AdmittedRequest): void {
+  const { message, path, now, isRoutable } = received;
   const { header, payloads } = message;
   const sa = find(payloads, "security-association");
   const ke = find(payloads, "key-exchange");
@@ -156,11 +162,7 @@ function consider(
     connection: undefined,
     now,
   });
-  ikeSa.peerSpi = header.initiatorSpi;
-  machine.rememberInit(initKey, ikeSa);
-  const { address } = path.remote;
-  const giveUp = (then: number): void => ikeSa.makeRoom(then);
-  ikeSa.halfOpenPlace = machine.halfOpen.enter({ address, isRoutable, giveUp, now });
+  beginHalfOpen(ikeSa, received);
   ikeSa.isBehindNat = nat?.isBehindNat ?? false;
   ikeSa.isPeerBehindNat = nat?.isPeerBehindNat ?? false;
   ikeSa.traversesNats = nat !== undefined;
@@ -171,7 +173,6 @@ function consider(
   const candidates = findCandidates(machine.connections, addressesOf(path));
   ikeSa.hasBothUsePpk =
     findNotify(payloads, NotifyType.USE_PPK) !== undefined && usePpk(candidates).length > 0;
-  ikeSa.limitHalfOpen(now);
   respond(ikeSa, {
     received,
     proposal,
@@ -180,6 +181,20 @@ function consider(
     peerPublicValue: ke.data,
     hasNatDetection: nat !== undefined,
   });
+}
+
+/** The peer's SPI, the way back to this IKE SA for a repeated request, and a place for a limited time. */
+export function beginHalfOpen(
+  ikeSa: IkeSa,
+  { message, path, now, initKey, isRoutable }: AdmittedRequest,
+): void {
+  const { machine } = ikeSa;
+  ikeSa.peerSpi = message.header.initiatorSpi;
+  machine.rememberInit(initKey, ikeSa);
+  const { address } = path.remote;
+  const giveUp = (then: number): void => ikeSa.makeRoom(then);
+  ikeSa.halfOpenPlace = machine.halfOpen.enter({ address, isRoutable, giveUp, now });
+  ikeSa.limitHalfOpen(now);
 }
 
 /**
@@ -319,7 +334,7 @@ const WINDOWS_HINT =
   '. This is what Windows offers by default: set the client up with the script of "ikebana profile --for windows", or allow it with "compat: windows-default"';
 
 /** Sends an error, unless too many were sent just now. Returns whether it did. */
-function refuse(machine: Machine, received: InitRequest, error: Payload): boolean {
+export function refuse(machine: Machine, received: InitRequest, error: Payload): boolean {
   const { message, path, now } = received;
   const isAllowed = machine.mayTransmitError(now);
   if (isAllowed) reply(machine, { header: message.header, path }, [error]);
@@ -336,7 +351,7 @@ function reply(
   const octets = encodeMessage({
     initiatorSpi: header.initiatorSpi,
     responderSpi: 0n,
-    exchangeType: ExchangeType.IKE_SA_INIT,
+    exchangeType: header.exchangeType,
     isInitiator: false,
     isResponse: true,
     messageId: 0,

@@ -8,6 +8,7 @@ import type { IkeSa } from "../ike-sa.ts";
 import { decodeSpi, deleteChildSas, findNotify, invalidSpiOf } from "../payloads.ts";
 import { heedAuthLifetime } from "../reauthentication.ts";
 import { obeyLateRedirect } from "../redirect/follow.ts";
+import { grantTicket, takeTicket } from "../resumption/tickets.ts";
 import { rekeyChild } from "./create-child-sa.ts";
 
 // INFORMATIONAL, RFC 7296 section 1.4:
@@ -45,12 +46,16 @@ export function processInformationalRequest(
   // RFC 7296 section 1.4.1: the answer names the other half of each pair. When both sides delete at once we have removed
   // the pair already and do not name it again.
   const deletion = removed.length > 0 ? [deleteChildSas(removed)] : [];
-  return { payloads: [...deletion, ...ikeSa.mobility.answer(request), ...tokenFor(ikeSa, payloads)] };
+  const ticket = grantTicket(ikeSa, payloads, now);
+  return {
+    payloads: [...deletion, ...ikeSa.mobility.answer(request), ...tokenFor(ikeSa, payloads), ...ticket],
+  };
 }
 
 /** The other half of what we deleted is gone already; an error in an answer to nothing but our own request is fatal. */
 export function processInformationalResponse(ikeSa: IkeSa, { payloads, now }: Informational): void {
   takeToken(ikeSa, payloads);
+  takeTicket(ikeSa, payloads, now);
   if (findNotify(payloads, NotifyType.INVALID_SYNTAX) === undefined) return;
   // RFC 7296 section 2.21.3.
   ikeSa.close({ reason: "INVALID_SYNTAX", message: "the peer calls our request nonsense" }, now);

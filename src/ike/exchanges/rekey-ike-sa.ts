@@ -17,7 +17,7 @@ import type { Established, KeyPair } from "../ike-sa-state.ts";
 import { retryTime } from "../lifetimes.ts";
 import { MessageProtection } from "../message-protection.ts";
 import { NONCE_LENGTH } from "../nonces.ts";
-import { decodeIkeSpi, encodeIkeSpi, find, findError, notifyName } from "../payloads.ts";
+import { decodeIkeSpi, encodeIkeSpi, find, findError, notify, notifyName } from "../payloads.ts";
 import { suiteOf } from "../proposals.ts";
 import { bequeath, retire, standAside } from "../succession.ts";
 
@@ -263,11 +263,13 @@ export function processIkeRekeyRequest(
     readonly sa: PayloadOf<"security-association">;
     readonly ke: PayloadOf<"key-exchange"> | undefined;
     readonly ni: Uint8Array;
+    /** A ticket comes in an exchange of its own, once both sides have the new IKE SA. */
+    readonly wantsTicket: boolean;
     readonly messageId: number;
     readonly now: number;
   },
 ): Answer | "later" {
-  const { sa, ke, ni, messageId, now } = request;
+  const { sa, ke, ni, wantsTicket, messageId, now } = request;
   const { machine, connection } = ikeSa;
   if (isBusy(ikeSa)) return refusal(NotifyType.TEMPORARY_FAILURE);
   const verdict = selectProposal({
@@ -298,7 +300,7 @@ export function processIkeRekeyRequest(
         return;
       }
       const { sharedSecret } = result;
-      accept(ikeSa, { proposal, ni, group, publicValue, sharedSecret, messageId, now: then });
+      accept(ikeSa, { proposal, ni, group, publicValue, sharedSecret, wantsTicket, messageId, now: then });
       wipe(sharedSecret);
     });
   });
@@ -313,11 +315,12 @@ function accept(
     readonly group: number;
     readonly publicValue: Uint8Array;
     readonly sharedSecret: Uint8Array;
+    readonly wantsTicket: boolean;
     readonly messageId: number;
     readonly now: number;
   },
 ): void {
-  const { proposal, ni, group, publicValue, sharedSecret, messageId, now } = facts;
+  const { proposal, ni, group, publicValue, sharedSecret, wantsTicket, messageId, now } = facts;
   const { machine, attempt } = ikeSa;
   if (isBusy(ikeSa)) {
     ikeSa.answerLater(messageId, refusal(NotifyType.TEMPORARY_FAILURE), now);
@@ -338,11 +341,9 @@ function accept(
   });
   fresh.isUnconfirmed = true;
   const proposals = [{ ...proposal, spi: encodeIkeSpi(localSpi) }];
-  ikeSa.answerLater(
-    messageId,
-    { payloads: buildPayloads({ proposals, nonce: nr, group, publicValue }) },
-    now,
-  );
+  const ticket = wantsTicket ? [notify(NotifyType.TICKET_ACK)] : [];
+  const payloads = [...buildPayloads({ proposals, nonce: nr, group, publicValue }), ...ticket];
+  ikeSa.answerLater(messageId, { payloads }, now);
   if (attempt?.isSent) {
     attempt.rival = fresh;
     fresh.predecessor = ikeSa;
@@ -425,6 +426,7 @@ function derive(
   fresh.negotiationMs = old.negotiationMs;
   fresh.creations = old.creations;
   fresh.authenticUntil = old.authenticUntil;
+  fresh.isResumed = old.isResumed;
   fresh.outbox.transmittedAt = old.outbox.transmittedAt;
   fresh.forgetHandshake();
   fresh.begin(now);

@@ -4,6 +4,7 @@ import type { IkeSa } from "../ike-sa.ts";
 export function networkChanged(ikeSa: IkeSa, now: number): void {
   switch (ikeSa.state.name) {
     case "initiating":
+    case "resuming":
       // It names no address of ours unless it has to: the next transmission takes the new way.
       ikeSa.outbox.hurry(now);
       return;

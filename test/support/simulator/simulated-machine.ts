@@ -12,6 +12,8 @@ import type {
 } from "../../../src/ike/io.ts";
 import type { Limits } from "../../../src/ike/limits.ts";
 import type { AddressSource, Traffic } from "../../../src/ike/machine.ts";
+import type { TicketOffice } from "../../../src/ike/resumption/ticket-office.ts";
+import type { TicketWallet } from "../../../src/ike/resumption/ticket-wallet.ts";
 import type { OpenStream } from "../../../src/ike/streams.ts";
 import type { IkeSaView } from "../../../src/ike/view.ts";
 import type { Path } from "../../../src/platform/address.ts";
@@ -82,6 +84,8 @@ export class SimulatedMachine {
     readonly impair?: Impair;
     /** The same in each of its lives. */
     readonly crashSecret?: Uint8Array | undefined;
+    readonly tickets?: TicketOffice;
+    readonly wallet?: TicketWallet;
     readonly clock: { readonly now: number };
     /** Milliseconds since 1970. */
     readonly wallClock?: () => number;
@@ -112,6 +116,8 @@ export class SimulatedMachine {
       ...(facts.linkMtu !== undefined && { pathMtu: () => this.linkMtu }),
       ...(facts.impair && { impair: facts.impair }),
       ...(facts.crashSecret && { crashSecret: facts.crashSecret }),
+      ...(facts.tickets && { tickets: facts.tickets }),
+      ...(facts.wallet && { wallet: facts.wallet }),
       ...(facts.addresses && { addresses: facts.addresses }),
       ...(facts.openStream && { openStream: facts.openStream }),
       ...(facts.owned && {
