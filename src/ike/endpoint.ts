@@ -264,6 +264,7 @@ class EndpointMachine implements Machine {
   readonly #dropEvents: TokenBucket;
   readonly #unverifiedEvents: TokenBucket;
   readonly #errors: TokenBucket;
+  readonly #strays: TokenBucket;
   readonly #hints: TokenBucket;
   readonly #seenElsewhere: TokenBucket;
   readonly #traffic: (inboundSpi: number) => Traffic | undefined;
@@ -289,6 +290,7 @@ class EndpointMachine implements Machine {
     this.#dropEvents = new TokenBucket(this.limits.dropEventsPerSecond);
     this.#unverifiedEvents = new TokenBucket(this.limits.unverifiedEventsPerSecond);
     this.#errors = new TokenBucket(this.limits.unprotectedErrorsPerSecond);
+    this.#strays = new TokenBucket(this.limits.strayAnswersPerSecond);
     this.#hints = new TokenBucket(this.limits.hintsPerSecond);
     this.#seenElsewhere = new TokenBucket(this.limits.seenElsewherePerSecond);
     this.#traffic = facts.traffic ?? (() => undefined);
@@ -551,6 +553,10 @@ class EndpointMachine implements Machine {
 
   mayTransmitError(now: number): boolean {
     return this.#errors.take(now);
+  }
+
+  mayAnswerStray(now: number): boolean {
+    return this.#strays.take(now);
   }
 
   mayTakeHint(now: number): boolean {

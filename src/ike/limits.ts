@@ -74,6 +74,11 @@ export interface Limits {
   readonly cookieSecretLifetimeMs: number;
   /** Unprotected errors that we send in a second; the rest is dropped, so that we are no amplifier. */
   readonly unprotectedErrorsPerSecond: number;
+  /**
+   * The same for what belongs to no SA of ours: when we were started again, each of our peers has to be told twice, of its ESP and of its IKE
+   * SA, and none of these is much longer than what it answers.
+   */
+  readonly strayAnswersPerSecond: number;
   /** Dropped datagrams that become an event in a second; all are counted. */
   readonly dropEventsPerSecond: number;
   /** Events in a second about peers that nobody has authenticated. A log takes far fewer, and counts what it leaves out. */
@@ -236,7 +241,8 @@ export const DEFAULT_LIMITS: Limits = {
   suspectsPerSecond: 200,
   failedCount: 1_024,
   cookieSecretLifetimeMs: 60_000,
-  unprotectedErrorsPerSecond: 200,
+  unprotectedErrorsPerSecond: 50,
+  strayAnswersPerSecond: 200,
   dropEventsPerSecond: 10,
   unverifiedEventsPerSecond: 1_000,
 

@@ -55,6 +55,8 @@ export interface Machine {
   dropFrom(counter: DropCounter, reason: string, path: Path, now: number): void;
   /** Whether one more unprotected error may leave now. */
   mayTransmitError(now: number): boolean;
+  /** Whether one more answer to what belongs to no SA may leave now. */
+  mayAnswerStray(now: number): boolean;
   /** Whether one more unprotected hint may be looked into now. */
   mayTakeHint(now: number): boolean;
   /** What the child SA with this inbound SPI carries; undefined when the data plane does not tell. */

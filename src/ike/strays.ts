@@ -26,7 +26,7 @@ export function answerStray(machine: Machine, { octets, header, path, now }: Str
     header;
   const isProtected = nextPayload === PayloadType.SK || nextPayload === PayloadType.SKF;
   if (isResponse || !isProtected || initiatorSpi === 0n || responderSpi === 0n) return;
-  if (octets.length < ANSWER_LENGTH || !machine.mayTransmitError(now)) return;
+  if (octets.length < ANSWER_LENGTH || !machine.mayAnswerStray(now)) return;
   // The peer has answered our rekeying and is ahead of its answer, which may be lost: the SPI is not one that we do not know.
   if (!isInitiator && machine.ikeSas.some(({ attempt }) => attempt?.spi === initiatorSpi)) return;
   const invalid = notify(NotifyType.INVALID_IKE_SPI);
@@ -96,7 +96,7 @@ export function reportStrayEsp(
     checkLiveness(ikeSa, { isCommanded: false, now, payloads: [invalid] });
     return;
   }
-  if (!machine.mayTransmitError(now)) return;
+  if (!machine.mayAnswerStray(now)) return;
   const octets = encodeMessage({
     initiatorSpi: 0n,
     responderSpi: 0n,

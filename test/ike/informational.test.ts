@@ -34,7 +34,7 @@ describe("deleting", () => {
   test("again and again leaves no SA behind: after a while nobody knows their SPIs", () => {
     const cycles = 40;
     // Strangers are not told that we do not know them, so that nothing but the counters moves.
-    const { initiator, responder, link } = pair({ seed: 10, limits: { unprotectedErrorsPerSecond: 0 } });
+    const { initiator, responder, link } = pair({ seed: 10, limits: { strayAnswersPerSecond: 0 } });
     for (let cycle = 0; cycle < cycles; cycle++) {
       initiator.connect();
       link.deliverAll();

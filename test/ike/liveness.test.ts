@@ -251,7 +251,7 @@ describe("hints that anybody could send", () => {
     for (const octets of [answers[0]!, response, invalidSpi(5), request.subarray(0, 28)]) ask(octets);
     expect(answers).toHaveLength(1);
     for (let i = 0; i < 1000; i++) ask(request);
-    expect(answers.length).toBeLessThanOrEqual(50);
+    expect(answers.length).toBeLessThanOrEqual(200);
     expect(stranger.ikeSas).toEqual([]);
   });
 

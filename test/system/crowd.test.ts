@@ -24,6 +24,9 @@ import { until } from "../support/waiting.ts";
 const WHAT = "a gateway with many clients";
 const USER_COUNT = 500;
 const CLIENT_COUNT = CAMPAIGN ? 200 : 20;
+/** Clients of a gateway that is killed, and for how long they may be without it once it is there again. */
+const RESUMING_COUNT = CAMPAIGN ? 50 : 10;
+const LONGEST_OUTAGE_MS = 3_000;
 const GUESS_COUNT = CAMPAIGN ? 10_000 : 100;
 /** 0: as fast as they are answered. A machine that is busy takes longer; the goal is for this long all the same. */
 const GUESSING_SECONDS = CAMPAIGN ? 60 : 0;
@@ -55,6 +58,7 @@ describe.skipIf(!requireRoot(WHAT))(WHAT, () => {
   let certificates: LabCertificates;
   let segment: Segment;
   let gateway: IkebanaDaemon;
+  let startGateway: () => Promise<IkebanaDaemon>;
   let crowd: Crowd;
 
   beforeAll(async () => {
@@ -77,7 +81,9 @@ describe.skipIf(!requireRoot(WHAT))(WHAT, () => {
         });
       }
     });
-    gateway = await startIkebana(host, GATEWAY, { directory: certificates.directory, keepDirectory: true });
+    startGateway = () =>
+      startIkebana(host, GATEWAY, { directory: certificates.directory, keepDirectory: true });
+    gateway = await startGateway();
     crowd = await startCrowd(segment.hosts[1]!, argumentFor("clients", clients));
   });
 
@@ -183,6 +189,38 @@ describe.skipIf(!requireRoot(WHAT))(WHAT, () => {
     expect(stdout.match(/ 1 received/g)).toHaveLength(CLIENT_COUNT);
     await crowd.down(all);
     await expectNobody();
+  });
+
+  test(`a gateway is killed and started again under ${RESUMING_COUNT} clients that ping: all resume their sessions`, {
+    timeout: 120_000,
+  }, async () => {
+    const some = clients.slice(0, RESUMING_COUNT).map((_, i) => i);
+    expect((await crowd.up(some)).filter((message) => message !== "")).toEqual([]);
+    const addresses = (await crowd.addresses()).flat();
+    const pings = addresses.map((address) => `ping -q -i 0.5 -w 100 -I ${address} 10.1.0.1 &`).join("\n");
+    const pinging = segment.hosts[1]!.start("sh", ["-c", `trap 'kill $(jobs -p)' TERM\n${pings}\nwait`]);
+    try {
+      await gateway.stop("SIGKILL");
+      gateway = await startGateway();
+      const readyAt = performance.now();
+      let resumed: readonly number[] = [];
+      const isWhole = async (): Promise<boolean> => {
+        resumed = await crowd.resumed();
+        return resumed.length === RESUMING_COUNT;
+      };
+      await until("all have resumed", isWhole, { timeoutMs: 60_000, describe: () => `${resumed}` });
+      const outageMs = Math.round(performance.now() - readyAt);
+      if (CAMPAIGN) {
+        progress(`${RESUMING_COUNT} resumed ${outageMs} ms after the gateway was there again`);
+        expect(outageMs).toBeLessThan(LONGEST_OUTAGE_MS);
+      }
+      // Each has the address that it had.
+      expect((await crowd.addresses()).flat()).toEqual(addresses);
+      await crowd.down(some);
+      await expectNobody();
+    } finally {
+      pinging.kill();
+    }
   });
 });
 

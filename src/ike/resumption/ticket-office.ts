@@ -123,4 +123,4 @@ const IV_LENGTH = 12;
 const SEALED_OFFSET = IV_OFFSET + IV_LENGTH;
 const ICV_LENGTH = 16;
 /** IKE_SESSION_RESUME is not protected, so it cannot be cut into IKE fragments: with a cookie it has to fit into 1280 octets of IPv6. */
-export const TICKET_LENGTH_MAX = 960;
+const TICKET_LENGTH_MAX = 960;

@@ -13,6 +13,8 @@ export interface Crowd {
   guess(facts: { readonly count: number; readonly seconds: number }): Promise<GuessReport>;
   /** What the gateway has given, client by client. */
   addresses(): Promise<readonly (readonly string[])[]>;
+  /** Whose session was resumed, and carries a child SA. */
+  resumed(): Promise<readonly number[]>;
   stop(): Promise<void>;
 }
 
@@ -37,6 +39,7 @@ export async function startCrowd(host: TestHost, argument: CrowdArgument): Promi
     },
     guess: async (facts) => (await ask({ kind: "guess", ...facts })) as GuessReport,
     addresses: async () => (await ask({ kind: "addresses" })) as readonly (readonly string[])[],
+    resumed: async () => (await ask({ kind: "resumed" })) as readonly number[],
     stop: () => process.stop(),
   };
 }

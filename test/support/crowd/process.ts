@@ -45,7 +45,9 @@ export type CrowdCommand =
    */
   | { readonly kind: "guess"; readonly count: number; readonly seconds: number }
   /** Answers with the addresses that the gateway has given, client by client. */
-  | { readonly kind: "addresses" };
+  | { readonly kind: "addresses" }
+  /** Answers with those whose session was resumed and carries a child SA. */
+  | { readonly kind: "resumed" };
 
 export interface GuessReport {
   readonly seconds: number;
@@ -82,6 +84,11 @@ async function obey(command: CrowdCommand): Promise<unknown> {
       return Promise.all(command.clients.map((client) => engine.down(String(client))));
     case "guess":
       return guess(command);
+    case "resumed":
+      return engine
+        .status()
+        .connections.filter(({ ikeSa }) => ikeSa?.resumed === true && ikeSa.children.length === 1)
+        .map(({ name }) => Number(name));
     case "addresses":
       return engine.status().connections.map(({ ikeSa }) => ikeSa?.internalAddresses ?? []);
   }
