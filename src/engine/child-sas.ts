@@ -6,10 +6,10 @@ import type { ChildPolicy, ConnectionPolicy } from "../policy/connection.ts";
 import { OutboundPolicies } from "./outbound-policies.ts";
 import { SessionVolumes } from "./session-volumes.ts";
 import { Traps } from "./traps.ts";
+import { type UsedUp, VolumeWatch } from "./volume-watch.ts";
 
-/** How often we look whether the peer sends through a new child SA already, and otherwise how much SAs have carried. */
+/** How often we look whether the peer sends through a new child SA already. */
 const PROBE_MS = 100;
-const WATCH_MS = 1_000;
 /** Soft limits are spread by this share, so that both sides seldom begin at once. */
 const JITTER = 0.1;
 /** What an SA may carry beyond its soft limit before the data plane stops it. */
@@ -24,21 +24,6 @@ interface InstalledSa {
   readonly child: string;
   /** The selectors as text. */
   readonly selectors: string;
-  /** What either direction may carry before the SA is replaced, and before it ends. */
-  readonly soft: Volume;
-  readonly hard: Volume;
-}
-
-/** An SA that has carried as much as it should, or as it may. */
-interface UsedUp {
-  readonly connection: string;
-  readonly inboundSpi: number;
-  readonly limit: "soft" | "hard";
-}
-
-interface Volume {
-  readonly octets: number;
-  readonly packets: number;
 }
 
 /**
@@ -55,7 +40,7 @@ export class ChildSas {
   readonly #lingering = new Map<number, NodeJS.Timeout>();
   readonly #removals = new Set<Promise<void>>();
   readonly #random: Random;
-  readonly #onUsedUp: (usedUp: UsedUp) => void;
+  readonly #volumeWatch: VolumeWatch;
   readonly #traps = new Traps();
   readonly #policies: OutboundPolicies;
   readonly #volumes: SessionVolumes;
@@ -64,7 +49,6 @@ export class ChildSas {
   #connections: ReadonlyMap<string, ConnectionPolicy> = new Map();
   #highestRank = 0;
   #probe: NodeJS.Timeout | undefined;
-  #watch: NodeJS.Timeout | undefined;
 
   /** `onUsedUp` is told of an SA that has carried as much as it should, again and again until it is replaced. */
   constructor(facts: {
@@ -74,7 +58,10 @@ export class ChildSas {
   }) {
     this.#dataPlane = facts.dataPlane;
     this.#random = facts.random;
-    this.#onUsedUp = facts.onUsedUp;
+    this.#volumeWatch = new VolumeWatch({
+      carried: (inboundSpi) => facts.dataPlane.carried(inboundSpi),
+      onUsedUp: facts.onUsedUp,
+    });
     this.#volumes = new SessionVolumes((inboundSpi) => facts.dataPlane.carried(inboundSpi));
     this.#policies = new OutboundPolicies({ dataPlane: facts.dataPlane, traps: this.#traps });
   }
@@ -109,13 +96,13 @@ export class ChildSas {
       ...(childPolicy?.clampsMss !== undefined && { clampsMss: childPolicy.clampsMss }),
       ...(childPolicy?.df && { df: childPolicy.df }),
     });
-    const sa = { connection, child, selectors: selectorsOf(childSa), soft, hard };
+    const sa = { connection, child, selectors: selectorsOf(childSa) };
     this.#installed.set(inboundSpi, sa);
     if (childSa.session !== undefined) this.#volumes.open(childSa.session, inboundSpi);
     if (!carriesOutbound) this.#waiting.add(inboundSpi);
     this.#policies.put(inboundSpi, { ...sa, rank: carriesOutbound ? ++this.#highestRank : 0 });
     if (!carriesOutbound) this.#probe ??= setTimeout(() => this.#lookAtWaiting(), PROBE_MS);
-    this.#watch ??= setTimeout(() => this.#look(), WATCH_MS);
+    this.#volumeWatch.watch(inboundSpi, { connection, soft, hard });
   }
 
   /** From now on this SA carries what goes out. */
@@ -138,21 +125,6 @@ export class ChildSas {
       }
     }
     if (this.#waiting.size > 0) this.#probe = setTimeout(() => this.#lookAtWaiting(), PROBE_MS);
-  }
-
-  #look(): void {
-    this.#watch = undefined;
-    for (const [inboundSpi, sa] of [...this.#installed]) {
-      const carried = this.#dataPlane.carried(inboundSpi);
-      if (carried === undefined) continue;
-      const directions = [carried.inbound, carried.outbound];
-      const isBeyond = ({ octets, packets }: Volume): boolean =>
-        directions.some((direction) => direction.octets >= octets || direction.packets >= packets);
-      const { connection } = sa;
-      if (isBeyond(sa.hard)) this.#onUsedUp({ connection, inboundSpi, limit: "hard" });
-      else if (isBeyond(sa.soft)) this.#onUsedUp({ connection, inboundSpi, limit: "soft" });
-    }
-    if (this.#installed.size > 0) this.#watch = setTimeout(() => this.#look(), WATCH_MS);
   }
 
   /** When the child SA last carried something, in the time that `clock` tells of a moment of the system's clock. */
@@ -179,6 +151,7 @@ export class ChildSas {
   remove(inboundSpi: number, lingerMs = 0): void {
     this.#installed.delete(inboundSpi);
     this.#waiting.delete(inboundSpi);
+    this.#volumeWatch.forget(inboundSpi);
     try {
       this.#policies.remove(inboundSpi);
     } finally {
@@ -222,7 +195,7 @@ export class ChildSas {
     for (const inboundSpi of [...this.#installed.keys()]) this.remove(inboundSpi);
     for (const inboundSpi of [...this.#lingering.keys()]) this.#end(inboundSpi);
     clearTimeout(this.#probe);
-    clearTimeout(this.#watch);
+    this.#volumeWatch.stop();
     await Promise.all(this.#removals);
   }
 }
