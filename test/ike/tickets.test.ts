@@ -1,0 +1,58 @@
+import { describe, expect, test } from "vitest";
+import { SpentFamilies } from "../../src/ike/resumption/spent-families.ts";
+import { TICKET_LIFETIME_MAX_MS, type TicketKey, TicketKeys } from "../../src/ike/resumption/ticket-keys.ts";
+import { SeededRandom } from "../support/simulator/index.ts";
+
+const DAY_MS = 24 * 3_600_000;
+const NOW = 1_700_000_000_000;
+
+describe("ticket keys", () => {
+  function ring(kept: readonly TicketKey[] = [], seed = 1) {
+    const saved: TicketKey[][] = [];
+    const save = (keys: readonly TicketKey[]): void => {
+      saved.push([...keys]);
+    };
+    return { keys: new TicketKeys({ kept, random: new SeededRandom(seed), save }), saved };
+  }
+
+  test("seal for a day, and open for as long as their last ticket may live", () => {
+    const { keys, saved } = ring();
+    const first = keys.current(NOW);
+    expect(keys.current(NOW + DAY_MS - 1)).toBe(first);
+    const second = keys.current(NOW + DAY_MS);
+    expect(second.key).not.toEqual(first.key);
+    expect(keys.find(first.id)).toBe(first);
+    keys.current(NOW + DAY_MS + TICKET_LIFETIME_MAX_MS);
+    expect(keys.find(first.id)).toBeUndefined();
+    expect(first.key.every((octet) => octet === 0)).toBe(true);
+    expect(keys.find(second.id)).toBe(second);
+    expect(saved).toHaveLength(3);
+  });
+
+  test("go on in another life, and one from a time that is yet to come seals no more", () => {
+    const { keys, saved } = ring();
+    const first = keys.current(NOW);
+    const next = ring(saved.at(-1), 2);
+    expect(next.keys.current(NOW + 1).id).toEqual(first.id);
+    expect(next.saved).toEqual([]);
+    expect(next.keys.current(NOW - DAY_MS).id).not.toEqual(first.id);
+  });
+});
+
+describe("families of tickets that are spent", () => {
+  test("are known for as long as one of their tickets may live", () => {
+    const families = new SpentFamilies();
+    expect(families.add({ id: "a", bornAt: NOW }, NOW)).toBe(true);
+    expect(families.add({ id: "a", bornAt: NOW }, NOW + 1)).toBe(false);
+    expect(families.has({ id: "a", bornAt: NOW }, NOW + TICKET_LIFETIME_MAX_MS - 1)).toBe(true);
+    expect(families.has({ id: "a", bornAt: NOW }, NOW + TICKET_LIFETIME_MAX_MS)).toBe(false);
+  });
+
+  test("are bounded: where the first has to go, nothing that is not younger is good any more", () => {
+    const families = new SpentFamilies(2);
+    for (const [i, id] of ["a", "b", "c"].entries()) families.add({ id, bornAt: NOW + i }, NOW + i);
+    expect(families.has({ id: "a", bornAt: NOW }, NOW + 3)).toBe(true);
+    expect(families.has({ id: "of that time", bornAt: NOW }, NOW + 3)).toBe(true);
+    expect(families.has({ id: "younger", bornAt: NOW + 1 }, NOW + 3)).toBe(false);
+  });
+});
