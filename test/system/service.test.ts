@@ -83,13 +83,18 @@ describe.skipIf(!mayRun)("a service without root", () => {
     const right = start(sites.right, "right", configuration("right"), join(directory, "manager"));
     const left = start(sites.left, "left", configuration("left") + GATEWAY, "@ikebana-test-manager");
     const describe = (): string => [left, right].map(({ process }) => process.out + process.error).join("\n");
-    for (const { manager, client } of [right, left]) {
+    for (const { manager, client, tcp } of [
+      { ...right, tcp: [] },
+      { ...left, tcp: ["0.0.0.0:443/tcp", "[::]:443/tcp"] },
+    ]) {
       await until("it is ready", () => manager.messages.length > 0, {
         timeoutMs: PATIENCE_MS,
         describe,
       });
       expect(manager.messages[0]).toMatch(/^READY=1\nSTATUS=ready: connections? /);
-      expect((await client.status()).listen).toHaveLength(4);
+      const { listen } = await client.status();
+      expect(listen.filter((place) => place.endsWith("/tcp"))).toEqual(tcp);
+      expect(listen).toHaveLength(4 + tcp.length);
     }
     for (const { process } of [left, right]) {
       await until("it says so in its log", () => process.out.includes("ready: connection"), { describe });
@@ -201,6 +206,7 @@ function machine(host: TestHost): {
 }
 
 const GATEWAY = `
+listen: { tcp: 443 }
 gateway:
   domain: vpn.example.org
   certificate: gateway.pem
