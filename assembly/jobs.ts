@@ -19,7 +19,7 @@ import {
 } from "./layout";
 import { Job, Sa } from "./records";
 import { aeadContextOf } from "./sad";
-import { region } from "./scratch";
+import { noteBatch, region } from "./scratch";
 
 let gcmCount: u32 = 0;
 let chachaCount: u32 = 0;
@@ -27,6 +27,7 @@ let gmacCount: u32 = 0;
 let etmCount: u32 = 0;
 
 export function beginJobs(): void {
+  noteBatch();
   gcmCount = 0;
   chachaCount = 0;
   gmacCount = 0;

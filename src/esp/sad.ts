@@ -362,7 +362,6 @@ export class Sad {
 
   #wipeStaging(): void {
     this.#octets.fill(0, STAGING, STAGING + STAGING_SIZE);
-    this.#kernel.wipeTraces();
   }
 }
 
