@@ -67,12 +67,15 @@ export class OutboundQueue {
     });
   }
 
-  /** Reads what the TUN device has. Returns how many packets that were. `isBusy`: the burst of this round is another one already. */
-  takeIn(now: number, isBusy: boolean): number {
+  /**
+   * Reads what the TUN device has, and another worker has read. Returns how many packets that were. `isBusy`: the burst of this round is another
+   * one already.
+   */
+  takeIn(now: number, isBusy: boolean, readsTun: boolean): number {
     for (let shed = 0; shed < SHED_LIMIT && !this.#intake.hasRoom; shed++) this.#fair.shedLongest();
     let count = 0;
     while (count < INTAKE_LIMIT) {
-      const packet = this.#intake.read();
+      const packet = this.#intake.read(readsTun);
       if (packet === -1) break;
       if (this.#intake.skipped !== 0) this.#skipped[packet] = this.#intake.skipped;
       this.#unsorted[count++] = packet;

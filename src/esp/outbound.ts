@@ -155,13 +155,16 @@ export class Outbound {
     this.#queuedOctets = facts.sockets.map(() => 0);
   }
 
-  /** One burst from TUN to sockets. Returns how many packets the TUN device gave or are waiting; 0 means there is nothing to do. */
-  round(): number {
+  /**
+   * One burst from TUN to sockets. Returns how many packets the TUN device gave or are waiting; 0 means there is nothing to do. `readsTun`: whether
+   * the device is looked at.
+   */
+  round(readsTun = true): number {
     const now = this.#clock.now();
     const trapped = this.#takeTrapped(now);
     if (trapped > 0) this.#encapsulate(trapped, now);
     this.#trapped.endBatch();
-    const taken = this.#queue.takeIn(now, this.#partial !== NO_PACKET);
+    const taken = this.#queue.takeIn(now, this.#partial !== NO_PACKET, readsTun);
     // What has just begun to send does not wait until a burst of the others is sealed.
     const urgent = this.#queue.chooseUrgent(this.#burst, now);
     if (urgent > 0) this.#encapsulate(urgent, now);

@@ -24,6 +24,9 @@ import type { TrapCall } from "./trapped-packets.ts";
 /** What waits to leave waits for the host, which reads all the time. */
 const FLUSH_MS = 1;
 
+/** All devices: see `round`. */
+export const EVERYTHING = -1;
+
 /** The host reads a path in less. */
 const TOO_LONG_PAUSE_MS = 5;
 
@@ -114,38 +117,41 @@ export class DataPump {
       : undefined;
   }
 
-  /** One burst each way. Returns how many packets and datagrams came in from either side; 0 means there is nothing to do. */
-  round(): number {
+  /**
+   * One burst each way. Returns how many packets and datagrams came in from either side; 0 means there is nothing to do. `ready`: which devices
+   * are looked at, bit 0 for the TUN device, then one for each socket that is received from.
+   */
+  round(ready = EVERYTHING): number {
     this.#stopwatch?.beginRound();
-    const handled = this.#round();
+    const handled = this.#round(ready);
     this.#stopwatch?.endRound();
     return handled;
   }
 
-  #round(): number {
+  #round(ready: number): number {
     const now = this.#clock.now();
     this.#passQuiescentPoint(now);
     const handover = this.#handover;
-    if (handover === undefined) return this.#move(now);
+    if (handover === undefined) return this.#move(now, ready);
     // First, so that what is put in behind the last look calls again.
     handover.from.answer();
-    const handled = this.#move(now);
+    const handled = this.#move(now, ready);
     if (handover.to.shouldCall()) this.#callCompanion();
     return handled;
   }
 
-  #move(now: number): number {
+  #move(now: number, ready: number): number {
     const inbound = this.#inbound;
     const outbound = this.#outbound;
     const mailBefore = inbound === undefined ? 0 : inbound.mailCount;
     let handled = inbound === undefined ? 0 : inbound.releaseHeld() + inbound.takeHandedOver();
     if (outbound !== undefined) {
-      handled += outbound.round() + outbound.sendDummies(now);
+      handled += outbound.round((ready & 1) !== 0) + outbound.sendDummies(now);
       this.#tellTooLong(outbound, now);
     }
     if (inbound === undefined) return handled;
     for (let i = 0; i < this.#sockets.length; i++) {
-      handled += inbound.round(this.#sockets[i]!);
+      if ((ready & (2 << i)) !== 0) handled += inbound.round(this.#sockets[i]!);
     }
     if (inbound.mailCount !== mailBefore && this.#mailbox.shouldRing()) this.#ring();
     return handled;

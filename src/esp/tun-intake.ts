@@ -59,8 +59,8 @@ export class TunIntake {
     return this.#place(this.#need) !== 0;
   }
 
-  /** Reads one packet and gives its number, or -1 when none is waiting or there is no room. */
-  read(): number {
+  /** Reads one packet and gives its number, or -1 when none is waiting or there is no room. `readsTun`: the device may have some. */
+  read(readsTun = true): number {
     const at = this.#place(this.#need);
     if (at === 0) return -1;
     this.#skipped = 0;
@@ -71,6 +71,7 @@ export class TunIntake {
         return this.adopt(at, handed);
       }
     }
+    if (!readsTun) return -1;
     const length = this.#tun.read(at, PACKET_LIMIT + this.#tun.offloads.headerLength);
     if (length <= this.#tun.offloads.headerLength) return -1;
     return this.adopt(at, length);

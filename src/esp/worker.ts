@@ -14,7 +14,7 @@ import { LinuxUdpSocket, type OpenUdpSocket } from "../platform/udp/linux-udp-so
 import type { SeenElsewhere, StrayEsp } from "./inbound.ts";
 import { loadKernel } from "./kernel.ts";
 import type { WorkerRole } from "./lanes.ts";
-import { DataPump } from "./pump.ts";
+import { DataPump, EVERYTHING } from "./pump.ts";
 import type { PumpSocket } from "./pump-socket.ts";
 import { Spin } from "./spin.ts";
 import { Stopwatch } from "./stopwatch.ts";
@@ -107,9 +107,16 @@ function run({
   const command = (WORKER_BASE + worker * WORKER_SIZE + WORKER_COMMAND_OFFSET) >>> 2;
 
   say("ready");
+  let ready = EVERYTHING;
   while (Atomics.load(words, command) !== COMMAND_STOP) {
-    if (pump.round() !== 0) spin.noteWork();
-    else if (!spin.looksAgain()) poller.wait(Math.min(SLEEP_MS, pump.restMs));
+    const handled = pump.round(ready);
+    ready = EVERYTHING;
+    if (handled !== 0) spin.noteWork();
+    else if (!spin.looksAgain()) {
+      poller.wait(Math.min(SLEEP_MS, pump.restMs));
+      // Most wake-ups are for one device, or for none. What comes to another meanwhile is found in the next round, or ends the next sleep.
+      ready = role.sends ? poller.ready : poller.ready << 1;
+    }
   }
   kernel.wipeTraces();
 }

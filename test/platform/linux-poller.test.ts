@@ -56,6 +56,24 @@ describe.skipIf(process.platform !== "linux")("the poller of a data worker", () 
     systemCalls.close(socket.descriptor);
   });
 
+  test("says which device has something, and that a wake-up is none of them", () => {
+    const sockets = [0, 1].map(() => openUdpSocket(systemCalls, { address: "127.0.0.1", port: 0 }));
+    const sender = new LinuxDatagramSender(systemCalls, sockets);
+    const poller = new LinuxPoller(systemCalls, {
+      worker: 1,
+      descriptors: sockets.map(({ descriptor }) => descriptor),
+      wakeUp: wakeUp.descriptor,
+    });
+    wakeUp.wake();
+    expect(poller.wait(1000)).toBe(true);
+    expect(poller.ready).toBe(0);
+    const here = { address: "127.0.0.1", port: sockets[1]!.port };
+    expect(sender.send({ octets: Uint8Array.of(1), from: here, to: here })).toBeUndefined();
+    expect(poller.wait(1000)).toBe(true);
+    expect(poller.ready).toBe(0b10);
+    for (const { descriptor } of sockets) systemCalls.close(descriptor);
+  });
+
   test("does not keep the process from ending while it sleeps, and is woken at once when asked", () => {
     const script = fileURLToPath(new URL("fixtures/sleeping-worker.mjs", import.meta.url));
     const { status, stdout, stderr } = spawnSync(process.execPath, [script], {

@@ -18,6 +18,7 @@ export class LinuxPoller implements Poller {
   readonly #block: number;
   readonly #count: number;
   readonly #wakeUp: number | undefined;
+  readonly #firstDevice: number;
   #isEnding = false;
 
   constructor(
@@ -42,6 +43,7 @@ export class LinuxPoller implements Poller {
     this.#block = ioBlock(worker, POLL_BLOCK);
     this.#count = polled.length;
     this.#wakeUp = wakeUp;
+    this.#firstDevice = wakeUp === undefined ? 0 : 1;
     for (const [i, descriptor] of polled.entries()) {
       this.#view.setInt32(this.#block + i * POLLFD_SIZE, descriptor, true);
       this.#view.setInt16(this.#block + i * POLLFD_SIZE + POLLFD_EVENTS_OFFSET, POLLIN, true);
@@ -62,6 +64,15 @@ export class LinuxPoller implements Poller {
     if (ready < 0 && !isNothingYet(ready)) throw systemError("poll", ready);
     if (ready > 0 && this.#wakeUp !== undefined && this.#isReady(0)) this.#answerWakeUp(this.#wakeUp);
     return ready > 0;
+  }
+
+  /** Which of the descriptors had something to read when the last wait ended: a bit for each, in their order. */
+  get ready(): number {
+    let ready = 0;
+    for (let i = this.#firstDevice; i < this.#count; i++) {
+      if (this.#isReady(i)) ready |= 1 << (i - this.#firstDevice);
+    }
+    return ready;
   }
 
   #isReady(index: number): boolean {
