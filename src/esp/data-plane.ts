@@ -34,10 +34,11 @@ import type { OpenTun } from "../platform/tun/linux-tun.ts";
 import type { MemoryTun } from "../platform/tun/memory-tun.ts";
 import type { OpenUdpSocket } from "../platform/udp/linux-udp-socket.ts";
 import type { MemoryUdpSocket } from "../platform/udp/memory-udp.ts";
-import { readPathMtu } from "../platform/udp/read-path-mtu.ts";
+import { PathMtuReader } from "../platform/udp/path-mtu-reader.ts";
 import type { CopyDscp, DontFragment } from "../policy/connection.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
 import type { Transform } from "../wire/payloads/transform.ts";
+import { GatheredCall } from "./gathered-call.ts";
 import { IkeSpiFilter } from "./ike-spi-filter.ts";
 import type { SeenElsewhere, StrayEsp } from "./inbound.ts";
 import { loadKernel } from "./kernel.ts";
@@ -261,25 +262,23 @@ export async function startDataPlane(
       onFailure(error);
     },
   });
-  const quiescence = new WorkerQuiescence({
-    memory,
-    workers: roles.map(({ worker }) => worker),
-    wake: () => team.wake(),
-  });
-  const pulse = new WorkerPulse({
-    memory,
-    workers: roles.map(({ worker }) => worker),
-    wake: () => team.wake(),
-  });
+  // One wake-up is enough for all that one turn of the event loop has for the workers.
+  const wakeUp = new GatheredCall(() => team.wake());
+  const wake = (): void => wakeUp.ask();
+  const numbers = roles.map(({ worker }) => worker);
+  const quiescence = new WorkerQuiescence({ memory, workers: numbers, wake });
+  const pulse = new WorkerPulse({ memory, workers: numbers, wake });
+  const pathMtus = new PathMtuReader(facts.systemCalls, facts.mark);
   const driver: Driver = {
     isMoving: () => pulse.take(),
-    wake: () => team.wake(),
+    wake,
     stop: async () => {
       await team.stop();
       quiescence.stop();
+      pathMtus.close();
     },
   };
-  const pathMtu = (path: Path): number | undefined => readPathMtu(facts.systemCalls, path, facts.mark);
+  const pathMtu = (path: Path): number | undefined => pathMtus.read(path);
   return createDataPlane({ ...facts, workers, quiescence, driver, pathMtu });
 }
 

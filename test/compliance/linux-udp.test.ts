@@ -4,7 +4,7 @@ import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-sy
 import { LinuxDatagramSender } from "../../src/platform/udp/linux-datagram-sender.ts";
 import { LinuxUdpSocket } from "../../src/platform/udp/linux-udp-socket.ts";
 import { openUdpSocket } from "../../src/platform/udp/open-udp-socket.ts";
-import { readPathMtu } from "../../src/platform/udp/read-path-mtu.ts";
+import { PathMtuReader } from "../../src/platform/udp/path-mtu-reader.ts";
 import { enterFreshNamespace, raiseLoopback, requireRoot } from "../support/namespace.ts";
 import { sharedMemory } from "../support/shared-memory.ts";
 import { udpSuite } from "./udp.ts";
@@ -36,6 +36,7 @@ describe.skipIf(!mayRun)("in a fresh network namespace", () => {
     const rightSocket = openUdpSocket(systemCalls, { address: any, port: 4500, offloads });
     const left = new LinuxUdpSocket(systemCalls, { ...leftSocket, worker: 1, index: 0 });
     const right = new LinuxUdpSocket(systemCalls, { ...rightSocket, worker: 2, index: 5 });
+    const pathMtus = new PathMtuReader(systemCalls);
     return {
       memory,
       left,
@@ -45,12 +46,13 @@ describe.skipIf(!mayRun)("in a fresh network namespace", () => {
       rightAddress,
       setLinkMtu: (mtu) => setLoopbackMtu(mtu),
       pathMtu: () =>
-        readPathMtu(systemCalls, {
+        pathMtus.read({
           local: { address: leftAddresses[1], port: 500 },
           remote: { address: rightAddress, port: 4500 },
         }),
       close: () => {
         setLoopbackMtu(65_536);
+        pathMtus.close();
         left.close();
         right.close();
       },
