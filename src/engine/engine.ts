@@ -448,7 +448,7 @@ export class Engine implements EngineControl {
 
   /** Packets of a connection that was taken down wake nobody. */
   #setTraps(): void {
-    const armed = [...this.#connections.values()].filter(({ isTrapped, isHeld }) => isTrapped && !isHeld);
+    const armed = [...this.#connections.values()].filter(isArmed);
     const trapped = new Set(armed.map(({ policy }) => policy.name));
     if (trapped.size === this.#trapped.size && [...trapped].every((name) => this.#trapped.has(name))) return;
     this.#trapped = trapped;
@@ -752,7 +752,8 @@ export class Engine implements EngineControl {
     const connection = event.connection === undefined ? undefined : this.#connections.get(event.connection);
     if (connection === undefined) return;
     connection.observe(event);
-    if (event.name === "ike-sa-deleted") this.#setTraps();
+    if (event.name === "ike-sa-deleted" && isArmed(connection) !== this.#trapped.has(event.connection!))
+      this.#setTraps();
     if (!ENDS.includes(event.name) || connection.policy.remote.address === undefined) return;
     if (connection.isHeld || this.#isUp(connection)) return;
     // A child SA that goes with its IKE SA is no end of its own.
@@ -805,6 +806,11 @@ export class Engine implements EngineControl {
       message: `no connection is named ${name}; there ${known === "" ? "are none" : `is ${known}`}`,
     };
   }
+}
+
+/** A packet may call for it. One that was taken down has none that could. */
+function isArmed({ isTrapped, isHeld }: ConnectionState): boolean {
+  return isTrapped && !isHeld;
 }
 
 function messageOf(error: unknown): string {

@@ -24,6 +24,8 @@ export class IkeDriver {
   #isRunning = false;
   #isStopped = false;
   #timer: NodeJS.Timeout | undefined;
+  /** When it fires, or sooner. */
+  #timerAt = 0;
 
   constructor(facts: {
     readonly endpoint: IkeEndpoint;
@@ -100,11 +102,18 @@ export class IkeDriver {
     }
   }
 
+  /** An early wake-up finds nothing due and sleeps on, but sees whether the machine has slept too. So a timer that fires in time stays. */
   #arm(): void {
+    const now = this.#clock.now();
+    const at = Math.min(this.#endpoint.deadline?.at ?? Number.POSITIVE_INFINITY, now + LOOK_MS);
+    if (this.#timer !== undefined && this.#timerAt <= at) return;
     clearTimeout(this.#timer);
-    const deadline = this.#endpoint.deadline;
-    // An early wake-up finds nothing due and sleeps on, but sees whether the machine has slept too.
-    const waitMs = deadline === undefined ? LOOK_MS : Math.max(0, Math.ceil(deadline.at - this.#clock.now()));
-    this.#timer = setTimeout(() => this.feed({ kind: "timer" }), Math.min(waitMs, LOOK_MS));
+    this.#timerAt = at;
+    this.#timer = setTimeout(this.#fire, Math.max(0, Math.ceil(at - now)));
   }
+
+  readonly #fire = (): void => {
+    this.#timer = undefined;
+    this.feed({ kind: "timer" });
+  };
 }

@@ -22,4 +22,10 @@ test("random octets have the length asked for and differ", () => {
   expect(systemRandom.bytes(0)).toHaveLength(0);
   expect(systemRandom.bytes(32)).toHaveLength(32);
   expect(systemRandom.bytes(32)).not.toEqual(systemRandom.bytes(32));
+  // More than any stock holds.
+  const few = Array.from({ length: 1000 }, (_, i) => systemRandom.bytes(5 + (i % 4)));
+  few.forEach((octets, i) => {
+    expect(octets).toHaveLength(5 + (i % 4));
+  });
+  expect(new Set(few.map((octets) => octets.join())).size).toBe(1000);
 });
