@@ -138,7 +138,16 @@ function isPlainName(text: string): boolean {
   return text.length <= MAXIMUM_LENGTH && /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(text);
 }
 
-function folded({ type, data }: Identity): Uint8Array {
+/** A peer is compared with everybody in the configuration. */
+const foldings = new WeakMap<Identity, Uint8Array>();
+
+function folded(identity: Identity): Uint8Array {
+  const known = foldings.get(identity) ?? fold(identity);
+  foldings.set(identity, known);
+  return known;
+}
+
+function fold({ type, data }: Identity): Uint8Array {
   if (type === ID_DER_ASN1_DN) return new TextEncoder().encode(decodeName(data)?.canonical ?? toHex(data));
   if (type !== ID_FQDN && type !== ID_RFC822_ADDR) return data;
   const domain = type === ID_FQDN ? 0 : data.lastIndexOf("@".charCodeAt(0)) + 1;

@@ -20,17 +20,32 @@ export interface Addresses {
  */
 export function findCandidates(
   connections: readonly ConnectionPolicy[],
-  addresses: Addresses,
-): ConnectionPolicy[] {
+  { localAddress, remoteAddress }: Addresses,
+): readonly ConnectionPolicy[] {
+  const isAsBefore =
+    last?.connections === connections && last.local === localAddress && last.remote === remoteAddress;
+  if (isAsBefore) return last!.candidates;
   const byRemote = indexOf(connections);
-  const local = spellingOf(addresses.localAddress);
-  const remote = spellingOf(addresses.remoteAddress);
+  const local = spellingOf(localAddress);
+  const remote = spellingOf(remoteAddress);
   const fitting = [...(byRemote.get(remote) ?? []), ...(byRemote.get(ANY) ?? [])];
-  return fitting
+  const candidates = fitting
     .filter((candidate) => candidate.local === ANY || candidate.local === local)
     .sort((a, b) => a.rank - b.rank) // a stable sort
     .map(({ connection }) => connection);
+  last = { connections, local: localAddress, remote: remoteAddress, candidates };
+  return candidates;
 }
+
+/** One request asks for the same several times. */
+let last:
+  | {
+      readonly connections: readonly ConnectionPolicy[];
+      readonly local: string;
+      readonly remote: string;
+      readonly candidates: readonly ConnectionPolicy[];
+    }
+  | undefined;
 
 interface Candidate {
   readonly connection: ConnectionPolicy;

@@ -94,6 +94,31 @@ export function isAllowed(chosen: Proposal, allowed: readonly Proposal[]): boole
   return selectProposal({ offered: [chosen], allowed }).kind === "chosen";
 }
 
+/** Those of these lists that allow it, as `isAllowed` has it. Many connections have the same list, which is looked at once. */
+export function allowing<T>(
+  chosen: Proposal,
+  all: readonly T[],
+  listOf: (each: T) => readonly Proposal[],
+): readonly T[] {
+  const verdicts = new Map<string, boolean>();
+  return all.filter((each) => {
+    const list = listOf(each);
+    const text = textOf(list);
+    const verdict = verdicts.get(text) ?? isAllowed(chosen, list);
+    verdicts.set(text, verdict);
+    return verdict;
+  });
+}
+
+const texts = new WeakMap<readonly Proposal[], string>();
+
+/** The same for lists with the same proposals. */
+function textOf(list: readonly Proposal[]): string {
+  const known = texts.get(list) ?? JSON.stringify(list);
+  texts.set(list, known);
+  return known;
+}
+
 /** Types that a proposal must have, and types that may be missing or NONE. Integrity depends on the cipher. */
 const TYPES: ReadonlyMap<
   number,

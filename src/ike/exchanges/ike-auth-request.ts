@@ -2,7 +2,7 @@ import { AuthenticationMethod, NotifyType } from "../../iana/ikev2-parameters.ts
 import type { ConnectionPolicy, Identity } from "../../policy/connection.ts";
 import { formatIdentity } from "../../policy/identity.ts";
 import { findCandidates, findPadEntry, presharedKeyOf } from "../../policy/pad.ts";
-import { isAllowed } from "../../policy/select-proposal.ts";
+import { allowing } from "../../policy/select-proposal.ts";
 import type { Payload, PayloadOf } from "../../wire/payloads/payload.ts";
 import type { Answer } from "../answer.ts";
 import { faultOfKeyedAuth } from "../auth-payload.ts";
@@ -91,8 +91,10 @@ function authenticateInitiator(ikeSa: IkeSa, request: Initiator): Answer | "late
   const { state, payloads, identity, requested } = request;
   const { machine, path } = ikeSa;
   // IKE_SA_INIT was agreed on with nobody in particular; the peer's own connection has to allow it too.
-  const candidates = findCandidates(machine.connections, addressesOf(path)).filter(({ ikeProposals }) =>
-    isAllowed(state.proposal, ikeProposals),
+  const candidates = allowing(
+    state.proposal,
+    findCandidates(machine.connections, addressesOf(path)),
+    ({ ikeProposals }) => ikeProposals,
   );
   const { kind, connection } = findCaller({ candidates, peer: identity, requested, payloads });
   // A peer that nobody knows takes the same way, so that time does not tell who is known.
