@@ -3,13 +3,8 @@
  * the provider that made it understands.
  */
 export type ComputeJob =
-  | {
-      readonly kind: "generate-key-pair";
-      readonly group: number;
-      /** What the pair is to agree with, where it is known: a value that is no good for certain costs no key pair. */
-      readonly peerPublicValue?: Uint8Array;
-    }
-  /** All that a responder does who has nothing to say before it has heard the initiator's value. */
+  | { readonly kind: "generate-key-pair"; readonly group: number }
+  /** All that a responder does who has heard the initiator's value. One that is no good for certain costs no key pair. */
   | { readonly kind: "respond"; readonly group: number; readonly peerPublicValue: Uint8Array }
   | {
       readonly kind: "agree";

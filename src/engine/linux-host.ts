@@ -4,6 +4,7 @@ import { createMonotonicClock, systemUptime } from "../platform/clock.ts";
 import { NftFirewall } from "../platform/firewall/nft-firewall.ts";
 import { LinuxKernelSettings } from "../platform/kernel-settings/linux-kernel-settings.ts";
 import { LinuxNetwork } from "../platform/network/linux-network.ts";
+import { openMontgomeryCurves } from "../platform/native-curves/montgomery-curves.ts";
 import { InheritedSockets } from "../platform/privileges/inherited-sockets.ts";
 import { systemRandom } from "../platform/random.ts";
 import { LinuxResolver } from "../platform/resolver/linux-resolver.ts";
@@ -35,7 +36,9 @@ export function createLinuxHost({
   readonly onThreadStart?: () => void;
   readonly inherited?: InheritedSockets;
 } = {}): Host {
-  const crypto = new NodeCryptoProvider({ onThreadStart });
+  const refusals: string[] = [];
+  const groups = openMontgomeryCurves((what) => refusals.push(what));
+  const crypto = new NodeCryptoProvider({ groups, onThreadStart });
   return {
     clock: createMonotonicClock(),
     uptime: systemUptime,
@@ -44,7 +47,7 @@ export function createLinuxHost({
     open: async (config, listener) => {
       const open = await openLinuxHost(config, listener, inherited);
       onThreadStart();
-      return open;
+      return { ...open, refusals: [...refusals, ...open.refusals] };
     },
     close: () => crypto.close(),
   };

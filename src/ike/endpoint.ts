@@ -536,8 +536,8 @@ class EndpointMachine implements Machine {
     this.emit({ kind: "event", event });
   }
 
-  reportUnverified(event: IkeEvent, now: number): void {
-    if (this.#unverifiedEvents.take(now)) this.report({ ...event, isUnverified: true });
+  reportUnverified(tell: () => IkeEvent, now: number): void {
+    if (this.#unverifiedEvents.take(now)) this.report({ ...tell(), isUnverified: true });
   }
 
   drop(drop: Drop, now: number): void {

@@ -594,9 +594,9 @@ export class IkeSa {
   }
 
   #reportFailure(closing: Closing, now: number): void {
-    const event = ikeSaFailed(this, closing);
-    if (this.connection === undefined) this.machine.reportUnverified(event, now);
-    else this.machine.report(event);
+    const tell = () => ikeSaFailed(this, closing);
+    if (this.connection === undefined) this.machine.reportUnverified(tell, now);
+    else this.machine.report(tell());
   }
 
   #removeChildSas(reason: string): void {

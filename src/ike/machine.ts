@@ -48,8 +48,8 @@ export interface Machine {
   connected(ikeSa: IkeSa, before: string | undefined): void;
   emit(output: IkeOutput): void;
   report(event: IkeEvent): void;
-  /** Reports what a peer that nobody has authenticated brought about; beyond a rate it is only counted. */
-  reportUnverified(event: IkeEvent, now: number): void;
+  /** Reports what a peer that nobody has authenticated brought about. Beyond a rate it is not even put into words. */
+  reportUnverified(tell: () => IkeEvent, now: number): void;
   /** Counts a dropped datagram and, up to a rate, says so at level debug. */
   drop(drop: Drop, now: number): void;
   dropFrom(counter: DropCounter, reason: string, path: Path, now: number): void;

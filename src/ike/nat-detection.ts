@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { equal } from "../bytes/constant-time.ts";
 import { parseAddress } from "../bytes/ip-address.ts";
 import { Writer } from "../bytes/writer.ts";
@@ -20,7 +20,7 @@ export function natDetectionHash(facts: {
   input.u64(facts.responderSpi);
   input.bytes(parseAddress(facts.end.address) ?? new Uint8Array(0));
   input.u16(facts.end.port);
-  return createHash("sha1").update(input.finish()).digest();
+  return hash("sha1", input.finish(), "buffer");
 }
 
 /**

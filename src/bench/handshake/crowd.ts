@@ -8,6 +8,7 @@ import { IkeDriver } from "../../engine/ike-driver.ts";
 import { Wakefulness } from "../../engine/wakefulness.ts";
 import { IkeEndpoint, type IkeOutput, STANDARD_PORTS } from "../../ike/index.ts";
 import { createMonotonicClock, systemUptime } from "../../platform/clock.ts";
+import { openMontgomeryCurves } from "../../platform/native-curves/montgomery-curves.ts";
 import { systemRandom } from "../../platform/random.ts";
 import type { ConnectionPolicy } from "../../policy/connection.ts";
 import { parseIdentity } from "../../policy/identity.ts";
@@ -38,7 +39,7 @@ type Stage = "idle" | "connecting" | "connected" | "leaving";
 export class Crowd {
   readonly #endpoint: IkeEndpoint;
   readonly #driver: IkeDriver;
-  readonly #crypto = new NodeCryptoProvider();
+  readonly #crypto = new NodeCryptoProvider({ groups: openMontgomeryCurves(() => {}) });
   readonly #sockets: ReadonlyMap<number, Socket>;
   readonly #stages = new Map<string, Stage>();
   readonly #startedAt = new Map<string, number>();

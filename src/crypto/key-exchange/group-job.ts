@@ -1,4 +1,4 @@
-import { agree, findGroup, type GroupSecret, type KeyExchangeAnswer, respond } from "./group.ts";
+import { agree, findGroup, type Group, type GroupSecret, type KeyExchangeAnswer, respond } from "./group.ts";
 
 /** A key exchange job with its secret open, as it travels between threads. */
 export type GroupJob =
@@ -17,10 +17,9 @@ export type GroupAnswer =
   | ({ readonly kind: "responded" } & KeyExchangeAnswer)
   | { readonly kind: "failed"; readonly reason: string };
 
-/** Does a job on the thread that calls. */
-export function perform(job: GroupJob): GroupAnswer {
+/** Does a job on the thread that calls. `group`: whose it is, where that is not this build's own. */
+export function perform(job: GroupJob, group: Group | undefined = findGroup(job.group)): GroupAnswer {
   try {
-    const group = findGroup(job.group);
     if (group === undefined) return { kind: "failed", reason: "this build lacks the group" };
     if (job.kind === "generate") return { kind: "generated", ...group.generate() };
     if (job.kind === "respond") return { kind: "responded", ...respond(group, job.peerPublicValue) };

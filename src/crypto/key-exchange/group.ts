@@ -69,11 +69,9 @@ export function respond(group: Group, peerPublicValue: Uint8Array): KeyExchangeA
   }
   const refusal = checkPublicValue(group, peerPublicValue);
   if (refusal !== undefined) throw new RangeError(refusal);
-  try {
-    return group.respond(peerPublicValue);
-  } catch (cause) {
-    throw new RangeError("the public value is no key", { cause });
-  }
+  const answer = attemptAnswer(group.respond.bind(group), peerPublicValue);
+  refuseZero(answer.sharedSecret);
+  return answer;
 }
 
 /** The shared secret, with all checks. Throws RangeError with the reason when the public value must be refused. */
@@ -81,15 +79,30 @@ export function agree(group: Group, secret: GroupSecret, peerPublicValue: Uint8A
   const refusal = checkAnswer(group, peerPublicValue);
   if (refusal !== undefined) throw new RangeError(refusal);
   const sharedSecret = attempt(group, secret, peerPublicValue);
-  // RFC 8031 section 2.1: an all-zero result means a point of small order.
-  if (equal(sharedSecret, new Uint8Array(sharedSecret.length)))
-    throw new RangeError("the shared secret is zero");
+  refuseZero(sharedSecret);
   return sharedSecret;
 }
 
 /** "MODP_2048", or the number of a group without a name. */
 export function groupName(id: number): string {
   return nameOf(KeyExchangeMethod, id);
+}
+
+/** RFC 8031 section 2.1: an all-zero result means a point of small order. */
+function refuseZero(sharedSecret: Uint8Array): void {
+  if (equal(sharedSecret, new Uint8Array(sharedSecret.length)))
+    throw new RangeError("the shared secret is zero");
+}
+
+function attemptAnswer(
+  respond: (peerPublicValue: Uint8Array) => KeyExchangeAnswer,
+  peerPublicValue: Uint8Array,
+): KeyExchangeAnswer {
+  try {
+    return respond(peerPublicValue);
+  } catch (cause) {
+    throw new RangeError("the public value is no key", { cause });
+  }
 }
 
 function attempt(group: Group, secret: GroupSecret, peerPublicValue: Uint8Array): Uint8Array {

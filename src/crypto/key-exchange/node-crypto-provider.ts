@@ -27,14 +27,18 @@ const DEFAULT_QUEUE_LIMIT = 128;
  */
 export class NodeCryptoProvider implements CryptoProvider {
   readonly #pool: WorkerPool;
+  readonly #groups: ReadonlyMap<number, Group>;
 
+  /** `groups` are quick ones that take the place of this build's own. */
   constructor(
     options: {
+      readonly groups?: readonly Group[];
       readonly workerCount?: number;
       readonly queueLimit?: number;
       readonly onThreadStart?: () => void;
     } = {},
   ) {
+    this.#groups = new Map((options.groups ?? []).map((group) => [group.id, group]));
     this.#pool = new WorkerPool({
       onThreadStart: options.onThreadStart ?? (() => {}),
       size: options.workerCount ?? DEFAULT_WORKER_COUNT,
@@ -44,11 +48,11 @@ export class NodeCryptoProvider implements CryptoProvider {
 
   async run(job: ComputeJob): Promise<ComputeResult> {
     const name = groupName(job.group);
-    const group = findGroup(job.group);
+    const group = this.#groups.get(job.group) ?? findGroup(job.group);
     if (group === undefined) return failed(name, "this build lacks the group");
     switch (job.kind) {
       case "generate-key-pair":
-        return this.#generate(group, name, job.peerPublicValue);
+        return this.#generate(group, name);
       case "respond":
         return this.#respond(group, name, job.peerPublicValue);
       case "agree":
@@ -61,13 +65,7 @@ export class NodeCryptoProvider implements CryptoProvider {
     return this.#pool.close();
   }
 
-  async #generate(
-    group: Group,
-    name: string,
-    peerPublicValue: Uint8Array | undefined,
-  ): Promise<ComputeResult> {
-    const refusal = peerPublicValue && checkPublicValue(group, peerPublicValue);
-    if (refusal !== undefined) return failed(name, refusal);
+  async #generate(group: Group, name: string): Promise<ComputeResult> {
     const answer = await this.#perform(group, { kind: "generate", group: group.id });
     if (answer.kind !== "generated") return failed(name, reasonOf(answer));
     const privateKey = new NodePrivateKey(group.id, answer.secret) as unknown as PrivateKey;
@@ -109,7 +107,7 @@ export class NodeCryptoProvider implements CryptoProvider {
   }
 
   async #perform(group: Group, job: GroupJob): Promise<GroupAnswer> {
-    return group.isQuick ? perform(job) : this.#pool.run(job);
+    return group.isQuick ? perform(job, group) : this.#pool.run(job);
   }
 }
 

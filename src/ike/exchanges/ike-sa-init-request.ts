@@ -1,5 +1,5 @@
 import { equal } from "../../bytes/constant-time.ts";
-import { toHex } from "../../bytes/hex.ts";
+import { wipe } from "../../bytes/wipe.ts";
 import { ExchangeType, NotifyType, TransformType } from "../../iana/ikev2-parameters.ts";
 import type { Path } from "../../platform/address.ts";
 import { offersGroup2Alone } from "../../policy/compat.ts";
@@ -17,7 +17,7 @@ import { formatProposals, ikeSaNegotiated, refused } from "../events.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import { glanceAtInit } from "../init-glance.ts";
 import type { IkeEvent } from "../io.ts";
-import { agree, authenticate, reasonOf } from "../key-agreement.ts";
+import { authenticate, reasonOf } from "../key-agreement.ts";
 import type { Machine } from "../machine.ts";
 import { detectNat, encapsulationOf, forcedNatDetectionSource, natDetectionHash } from "../nat-detection.ts";
 import { hasNonceLength, NONCE_LENGTH } from "../nonces.ts";
@@ -131,7 +131,7 @@ function consider(machine: Machine, received: AdmittedRequest): void {
   if (verdict.kind === "refused") {
     // To put it into words is dear, so it is told at most as often as it is answered.
     const isAnswered = refuse(machine, received, notify(NotifyType.NO_PROPOSAL_CHOSEN));
-    if (isAnswered) machine.reportUnverified(verdict.explain(), now);
+    if (isAnswered) machine.reportUnverified(verdict.explain, now);
     return;
   }
   const { proposal } = verdict;
@@ -146,7 +146,7 @@ function consider(machine: Machine, received: AdmittedRequest): void {
   const isOnIkePort = path.stream === undefined && path.local.port !== machine.ports.natTraversal;
   if (nat === undefined && encapsulation === "udp" && isOnIkePort) {
     const facts = { from: path.remote, reason: "NO_PROPOSAL_CHOSEN", message: NO_NAT_TRAVERSAL };
-    machine.reportUnverified(refused({ connection: undefined, ...facts }), now);
+    machine.reportUnverified(() => refused({ connection: undefined, ...facts }), now);
     refuse(machine, received, notify(NotifyType.NO_PROPOSAL_CHOSEN));
     return;
   }
@@ -214,17 +214,9 @@ function respond(
 ): void {
   const { received, proposal, group, ni, peerPublicValue } = facts;
   const { machine } = ikeSa;
-  machine.compute({ kind: "generate-key-pair", group, peerPublicValue }, (result, now) => {
-    if (ikeSa.state.name !== "responding") return;
-    if (result.kind !== "key-pair") {
-      ikeSa.close(
-        { reason: "protocol-error", message: `no key pair of group ${group}: ${reasonOf(result)}` },
-        now,
-      );
-      return;
-    }
-    const { publicValue, privateKey } = result;
-    agree(ikeSa, { group, privateKey, peerPublicValue }, (shared, then) => {
+  machine.compute({ kind: "respond", group, peerPublicValue }, (result, now) => {
+    if (result.kind === "response" && ikeSa.state.name === "responding") {
+      const { publicValue, sharedSecret } = result;
       const nr = machine.random.bytes(NONCE_LENGTH);
       const initResponse = encodeMessage({
         initiatorSpi: ikeSa.initiatorSpi,
@@ -235,10 +227,16 @@ function respond(
         messageId: 0,
         payloads: buildInitResponse(ikeSa, { ...facts, publicValue, nr }),
       });
-      authenticate(ikeSa, { proposal, ni, nr, initRequest: received.octets, initResponse }, shared);
-      machine.reportUnverified(ikeSaNegotiated(ikeSa, { proposal, ms: then - ikeSa.createdAt }), then);
+      authenticate(ikeSa, { proposal, ni, nr, initRequest: received.octets, initResponse }, sharedSecret);
+      const ms = now - ikeSa.createdAt;
+      machine.reportUnverified(() => ikeSaNegotiated(ikeSa, { proposal, ms }), now);
       ikeSa.outbox.answerWith(0, [initResponse]);
-    });
+    }
+    if (result.kind === "response") wipe(result.sharedSecret);
+    else if (ikeSa.state.name === "responding") {
+      const message = `key exchange of group ${group}: ${reasonOf(result)}`;
+      ikeSa.close({ reason: "protocol-error", message }, now);
+    }
   });
 }
 
@@ -362,5 +360,10 @@ function reply(
 }
 
 function initKeyOf(initiatorSpi: bigint, ni: Uint8Array, { remote }: Path): string {
-  return `${initiatorSpi.toString(16)}/${remote.address}/${remote.port}/${toHex(ni)}`;
+  return `${initiatorSpi.toString(16)}/${remote.address}/${remote.port}/${characters(ni)}`;
+}
+
+/** One for each octet: a text to look things up by. */
+function characters({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString("latin1");
 }

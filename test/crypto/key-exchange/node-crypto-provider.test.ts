@@ -102,15 +102,15 @@ test("a job that waits keeps the public value that it was given", async () => {
 });
 
 test.each([14, 19, 31, 32])(
-  "a pair of group %i is not made for a public value that is no good for certain",
+  "no pair of group %i is made to answer a public value that is no good for certain",
   async (group) => {
     provider = new NodeCryptoProvider({ workerCount: 1, queueLimit: 0 });
-    const short = { kind: "generate-key-pair", group, peerPublicValue: new Uint8Array(31) } as const;
+    const short = { kind: "respond", group, peerPublicValue: new Uint8Array(31) } as const;
     expect(await provider.run(short)).toMatchObject({ reason: expect.stringContaining("31 octets") });
     if (group !== 14) return;
     // 0, 1 and what is at least the modulus: RFC 6989 section 2.1. Nothing of it came as far as the queue, which is full.
     for (const peerPublicValue of [new Uint8Array(256), new Uint8Array(256).fill(0xff)]) {
-      const result = await provider.run({ kind: "generate-key-pair", group, peerPublicValue });
+      const result = await provider.run({ kind: "respond", group, peerPublicValue });
       expect(result).toMatchObject({ reason: expect.stringContaining("public value") });
     }
     expect(await provider.run({ kind: "generate-key-pair", group })).toMatchObject({
@@ -118,6 +118,17 @@ test.each([14, 19, 31, 32])(
     });
   },
 );
+
+test.each([...SUPPORTED_GROUPS])("who answers in group %d has what the initiator comes to", async (group) => {
+  provider = new NodeCryptoProvider();
+  const { privateKey, publicValue } = await keyPair(group);
+  const answer = await provider.run({ kind: "respond", group, peerPublicValue: publicValue });
+  if (answer.kind !== "response") throw new Error(JSON.stringify(answer));
+  expect(await agree(group, privateKey, answer.publicValue)).toEqual({
+    kind: "shared-secret",
+    sharedSecret: answer.sharedSecret,
+  });
+});
 
 test("closing fails what waits and what comes later", async () => {
   provider = new NodeCryptoProvider({ workerCount: 1 });

@@ -1,0 +1,151 @@
+import { randomFillSync } from "node:crypto";
+import { equal } from "../../bytes/constant-time.ts";
+import { fromHex } from "../../bytes/hex.ts";
+import { wipe } from "../../bytes/wipe.ts";
+import type { Group, GroupSecret, KeyExchangeAnswer } from "../../crypto/key-exchange/group.ts";
+import { KeyExchangeMethod } from "../../iana/ikev2-parameters.ts";
+import { loadOpenSsl, type OpenSsl } from "../native-ciphers/openssl.ts";
+
+const PROTOTYPES = {
+  EVP_PKEY_new_raw_private_key: ["intptr_t", "int", "intptr_t", "intptr_t", "intptr_t"],
+  EVP_PKEY_new_raw_public_key: ["intptr_t", "int", "intptr_t", "intptr_t", "intptr_t"],
+  EVP_PKEY_get_raw_public_key: ["int", "intptr_t", "intptr_t", "intptr_t"],
+  EVP_PKEY_free: ["void", "intptr_t"],
+  EVP_PKEY_CTX_new: ["intptr_t", "intptr_t", "intptr_t"],
+  EVP_PKEY_CTX_free: ["void", "intptr_t"],
+  EVP_PKEY_derive_init: ["int", "intptr_t"],
+  EVP_PKEY_derive_set_peer: ["int", "intptr_t", "intptr_t"],
+  EVP_PKEY_derive: ["int", "intptr_t", "intptr_t", "intptr_t"],
+  ERR_clear_error: ["void"],
+} as const;
+
+type Calls = OpenSsl<keyof typeof PROTOTYPES>;
+
+/** OpenSSL's numbers of key types, and the octets of keys, public values and shared secrets. */
+const CURVES = [
+  { id: KeyExchangeMethod.CURVE25519, type: 1034, length: 32 },
+  { id: KeyExchangeMethod.CURVE448, type: 1035, length: 56 },
+] as const;
+
+/**
+ * X25519 and X448 (RFC 7748, RFC 8031) of the OpenSSL that the runtime brings, with keys that go in and out as they are. By node:crypto they
+ * go as DER, and to write and parse that takes longer than the curve does. Empty where OpenSSL cannot be called, or does not give a known
+ * answer: `onRefusal` is told in a sentence.
+ */
+export function openMontgomeryCurves(onRefusal: (what: string) => void): readonly Group[] {
+  try {
+    const calls = loadOpenSsl(PROTOTYPES);
+    const curves = CURVES.map((facts) => new MontgomeryCurve(calls, facts));
+    if (equal(curves[0]!.agree(KNOWN.secret.slice(), KNOWN.publicValue), KNOWN.sharedSecret)) return curves;
+    onRefusal("X25519 of the runtime's OpenSSL: it does not give the answer of RFC 7748");
+  } catch (cause) {
+    onRefusal(`X25519 of the runtime's OpenSSL: it cannot be called: ${(cause as Error).message}`);
+  }
+  return [];
+}
+
+/** Alice's private key, Bob's public key and their secret (RFC 7748 section 6.1). */
+const KNOWN = {
+  secret: fromHex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a"),
+  publicValue: fromHex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f"),
+  sharedSecret: fromHex("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742"),
+};
+
+// Octets that OpenSSL reads and writes: a key on its way in, what comes out, and how long that is, in a size_t.
+const IN = 0;
+const OUT = 64;
+const LENGTH = 128;
+const ROOM = 136;
+
+class MontgomeryCurve implements Group {
+  readonly id: number;
+  readonly publicValueLength: number;
+  readonly sharedSecretLength: number;
+  readonly isQuick = true;
+  readonly #calls: Calls;
+  readonly #type: number;
+  readonly #room = new Uint8Array(new ArrayBuffer(ROOM));
+  readonly #outLength = new BigUint64Array(this.#room.buffer, LENGTH, 1);
+  readonly #at: number;
+
+  constructor(calls: Calls, facts: (typeof CURVES)[number]) {
+    this.id = facts.id;
+    this.publicValueLength = facts.length;
+    this.sharedSecretLength = facts.length;
+    this.#calls = calls;
+    this.#type = facts.type;
+    this.#at = calls.addressOf(this.#room);
+  }
+
+  generate(): { readonly publicValue: Uint8Array; readonly secret: Uint8Array } {
+    const secret = randomFillSync(new Uint8Array(this.publicValueLength));
+    return this.#withKey(secret, (key) => ({ publicValue: this.#publicValueOf(key), secret }));
+  }
+
+  agree(secret: GroupSecret, peerPublicValue: Uint8Array): Uint8Array {
+    return this.#withKey(secret as Uint8Array, (key) => this.#derive(key, peerPublicValue));
+  }
+
+  respond(peerPublicValue: Uint8Array): KeyExchangeAnswer {
+    const secret = randomFillSync(new Uint8Array(this.publicValueLength));
+    try {
+      return this.#withKey(secret, (key) => ({
+        sharedSecret: this.#derive(key, peerPublicValue),
+        publicValue: this.#publicValueOf(key),
+      }));
+    } finally {
+      wipe(secret);
+    }
+  }
+
+  /** OpenSSL wipes its copy of the key when it is freed. */
+  #withKey<T>(secret: Uint8Array, use: (key: number) => T): T {
+    const { EVP_PKEY_new_raw_private_key: make, EVP_PKEY_free: free } = this.#calls;
+    this.#room.set(secret, IN);
+    const key = make(this.#type, 0, this.#at + IN, secret.length);
+    try {
+      if (key === 0) this.#fail("takes no private key");
+      return use(key);
+    } finally {
+      free(key);
+      wipe(this.#room);
+    }
+  }
+
+  #publicValueOf(key: number): Uint8Array {
+    this.#outLength[0] = BigInt(this.publicValueLength);
+    const isDone = this.#calls.EVP_PKEY_get_raw_public_key(key, this.#at + OUT, this.#at + LENGTH) === 1;
+    return isDone ? this.#out(this.publicValueLength) : this.#fail("gives no public value");
+  }
+
+  #derive(key: number, peerPublicValue: Uint8Array): Uint8Array {
+    const calls = this.#calls;
+    this.#room.set(peerPublicValue, IN);
+    const peer = calls.EVP_PKEY_new_raw_public_key(this.#type, 0, this.#at + IN, peerPublicValue.length);
+    const context = calls.EVP_PKEY_CTX_new(key, 0);
+    this.#outLength[0] = BigInt(this.sharedSecretLength);
+    try {
+      const isDone =
+        peer !== 0 &&
+        context !== 0 &&
+        calls.EVP_PKEY_derive_init(context) === 1 &&
+        calls.EVP_PKEY_derive_set_peer(context, peer) === 1 &&
+        calls.EVP_PKEY_derive(context, this.#at + OUT, this.#at + LENGTH) === 1;
+      return isDone ? this.#out(this.sharedSecretLength) : this.#fail("comes to no shared secret");
+    } finally {
+      calls.EVP_PKEY_CTX_free(context);
+      calls.EVP_PKEY_free(peer);
+    }
+  }
+
+  #out(length: number): Uint8Array {
+    if (this.#outLength[0] !== BigInt(length)) this.#fail(`gives ${this.#outLength[0]} octets`);
+    return this.#room.slice(OUT, OUT + length);
+  }
+
+  /** What OpenSSL notes of it belongs to the thread, and others would find it. */
+  #fail(what: string): never {
+    this.#calls.ERR_clear_error();
+    throw new Error(`OpenSSL ${what}`);
+  }
+}

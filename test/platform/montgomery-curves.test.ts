@@ -1,0 +1,96 @@
+import { x448 } from "@noble/curves/ed448.js";
+import { x25519 } from "@noble/curves/ed25519.js";
+import { describe, expect, test } from "vitest";
+import { fromHex } from "../../src/bytes/hex.ts";
+import { agree, findGroup, type Group, respond } from "../../src/crypto/key-exchange/group.ts";
+import { NodeCryptoProvider } from "../../src/crypto/key-exchange/node-crypto-provider.ts";
+import { openMontgomeryCurves } from "../../src/platform/native-curves/montgomery-curves.ts";
+import { AGREEMENT_VECTORS } from "../vectors/key-exchange/vectors.ts";
+
+const refusals: string[] = [];
+const curves = openMontgomeryCurves((what) => refusals.push(what));
+const LENGTHS = { 31: 32, 32: 56 } as const;
+
+test("the runtime's OpenSSL has both curves", () => {
+  expect(refusals).toEqual([]);
+  expect(curves.map(({ id }) => id)).toEqual([31, 32]);
+});
+
+describe.each([31, 32] as const)("group %d", (id) => {
+  const curve = (): Group => curves.find((each) => each.id === id)!;
+  const byNode = findGroup(id)!;
+  const noble = id === 31 ? x25519 : x448;
+
+  test("gives the secrets of RFC 7748", () => {
+    const { privateKey, publicValue, peerPublicValue, sharedSecret } = AGREEMENT_VECTORS.find(
+      ({ group }) => group === id,
+    )!;
+    const secret = fromHex(privateKey);
+    expect(agree(curve(), secret, fromHex(peerPublicValue))).toEqual(fromHex(sharedSecret));
+    expect(noble.getPublicKey(secret)).toEqual(fromHex(publicValue));
+  });
+
+  test("comes to what node:crypto comes to, in either role, with a new pair each time", () => {
+    const seen = new Set<string>();
+    for (let i = 0; i < 20; i++) {
+      const [ours, theirs] = [curve().generate(), byNode.generate()];
+      const shared = agree(curve(), ours.secret, theirs.publicValue);
+      expect(agree(byNode, theirs.secret, ours.publicValue)).toEqual(shared);
+      const answer = respond(curve(), theirs.publicValue);
+      expect(agree(byNode, theirs.secret, answer.publicValue)).toEqual(answer.sharedSecret);
+      for (const octets of [shared, ours.publicValue, answer.publicValue, answer.sharedSecret]) {
+        expect(octets).toHaveLength(LENGTHS[id]);
+        seen.add(octets.join());
+      }
+    }
+    expect(seen.size).toBe(80);
+  });
+
+  test("refuses points of small order, and goes on", () => {
+    // RFC 7748 section 6: u = 0 and u = 1 come to zero with every key.
+    for (const u of [0, 1]) {
+      const value = new Uint8Array(LENGTHS[id]);
+      value[0] = u;
+      const { secret } = curve().generate();
+      expect(() => agree(curve(), secret, value)).toThrow("small order");
+      expect(() => respond(curve(), value)).toThrow("no key");
+    }
+    const pair = curve().generate();
+    expect(agree(curve(), pair.secret, pair.publicValue)).toHaveLength(LENGTHS[id]);
+  });
+
+  test("serves a provider in the place of its own", async () => {
+    const used: string[] = [];
+    const base = curve();
+    const counted: Group = {
+      id,
+      publicValueLength: base.publicValueLength,
+      sharedSecretLength: base.sharedSecretLength,
+      isQuick: true,
+      generate: () => {
+        used.push("generate");
+        return base.generate();
+      },
+      agree: (secret, value) => {
+        used.push("agree");
+        return base.agree(secret, value);
+      },
+      respond: (value) => {
+        used.push("respond");
+        return base.respond!(value);
+      },
+    };
+    const provider = new NodeCryptoProvider({ groups: [counted] });
+    const pair = await provider.run({ kind: "generate-key-pair", group: id });
+    if (pair.kind !== "key-pair") throw new Error(JSON.stringify(pair));
+    const peerPublicValue = pair.publicValue;
+    const answer = await provider.run({ kind: "respond", group: id, peerPublicValue });
+    if (answer.kind !== "response") throw new Error(JSON.stringify(answer));
+    const { privateKey } = pair;
+    const job = { kind: "agree", group: id, privateKey, peerPublicValue: answer.publicValue } as const;
+    expect(await provider.run(job)).toMatchObject({ sharedSecret: answer.sharedSecret });
+    expect(await provider.run(job)).toMatchObject({ reason: expect.stringContaining("has been used") });
+    expect(used).toEqual(["generate", "respond", "agree"]);
+    await provider.close();
+  });
+});
