@@ -3,8 +3,8 @@ import { createSharedMemory, type DataPlane, startDataPlane } from "../esp/index
 import { createMonotonicClock, systemUptime } from "../platform/clock.ts";
 import { NftFirewall } from "../platform/firewall/nft-firewall.ts";
 import { LinuxKernelSettings } from "../platform/kernel-settings/linux-kernel-settings.ts";
-import { LinuxNetwork } from "../platform/network/linux-network.ts";
 import { openMontgomeryCurves } from "../platform/native-curves/montgomery-curves.ts";
+import { LinuxNetwork } from "../platform/network/linux-network.ts";
 import { InheritedSockets } from "../platform/privileges/inherited-sockets.ts";
 import { systemRandom } from "../platform/random.ts";
 import { LinuxResolver } from "../platform/resolver/linux-resolver.ts";

@@ -67,7 +67,7 @@ export function redirectFirst(
   }
   machine.counters.transmitted++;
   machine.emit({ kind: "transmit", octets, path });
-  machine.reportUnverified(redirectAnswered(path.remote, first.host), now);
+  machine.reportUnverified(() => redirectAnswered(path.remote, first.host), now);
   return "redirected";
 }
 
