@@ -136,5 +136,5 @@ function refuseTicket(
 ): void {
   if (!refuse(machine, received, notify(NotifyType.TICKET_NACK))) return;
   const { path, now } = received;
-  machine.reportUnverified(ticketRefused({ connection, remote: path.remote, reason }), now);
+  machine.reportUnverified(() => ticketRefused({ connection, remote: path.remote, reason }), now);
 }
