@@ -9,11 +9,11 @@ import type { IkebanaDaemon } from "../support/ikebana.ts";
 import { requireRoot } from "../support/namespace.ts";
 import { until } from "../support/waiting.ts";
 
-// An hour of a tunnel's life, or some seconds of it in CI: small packets both ways all the time, new keys again and again, goodbyes and new
+// An hour of a tunnel's life, or two minutes of it in CI: small packets both ways all the time, new keys again and again, goodbyes and new
 // beginnings in between. What the two daemons take of their machine must be the same at the end as it was when they had seen everything
 // once.
 
-const SECONDS = Number(process.env.IKEBANA_SOAK_SECONDS ?? (CAMPAIGN ? 3600 : 16));
+const SECONDS = Number(process.env.IKEBANA_SOAK_SECONDS ?? (CAMPAIGN ? 3600 : 120));
 const REKEY_EVERY = CAMPAIGN ? 10 : 2;
 const RECONNECT_EVERY = CAMPAIGN ? 60 : 4;
 const SAMPLE_EVERY = CAMPAIGN ? 10 : 1;
