@@ -14,7 +14,7 @@ const RATE = CAMPAIGN ? 4_000 : 1_000;
 
 test.skipIf(!requireRoot("a NAT that rebinds under a tunnel"))(
   "a NAT that gives the initiator other ports ends no tunnel: the peer follows with the next sign of life, or the next packet",
-  { timeout: CAMPAIGN ? 600_000 : 60_000 },
+  { timeout: CAMPAIGN ? 600_000 : 240_000 },
   async () => {
     await withRelayedTwoOfUs(async ({ sites, left, right, relay }) => {
       const portOf = async (): Promise<number> => (await right.connection()).ikeSa!.remote.port;
