@@ -10,7 +10,8 @@ import { parse } from "yaml";
  *   strongswan.conf    settings of strongSwan beside ours; may be missing
  *   scenario.yaml      who begins, what shall become of it, and what is sent through
  *   expected/ikebana.txt, expected/strongswan.txt
- *                      texts that lines of the logs hold, one a line, in this order; "#" begins a comment
+ *                      texts that lines of the logs hold, one a line, in this order; "#" begins a comment, "<id>" is a
+ *                      message ID of strongSwan's, which may have had something else to say before: the same in all texts
  */
 export interface Scenario {
   readonly name: string;
@@ -80,10 +81,17 @@ function load(name: string, room: URL): Scenario {
 export function firstMissing(log: string, texts: readonly string[]): string | undefined {
   const lines = log.split("\n");
   let at = 0;
+  let id = "\\d+";
   return texts.find((text) => {
-    const found = lines.findIndex((line, index) => index >= at && line.includes(text));
+    const pattern = new RegExp(text.split("<id>").map(escaped).join(`(${id})`));
+    const found = lines.findIndex((line, index) => index >= at && pattern.test(line));
     if (found < 0) return true;
+    id = pattern.exec(lines[found]!)![1] ?? id;
     at = found + 1;
     return false;
   });
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
