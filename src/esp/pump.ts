@@ -55,6 +55,8 @@ export class DataPump {
   readonly #outbound: Outbound | undefined;
   readonly #inbound: Inbound | undefined;
   #wipesAsked = 0;
+  /** Whether a stream kept something back in the last round. */
+  #hasRest = false;
 
   /**
    * `ring` calls the host to its mailbox; `onRefusal` tells it, in a sentence, what the kernel does not do after all; `onTrap`
@@ -148,6 +150,7 @@ export class DataPump {
     if (outbound !== undefined) {
       handled += outbound.round((ready & 1) !== 0) + outbound.sendDummies(now);
       this.#tellTooLong(outbound, now);
+      this.#flushStreams();
     }
     if (inbound === undefined) return handled;
     for (let i = 0; i < this.#sockets.length; i++) {
@@ -155,6 +158,15 @@ export class DataPump {
     }
     if (inbound.mailCount !== mailBefore && this.#mailbox.shouldRing()) this.#ring();
     return handled;
+  }
+
+  /** In every round: half a message at a peer holds up all that comes behind it. */
+  #flushStreams(): void {
+    let hasRest = false;
+    for (let i = 0; i < this.#streams.length; i++) {
+      if (this.#streams[i]!.flush?.() === true) hasRest = true;
+    }
+    this.#hasRest = hasRest;
   }
 
   /** Others that are meanwhile passed over come again with their next packet. */
@@ -167,9 +179,7 @@ export class DataPump {
 
   /** How long a worker with nothing to read may sleep, in milliseconds: `Infinity` for as long as it likes. */
   get restMs(): number {
-    for (let i = 0; i < this.#streams.length; i++) {
-      if (this.#streams[i]!.flush?.() === true) return FLUSH_MS;
-    }
+    if (this.#hasRest) return FLUSH_MS;
     const dummiesDueAt = this.#outbound?.dummiesDueAt ?? Number.POSITIVE_INFINITY;
     return dummiesDueAt === Number.POSITIVE_INFINITY
       ? dummiesDueAt
