@@ -48,6 +48,11 @@ export function compareSamples(
   return scale.toComparison(value, { low: value - half, high: value + half });
 }
 
+/** Whether ours is more than theirs, be it noise or not. */
+export function isMore({ scale, value }: Pick<Comparison, "scale" | "value">): boolean {
+  return value > (scale === "ratio" ? 1 : 0);
+}
+
 interface Scale {
   of(sample: number): number;
   toComparison(difference: number, interval: Interval | undefined): Comparison;

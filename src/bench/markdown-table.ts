@@ -1,8 +1,17 @@
+import type { Comparison } from "./comparison.ts";
+
 /** Three significant digits; more are more than the machine can repeat. Two where there are many zeros before them. */
 export function digits(value: number): string {
   if (value > 0 && value < 0.01) return String(Number(value.toPrecision(2)));
   if (value >= 1000) return String(Number(value.toPrecision(3))).replace(/\B(?=(\d{3})+$)/g, ",");
   return Number(value.toPrecision(3)).toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2);
+}
+
+/** "0.13 (0.09 to 0.15)"; differences have a sign. */
+export function comparisonText({ value, interval, scale }: Comparison): string {
+  const sign = scale === "difference" && value > 0 ? "+" : "";
+  const range = interval === undefined ? "" : ` (${digits(interval.low)} to ${digits(interval.high)})`;
+  return `${sign}${digits(value)}${range}`;
 }
 
 /** A Markdown table, padded, so that it can be read on a terminal as it is: the first column to the left, figures to the right. */

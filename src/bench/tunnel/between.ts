@@ -1,4 +1,4 @@
-import { type Comparison, comparePairs, compareSamples } from "../comparison.ts";
+import { type Comparison, comparePairs, compareSamples, isMore } from "../comparison.ts";
 import { CONFIDENCE } from "../statistics.ts";
 import { FIGURES, type FigureName } from "./figures.ts";
 import { type ContenderRecord, pairsOf, samplesOf, type TunnelRecord } from "./record.ts";
@@ -48,8 +48,7 @@ export function compareRecords(before: TunnelRecord, now: TunnelRecord): Changes
       if (comparison === undefined) continue;
       compared++;
       if (!comparison.isDifferent) continue;
-      const isMore = comparison.value > (comparison.scale === "ratio" ? 1 : 0);
-      const isBetter = isMore === (FIGURES[figure].better === "more");
+      const isBetter = isMore(comparison) === (FIGURES[figure].better === "more");
       changes.push({ contender: contender.title, figure, comparison, isBetter });
     }
   }

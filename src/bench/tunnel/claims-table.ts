@@ -1,5 +1,5 @@
 import type { Comparison } from "../comparison.ts";
-import { digits, table } from "../markdown-table.ts";
+import { comparisonText, table } from "../markdown-table.ts";
 import { answerOf, CLAIM_FIGURES, claimsOf } from "./claims.ts";
 import { FIGURES, type FigureName } from "./figures.ts";
 import type { TunnelRecord } from "./record.ts";
@@ -38,8 +38,5 @@ function groundOf({ guest }: TunnelRecord): string {
 /** "0.13 (0.09 to 0.15): half or less". */
 function cell(figure: FigureName, comparison: Comparison | undefined): string {
   if (comparison === undefined) return "–";
-  const { value, interval, scale } = comparison;
-  const sign = scale === "difference" && value > 0 ? "+" : "";
-  const range = interval === undefined ? "" : ` (${digits(interval.low)} to ${digits(interval.high)})`;
-  return `${sign}${digits(value)}${range}: ${answerOf(figure, comparison)}`;
+  return `${comparisonText(comparison)}: ${answerOf(figure, comparison)}`;
 }

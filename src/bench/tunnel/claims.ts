@@ -1,4 +1,4 @@
-import type { Comparison } from "../comparison.ts";
+import { type Comparison, isMore } from "../comparison.ts";
 import { compareContenders } from "./between.ts";
 import { FIGURES, type FigureName } from "./figures.ts";
 import type { ContenderRecord, TunnelRecord } from "./record.ts";
@@ -55,12 +55,12 @@ export function claimsOf({ contenders }: TunnelRecord): readonly Claim[] {
 }
 
 /** What a comparison says to the claims, in a word or two. Of what noise could explain it says nothing else. */
-export function answerOf(figure: FigureName, { value, interval, isDifferent, scale }: Comparison): string {
+export function answerOf(figure: FigureName, comparison: Comparison): string {
+  const { interval, isDifferent, scale } = comparison;
   if (interval === undefined) return "one round";
   if (!isDifferent) return "within the noise";
-  if (FIGURES[figure].better === "more") return value > 1 ? "more" : "less";
-  if (scale === "difference") return value > 0 ? "more" : "less";
-  if (value > 1) return "more";
+  if (isMore(comparison)) return "more";
+  if (FIGURES[figure].better === "more" || scale === "difference") return "less";
   if (interval.high <= HALF) return "half or less";
   return interval.low > HALF ? "less, not half" : "less, about half";
 }

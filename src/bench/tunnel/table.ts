@@ -1,4 +1,4 @@
-import { digits, table } from "../markdown-table.ts";
+import { comparisonText, digits, table } from "../markdown-table.ts";
 import { compareRecords } from "./between.ts";
 import { claimsToMarkdown } from "./claims-table.ts";
 import { FIGURES, type Figure, type FigureName } from "./figures.ts";
@@ -54,16 +54,11 @@ export function changesToMarkdown(record: TunnelRecord, before: TunnelRecord): s
   const { changes, compared } = compareRecords(before, record);
   const intro = `Since ${before.date}: of ${compared} figures that both runs have, ${changes.length} changed beyond the noise (99 % intervals).`;
   if (changes.length === 0) return intro;
-  const rows = changes.map(({ contender, figure, comparison, isBetter }) => {
-    const { value, interval, scale } = comparison;
-    const range = interval === undefined ? "" : ` (${digits(interval.low)} to ${digits(interval.high)})`;
-    const difference = scale === "difference" && value > 0 ? "+" : "";
-    return [
-      `${contender}: ${FIGURES[figure].label}`,
-      `${difference}${digits(value)}${range}`,
-      isBetter ? "better" : "worse",
-    ];
-  });
+  const rows = changes.map(({ contender, figure, comparison, isBetter }) => [
+    `${contender}: ${FIGURES[figure].label}`,
+    comparisonText(comparison),
+    isBetter ? "better" : "worse",
+  ]);
   return `${intro}\n\n${table(["", "now / then", ""], rows)}`;
 }
 

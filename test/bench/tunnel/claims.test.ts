@@ -41,6 +41,24 @@ test("of throughput there is more or less, half is no claim", () => {
   expect(of(0.3, 0.31, 0.29)).toBe("less");
 });
 
+test("beside a round of nothing there is a difference, and any that is above zero is more", () => {
+  const more = comparePairs([
+    [0.5, 0],
+    [0.6, 0.1],
+    [0.56, 0.05],
+  ]);
+  const less = comparePairs([
+    [0, 0.5],
+    [0.1, 0.6],
+    [0.05, 0.56],
+  ]);
+  expect(more.scale).toBe("difference");
+  expect(answerOf("throttledTcpMbps", more)).toBe("more");
+  expect(answerOf("throttledTcpMbps", less)).toBe("less");
+  expect(answerOf("pingIdleP50Us", more)).toBe("more");
+  expect(answerOf("pingIdleP50Us", less)).toBe("less");
+});
+
 test("the claims have a row for each pair, also in the report, and only figures that somebody has", () => {
   const lines = claimsToMarkdown([record], CORE_CLAIM_FIGURES).split("\n");
   expect(lines).toHaveLength(4);

@@ -1,4 +1,4 @@
-import type { Comparison } from "../../comparison.ts";
+import { type Comparison, isMore } from "../../comparison.ts";
 import { digits } from "../../markdown-table.ts";
 import { quantile } from "../../statistics.ts";
 import { CHANGE_CONFIDENCE, compareRecords } from "../between.ts";
@@ -137,8 +137,7 @@ ${htmlTable(["", ...head], rows)}`;
 /** Nothing of what is within the noise, which is said already. */
 function answer(figure: FigureName, comparison: Comparison): string {
   if (!comparison.isDifferent) return "";
-  const isMore = comparison.value > (comparison.scale === "ratio" ? 1 : 0);
-  const isBetter = isMore === (FIGURES[figure].better === "more");
+  const isBetter = isMore(comparison) === (FIGURES[figure].better === "more");
   return `<br><small class="${isBetter ? "better" : "worse"}">${answerOf(figure, comparison)}</small>`;
 }
 
