@@ -22,10 +22,9 @@ export function findCandidates(
   connections: readonly ConnectionPolicy[],
   { localAddress, remoteAddress }: Addresses,
 ): readonly ConnectionPolicy[] {
-  const isAsBefore =
-    last?.connections === connections && last.local === localAddress && last.remote === remoteAddress;
-  if (isAsBefore) return last!.candidates;
-  const byRemote = indexOf(connections);
+  const index = indexOf(connections);
+  const { byRemote, last } = index;
+  if (last?.localAddress === localAddress && last.remoteAddress === remoteAddress) return last.candidates;
   const local = spellingOf(localAddress);
   const remote = spellingOf(remoteAddress);
   const fitting = [...(byRemote.get(remote) ?? []), ...(byRemote.get(ANY) ?? [])];
@@ -33,19 +32,16 @@ export function findCandidates(
     .filter((candidate) => candidate.local === ANY || candidate.local === local)
     .sort((a, b) => a.rank - b.rank) // a stable sort
     .map(({ connection }) => connection);
-  last = { connections, local: localAddress, remote: remoteAddress, candidates };
+  index.last = { localAddress, remoteAddress, candidates };
   return candidates;
 }
 
-/** One request asks for the same several times. */
-let last:
-  | {
-      readonly connections: readonly ConnectionPolicy[];
-      readonly local: string;
-      readonly remote: string;
-      readonly candidates: readonly ConnectionPolicy[];
-    }
-  | undefined;
+/** Connections by the peer's address: who knocks, and is nobody yet, costs little among thousands of them. */
+interface Index {
+  readonly byRemote: ReadonlyMap<string, readonly Candidate[]>;
+  /** One request asks for the same several times. */
+  last?: Addresses & { readonly candidates: readonly ConnectionPolicy[] };
+}
 
 interface Candidate {
   readonly connection: ConnectionPolicy;
@@ -54,18 +50,19 @@ interface Candidate {
 }
 
 const ANY = "any";
-const indexes = new WeakMap<readonly ConnectionPolicy[], ReadonlyMap<string, readonly Candidate[]>>();
 
-/** Connections by the peer's address: who knocks, and is nobody yet, costs little among thousands of them. */
-function indexOf(connections: readonly ConnectionPolicy[]): ReadonlyMap<string, readonly Candidate[]> {
+/** Each goes with its configuration, whose keys nothing else of this keeps. */
+const indexes = new WeakMap<readonly ConnectionPolicy[], Index>();
+
+function indexOf(connections: readonly ConnectionPolicy[]): Index {
   const known = indexes.get(connections);
   if (known !== undefined) return known;
-  const index = new Map<string, Candidate[]>();
+  const byRemote = new Map<string, Candidate[]>();
   for (const connection of connections) {
     const { local, remote } = connection;
     const key = remote.address === undefined ? ANY : spellingOf(remote.address);
-    const candidates = index.get(key) ?? [];
-    index.set(key, candidates);
+    const candidates = byRemote.get(key) ?? [];
+    byRemote.set(key, candidates);
     const rank = (remote.address === undefined ? 2 : 0) + (local.address === undefined ? 1 : 0);
     candidates.push({
       connection,
@@ -73,6 +70,7 @@ function indexOf(connections: readonly ConnectionPolicy[]): ReadonlyMap<string, 
       rank,
     });
   }
+  const index: Index = { byRemote };
   indexes.set(connections, index);
   return index;
 }

@@ -45,6 +45,17 @@ test("candidates fit both addresses, the most specific first, then as configured
   expect(names(findCandidates(connections, here))).toEqual(["both", "remote", "local", "any", "any-too"]);
 });
 
+test("the same is answered again for as long as nobody asks the same connections for another address", () => {
+  const [ours, theirs] = [[connection("ours", {})], [connection("theirs", {})]];
+  const found = findCandidates(ours, here);
+  expect(names(findCandidates(theirs, here))).toEqual(["theirs"]);
+  expect(findCandidates(ours, here)).toBe(found);
+  const elsewhere = { ...here, remoteAddress: "203.0.113.1" };
+  expect(names(findCandidates(ours, elsewhere))).toEqual(["ours"]);
+  expect(findCandidates(ours, here)).not.toBe(found);
+  expect(findCandidates(ours, here)).toEqual(found);
+});
+
 test("an IPv6 address fits in any spelling", () => {
   const connections = [connection("six", { remote: "2001:DB8:0:0::1" })];
   const addresses = { localAddress: "2001:db8::2", remoteAddress: "2001:db8::1" };
