@@ -2,6 +2,7 @@ import type { ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
+import { PlatformError } from "../../errors/index.ts";
 
 /** The same folder as guests call it. */
 export const GUEST_DIRECTORY = "/mnt";
@@ -117,6 +118,16 @@ export async function followConsole(
     signal.removeEventListener("abort", breakOff);
     child.kill("SIGKILL");
   }
+}
+
+/** What came of a run on `ground`. Throws PlatformError when the guest ended before the command did, or was broken off before it began. */
+export function outcomeOf(
+  { code, hasBegun, last }: Seen,
+  { ground, signal }: { readonly ground: Omit<GuestOutcome, "code">; readonly signal: AbortSignal },
+): GuestOutcome {
+  if (code !== undefined) return { code, ...ground };
+  if (signal.aborted && !hasBegun) throw new PlatformError("broken off before the guest was up");
+  throw new PlatformError(`the guest ended before the run did: ${last}`);
 }
 
 function quoted(word: string): string {

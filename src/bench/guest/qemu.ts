@@ -19,6 +19,7 @@ import {
   type GuestRun,
   initScript,
   NEEDED_MODULES,
+  outcomeOf,
   type Seen,
   WITH_US,
 } from "./console.ts";
@@ -89,14 +90,9 @@ modprobe -a aesni_intel ghash_clmulni_intel 2>/dev/null`;
   };
   if (mayUseKvm()) {
     const seen = await boot("kvm", KVM_PATIENCE_MS);
-    if (seen.hasBegun || signal.aborted) return outcomeOf(seen, "kvm");
+    if (seen.hasBegun || signal.aborted) return outcomeOf(seen, { ground: GROUNDS.kvm, signal });
   }
-  return outcomeOf(await boot("tcg"), "tcg");
-}
-
-function outcomeOf({ code, last }: Seen, acceleration: keyof typeof GROUNDS): GuestOutcome {
-  if (code === undefined) throw new PlatformError(`the guest ended before the run did: ${last}`);
-  return { code, ...GROUNDS[acceleration] };
+  return outcomeOf(await boot("tcg"), { ground: GROUNDS.tcg, signal });
 }
 
 function mayUseKvm(): boolean {

@@ -10,6 +10,7 @@ import {
   type GuestRun,
   initScript,
   NEEDED_MODULES,
+  outcomeOf,
   WITH_US,
 } from "./console.ts";
 
@@ -60,7 +61,5 @@ modprobe -d ${GUEST_DIRECTORY} -a ${NEEDED_MODULES}`;
     ],
     { detached: true, stdio: ["pipe", "pipe", "pipe"] },
   );
-  const { code, last } = await followConsole(child, run);
-  if (code === undefined) throw new PlatformError(`the guest ended before the run did: ${last}`);
-  return { code, ...GROUND };
+  return outcomeOf(await followConsole(child, run), { ground: GROUND, signal: run.signal });
 }
