@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { fromHex } from "../../src/bytes/hex.ts";
 import { agree, findGroup, type Group, respond } from "../../src/crypto/key-exchange/group.ts";
 import { NodeCryptoProvider } from "../../src/crypto/key-exchange/node-crypto-provider.ts";
+import { type Call, loadOpenSsl } from "../../src/platform/native-ciphers/openssl.ts";
 import { openMontgomeryCurves } from "../../src/platform/native-curves/montgomery-curves.ts";
 import { AGREEMENT_VECTORS } from "../vectors/key-exchange/vectors.ts";
 
@@ -14,6 +15,50 @@ const LENGTHS = { 31: 32, 32: 56 } as const;
 test("the runtime's OpenSSL has both curves", () => {
   expect(refusals).toEqual([]);
   expect(curves.map(({ id }) => id)).toEqual([31, 32]);
+});
+
+const TYPES = { 31: 1034, 32: 1035 } as const;
+const NAMES = { 31: "X25519", 32: "X448" } as const;
+
+/** OpenSSL where private keys of one type are made by `make`. */
+function opensslWith(type: number, make: (real: Call) => Call): typeof loadOpenSsl {
+  return (prototypes) => {
+    const calls = loadOpenSsl(prototypes);
+    const real = (calls as Record<string, Call>).EVP_PKEY_new_raw_private_key!;
+    const other = make(real);
+    const EVP_PKEY_new_raw_private_key: Call = (...values) =>
+      values[0] === type ? other(...values) : real(...values);
+    return { ...calls, EVP_PKEY_new_raw_private_key };
+  };
+}
+
+test.each([31, 32] as const)("where group %d is wrong it is left out, and the other stays", (wrong) => {
+  const right = wrong === 31 ? 32 : 31;
+  const another = opensslWith(TYPES[wrong], (real) => (type, engine, at, length) => {
+    return real(type!, engine!, at! + 1, length!);
+  });
+  const none = opensslWith(TYPES[wrong], () => () => 0);
+  for (const [load, why] of [
+    [another, "it does not give the answer of RFC 7748"],
+    [none, "it cannot be called: OpenSSL takes no private key"],
+  ] as const) {
+    const told: string[] = [];
+    const left = openMontgomeryCurves((what) => told.push(what), load);
+    expect(told).toEqual([`${NAMES[wrong]} of the runtime's OpenSSL: ${why}`]);
+    expect(left.map(({ id }) => id)).toEqual([right]);
+  }
+});
+
+test("without OpenSSL there is neither, and that is said of each", () => {
+  const told: string[] = [];
+  const load = () => {
+    throw new Error("no such library");
+  };
+  expect(openMontgomeryCurves((what) => told.push(what), load)).toEqual([]);
+  expect(told).toEqual([
+    "X25519 of the runtime's OpenSSL: it cannot be called: no such library",
+    "X448 of the runtime's OpenSSL: it cannot be called: no such library",
+  ]);
 });
 
 describe.each([31, 32] as const)("group %d", (id) => {
