@@ -7,7 +7,7 @@ import { rawKey, rawKeyLength } from "./aes-context";
 import { WORKER_AES_LENT_OFFSET } from "./layout";
 import { region } from "./scratch";
 
-// Imports of the module, under the name of this file (src/esp/processor-aes.ts).
+// Imports of the module, under the name of this file (src/esp/kernel.ts).
 
 /** Whether the host lends AES at all. */
 declare function hasAes(): bool;

@@ -21,7 +21,7 @@ export interface KeyExchangeAnswer {
   readonly sharedSecret: Uint8Array;
 }
 
-/** One key exchange method with node:crypto beneath. Octets come and go in the encodings of RFC 7296 section 3.4, RFC 5903 and RFC 8031. */
+/** One key exchange method, whoever computes it. Octets come and go in the encodings of RFC 7296 section 3.4, RFC 5903 and RFC 8031. */
 export interface Group {
   readonly id: number;
   /** Length of Key Exchange Data: of the initiator's, and of the responder's where `answerLength` does not say otherwise. */
@@ -31,7 +31,7 @@ export interface Group {
   /** Whether a job is so quick that sending it to another thread would be most of its cost. */
   readonly isQuick: boolean;
   generate(): KeyPair;
-  /** Throws when node:crypto refuses the value, which `checkPublicValue` has not. */
+  /** Throws when whoever computes it refuses the value, which `checkAnswer` has not. */
   agree(secret: GroupSecret, peerPublicValue: Uint8Array): Uint8Array;
   /** What the responder does in one step, where it has no key pair of its own. Throws for an initiator's value that is no good. */
   respond?(peerPublicValue: Uint8Array): KeyExchangeAnswer;

@@ -19,7 +19,7 @@ const DEFAULT_WORKER_COUNT = availableParallelism() > 2 ? 2 : 1;
 const DEFAULT_QUEUE_LIMIT = 128;
 
 /**
- * Runs key exchange jobs with node:crypto: X25519, X448 and P-256 at once, slower groups on threads of their own. Never
+ * Runs key exchange jobs in Node: quick groups (X25519, X448, P-256) at once, slower ones on threads of their own. Never
  * rejects; a public value that must be refused, a full queue and a group that is missing are `failed` with the reason.
  *
  * A private key agrees once: after a shared secret has come of it, it is overwritten and refused (a refused public value
