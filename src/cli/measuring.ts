@@ -3,13 +3,10 @@ import { once } from "node:events";
 import { constants } from "node:os";
 import { basename, resolve } from "node:path";
 import { PlatformError } from "../errors/index.ts";
-import { asSupervisor, type NamespaceAccess, namespaceAccess } from "../platform/namespaces.ts";
+import { asSupervisor, type NamespaceAccess, namespaceAccess, WITH_US } from "../platform/namespaces.ts";
 import { ExitCode } from "./exit-code.ts";
 
 // What commands that measure share: they make namespaces, and Ctrl-C leaves a report.
-
-/** It ends when we do, however that is. */
-const WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"] as const;
 
 const ENDING_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PlatformError } from "../errors/index.ts";
-import { asSupervisor } from "../platform/namespaces.ts";
+import { asSupervisor, WITH_US } from "../platform/namespaces.ts";
 import { fileBeside, lastWords } from "./processes.ts";
 import type { DemoMode, Tell } from "./story.ts";
 import type { SupervisorMessage } from "./supervisor.ts";
@@ -20,7 +20,7 @@ export async function runSupervised(
 ): Promise<void> {
   const access = mode === "root" ? "root" : "user-namespace";
   const supervisor = [process.execPath, fileBeside(import.meta.url, "supervisor")];
-  const [program, ...args] = asSupervisor(access, ["setpriv", "--pdeathsig", "KILL", "--", ...supervisor]);
+  const [program, ...args] = asSupervisor(access, [...WITH_US, ...supervisor]);
   const child = spawn(program!, args, {
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     serialization: "advanced",

@@ -34,6 +34,9 @@ export function asSupervisor(
   return access === "root" ? command : ["unshare", "-Ur", "-n", "--", ...command];
 }
 
+/** Before a command line: what it starts is killed when the thread that starts it ends, however it ends. */
+export const WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"] as const;
+
 /** A process in a network namespace of its own. */
 export interface NamespaceProcess {
   readonly child: ChildProcess;
@@ -150,7 +153,7 @@ function awaitCarrier(systemCalls: SystemCalls, { pid, link }: CableEnd): void {
 
 /** setpriv stands behind unshare, because a change of credentials would take the death signal away again. */
 function inNewNamespace(command: readonly string[]): readonly string[] {
-  return ["unshare", "-n", "--", "setpriv", "--pdeathsig", "KILL", "--", ...command];
+  return ["unshare", "-n", "--", ...WITH_US, ...command];
 }
 
 function succeeds([program, ...args]: readonly string[]): boolean {

@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
+import { WITH_US } from "../../src/platform/namespaces.ts";
 import { LinuxNetwork } from "../../src/platform/network/linux-network.ts";
 import { PacketCapture } from "../../src/platform/packet-capture.ts";
 import { createLinuxSystemCalls } from "../../src/platform/system-calls/linux-system-calls.ts";
@@ -63,7 +64,7 @@ export async function openGuestGateway(): Promise<GuestGateway> {
 /** This thread's namespace, as a host that programs are started on. */
 const HERE = {
   start: (command: string, args: readonly string[], options = {}) => {
-    const [program, ...words] = ["setpriv", "--pdeathsig", "KILL", "--", command, ...args];
+    const [program, ...words] = [...WITH_US, command, ...args];
     return spawn(program!, words, options);
   },
 };

@@ -1,7 +1,12 @@
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readlinkSync } from "node:fs";
-import { joinNamespaces, spawnInNewNamespace, withNamespaceOf } from "../../src/platform/namespaces.ts";
+import {
+  joinNamespaces,
+  spawnInNewNamespace,
+  WITH_US,
+  withNamespaceOf,
+} from "../../src/platform/namespaces.ts";
 import { LinuxNetwork } from "../../src/platform/network/linux-network.ts";
 import { CLONE_NEWNET } from "../../src/platform/system-calls/constants.ts";
 import { succeed } from "../../src/platform/system-calls/errno.ts";
@@ -73,7 +78,7 @@ export async function createHost(): Promise<TestHost> {
   const systemCalls = createLinuxSystemCalls();
   const started: ChildProcess[] = [];
   const place = readlinkSync(`/proc/${pid}/ns/net`);
-  const enter = ["nsenter", "-t", String(pid), "-n", "-m", "--", "setpriv", "--pdeathsig", "KILL", "--"];
+  const enter = ["nsenter", "-t", String(pid), "-n", "-m", "--", ...WITH_US];
   const inside = <T>(action: () => T): T => withNamespaceOf(systemCalls, pid, action);
   inside(() => raiseLoopback([]));
 

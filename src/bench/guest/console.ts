@@ -13,9 +13,6 @@ export const NEEDED_MODULES = [
   "chacha20poly1305 chacha_generic poly1305_generic sha512_generic crypto_null veth tun",
 ].join(" ");
 
-/** Words for setpriv: what follows ends when we do, however that is. */
-export const WITH_US = ["--pdeathsig", "KILL", "--"] as const;
-
 /** A run in a guest. */
 export interface GuestRun {
   readonly command: readonly string[];

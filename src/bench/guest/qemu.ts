@@ -11,6 +11,7 @@ import {
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { PlatformError } from "../../errors/index.ts";
+import { WITH_US } from "../../platform/namespaces.ts";
 import { findPrograms } from "../tunnel/program.ts";
 import {
   followConsole,
@@ -21,7 +22,6 @@ import {
   NEEDED_MODULES,
   outcomeOf,
   type Seen,
-  WITH_US,
 } from "./console.ts";
 import { type ArchiveEntry, buildInitramfs } from "./initramfs.ts";
 
@@ -56,12 +56,12 @@ const GROUNDS = {
  */
 export async function runInQemu(run: GuestRun): Promise<GuestOutcome> {
   if (process.arch !== "x64") throw new PlatformError(`no guest in QEMU on ${process.arch}, only on x64`);
-  const [qemu, busybox, setpriv, modprobe, ldd] = findPrograms([
+  const [qemu, busybox, modprobe, ldd] = findPrograms([
     { program: "qemu-system-x86_64", package: "qemu-system-x86" },
     { program: "busybox", package: "busybox-static" },
-    { program: "setpriv", package: "util-linux" },
     { program: "modprobe", package: "kmod" },
     { program: "ldd", package: "libc-bin" },
+    { program: "setpriv", package: "util-linux" },
     { program: "ip", package: "iproute2" },
   ]);
   const { directory, command, signal } = run;
@@ -82,7 +82,8 @@ modprobe -a aesni_intel ghash_clmulni_intel 2>/dev/null`;
   );
   const boot = (acceleration: keyof typeof GROUNDS, patienceMs?: number): Promise<Seen> => {
     const words = machineWords({ version, archive, directory });
-    const child = spawn(setpriv!, [...WITH_US, qemu!, "-accel", acceleration, ...words], {
+    const [program, ...args] = [...WITH_US, qemu!, "-accel", acceleration, ...words];
+    const child = spawn(program!, args, {
       detached: true,
       stdio: ["pipe", "pipe", "pipe"],
     });

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PlatformError } from "../../errors/index.ts";
+import { WITH_US } from "../../platform/namespaces.ts";
 import { findPrograms } from "../tunnel/program.ts";
 import {
   followConsole,
@@ -11,7 +12,6 @@ import {
   initScript,
   NEEDED_MODULES,
   outcomeOf,
-  WITH_US,
 } from "./console.ts";
 
 // A Linux kernel that runs as a process (Debian's package user-mode-linux), from this machine's own files, which it may only read. It has the
@@ -32,7 +32,7 @@ const GROUND: Omit<GuestOutcome, "code"> = {
  * no such kernel, or it ends too early.
  */
 export async function runInUml(run: GuestRun): Promise<GuestOutcome> {
-  const [kernel, setpriv] = findPrograms([
+  const [kernel] = findPrograms([
     { program: "linux.uml", package: "user-mode-linux" },
     { program: "setpriv", package: "util-linux" },
     { program: "unshare", package: "util-linux" },
@@ -52,9 +52,9 @@ modprobe -d ${GUEST_DIRECTORY} -a ${NEEDED_MODULES}`;
   chmodSync(init, 0o755);
   // The kernel has processes of its own beside it: all of them end with the first of their process namespace.
   const child = spawn(
-    setpriv!,
+    WITH_US[0],
     [
-      ...WITH_US,
+      ...WITH_US.slice(1),
       ...["unshare", "--pid", "--fork", "--kill-child=KILL", "--", kernel!, `mem=${MEMORY_MIB}M`, "quiet"],
       ...["root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", `init=${init}`],
       ...[`uml_dir=${directory}/`, "con=null", "con0=fd:0,fd:1"],

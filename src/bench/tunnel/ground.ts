@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdirSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { PlatformError } from "../../errors/index.ts";
-import { joinNamespaces, spawnInNewNamespace, withNamespaceOf } from "../../platform/namespaces.ts";
+import { joinNamespaces, spawnInNewNamespace, WITH_US, withNamespaceOf } from "../../platform/namespaces.ts";
 import { LinuxNetwork } from "../../platform/network/linux-network.ts";
 import { createLinuxSystemCalls } from "../../platform/system-calls/linux-system-calls.ts";
 import type { SystemCalls } from "../../platform/system-calls/system-calls.ts";
@@ -150,19 +150,7 @@ async function openHost(
   await Promise.race([once(holder.stdout!, "data"), diedEarly(holder)]);
   const place = readlinkSync(`/proc/${pid}/ns/net`);
   const on = processors === undefined ? [] : ["taskset", "-c", processors.join(",")];
-  const enter = [
-    ...on,
-    "nsenter",
-    "-t",
-    String(pid),
-    "-n",
-    "-m",
-    "--",
-    "setpriv",
-    "--pdeathsig",
-    "KILL",
-    "--",
-  ];
+  const enter = [...on, "nsenter", "-t", String(pid), "-n", "-m", "--", ...WITH_US];
   const started = new Set<RunningProgram>();
   let confinement: readonly string[] = [];
   const start: Host["start"] = (name, command, environment) => {
