@@ -16,8 +16,8 @@ export class GatewayLogins implements Accounts {
   readonly #name: string;
   /** EAP-MSCHAPv2 by the users file. */
   readonly method: ServerMethod;
-  /** Who has logged in by it: others may be connected who are no users of ours. */
-  readonly #seen = new Set<string>();
+  /** Who has logged in by it, and what the last login rested on: others may be connected who are no users of ours. */
+  readonly #seen = new Map<string, Uint8Array>();
   #users: LiveUsers | undefined;
   #onProblem: (message: string) => void = () => {};
   #onChange: () => void = () => {};
@@ -54,15 +54,14 @@ export class GatewayLogins implements Accounts {
   }
 
   stampOf(name: string): Uint8Array | undefined {
-    const user = this.#seen.has(name) ? this.#find(name) : undefined;
-    return user && stampOfUser(user);
+    return this.#seen.get(name);
   }
 
   confirms(name: string, stamp: Uint8Array): boolean {
     const user = this.#find(name);
     if (user === undefined || user.refusal !== undefined || user.name !== name) return false;
     if (!equal(stampOfUser(user), stamp)) return false;
-    this.#seen.add(name);
+    this.#seen.set(name, stamp);
     return true;
   }
 
@@ -73,7 +72,8 @@ export class GatewayLogins implements Accounts {
       guard: {
         admits: (attempt) => guard.admits(attempt),
         succeeded: (attempt) => {
-          this.#seen.add(attempt.user);
+          const user = this.#find(attempt.user);
+          this.#seen.set(attempt.user, user === undefined ? NOTHING : stampOfUser(user));
           guard.succeeded(attempt);
         },
       },
@@ -105,3 +105,5 @@ function stampOfUser({ name, ntHash }: LiveUser): Uint8Array {
 }
 
 const STAMP_LENGTH = 16;
+/** Of a user who was removed in this very moment: nobody has such a stamp. */
+const NOTHING = new Uint8Array(0);

@@ -120,6 +120,8 @@ export class IkeSa {
   hasPpk = false;
   /** Responder: who has logged in, by its EAP identity. */
   user: string | undefined;
+  /** What that login rested on, where accounts are ours. */
+  account: Uint8Array | undefined;
   /** Responder: how the peer looked at first, until it has shown who it is. */
   impression: FirstImpression | undefined;
   /** Responder: which client the peer seems to be, where many share a connection. */

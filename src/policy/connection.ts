@@ -153,7 +153,7 @@ interface EapLogins {
 
 /** Whether somebody who has logged in once may still come. */
 export interface Accounts {
-  /** What the login of somebody who has logged in here by a password rests on; undefined for anybody else. */
+  /** What the last login of somebody who has logged in here by a password rested on; undefined for anybody else. */
   stampOf(user: string): Uint8Array | undefined;
   /** Whether it is still so. Then the user counts as logged in. */
   confirms(user: string, stamp: Uint8Array): boolean;

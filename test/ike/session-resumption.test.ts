@@ -507,6 +507,28 @@ describe("logins", () => {
     expectFullExchange(lab);
   });
 
+  test("give no more tickets to who is removed or has another password while it is connected", async () => {
+    let account = stamp;
+    const accounts: Accounts = {
+      stampOf: () => account,
+      confirms: (_, shown) => Buffer.compare(shown, account) === 0,
+    };
+    const { client, gateway } = lives(accounts);
+    const lab = new ResumptionLab(94, { client, gateway });
+    await lab.connect();
+    const [first] = lab.tickets;
+    lab.client.rekey("ike");
+    await lab.link.settle();
+    const [second] = lab.tickets;
+    expect(second).not.toEqual(first);
+    // As if somebody had logged in by the other password meanwhile: that is another login than this one.
+    account = new Uint8Array(16).fill(4);
+    lab.client.rekey("ike");
+    await lab.link.settle();
+    expect(lab.tickets).toEqual([second]);
+    expectEstablished(lab.client, lab.gateway);
+  });
+
   test("that cannot be looked at again give tickets for an hour", async () => {
     for (const [seed, accounts, hours] of [
       [92, undefined, 1],

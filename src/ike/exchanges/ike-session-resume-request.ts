@@ -15,7 +15,7 @@ import { find, findNotify, findUnknownCritical, notify, unsupportedCriticalPaylo
 import { addressesOf } from "../ports.ts";
 import type { SessionState } from "../resumption/session-state.ts";
 import { stampOf } from "../resumption/stamp.ts";
-import { accountsOf, mayResume } from "../resumption/tickets.ts";
+import { isWelcome, mayResume } from "../resumption/tickets.ts";
 import { isNonceFit, NO_NAT_TRAVERSAL } from "./ike-sa-init.ts";
 import { type AdmittedRequest, beginHalfOpen, refuse } from "./ike-sa-init-request.ts";
 
@@ -118,15 +118,6 @@ function connectionOf(
   if (!isAllowed(proposal, ikeProposals)) return `${connection.name} does not allow its algorithms any more`;
   if (ppk?.isRequired === true && !hasPpk) return `there is no PPK in the session of ${who}`;
   return isWelcome(connection, { user, account }) ? connection : `${who} has to log in again`;
-}
-
-/** Whether who has logged in for it may still do so. */
-export function isWelcome(
-  connection: ConnectionPolicy,
-  { user, account }: Pick<SessionState, "user" | "account">,
-): boolean {
-  if (user === undefined || account === undefined) return true;
-  return accountsOf(connection)?.confirms(user, account) === true;
 }
 
 function refuseTicket(

@@ -15,6 +15,7 @@ import {
 import type { IkeSa } from "../ike-sa.ts";
 import type { Authenticating } from "../ike-sa-state.ts";
 import { find, findNotify } from "../payloads.ts";
+import { accountsOf } from "../resumption/tickets.ts";
 import { identification, isAwaiting } from "./ike-auth.ts";
 import { type Caller, conclude, refused, showProof } from "./ike-auth-request.ts";
 
@@ -140,6 +141,7 @@ function processLastAuth(ikeSa: IkeSa, login: LoginRequest): Answer {
   const local = connection.local.identity;
   const key = outcome.msk ?? state.keys.skPr;
   const proof = [authByKey(ikeSa, state, { identity: local, key })];
+  ikeSa.account = accountsOf(connection)?.stampOf(outcome.user);
   ikeSa.grants = outcome.grants;
   const answer = conclude(ikeSa, { ...request, state, proof, now, user: outcome.user });
   endLogin(eap);

@@ -414,6 +414,7 @@ function derive(
   fresh.peerSpi = peerSpi;
   fresh.remoteIdentity = old.remoteIdentity;
   fresh.user = old.user;
+  fresh.account = old.account;
   fresh.client = old.client;
   fresh.signsWithSha1 = old.signsWithSha1;
   fresh.supportsFragmentation = old.supportsFragmentation;

@@ -6,11 +6,11 @@ import type { IkeSa } from "../ike-sa.ts";
 import type { Resumed } from "../ike-sa-state.ts";
 import { find } from "../payloads.ts";
 import type { SessionState } from "../resumption/session-state.ts";
+import { isWelcome } from "../resumption/tickets.ts";
 import { accountOf } from "../uniqueness.ts";
 import { identification, identityOf } from "./ike-auth.ts";
 import { conclude, type Initiator, refused } from "./ike-auth-request.ts";
 import { breakOff, finish, type Responder } from "./ike-auth-response.ts";
-import { isWelcome } from "./ike-session-resume-request.ts";
 
 // IKE_AUTH of a session that goes on, RFC 5723 section 4.3.3. Both sides are who they were, so nothing is shown but that each has the keys:
 //
@@ -43,6 +43,7 @@ export function resumeSession(ikeSa: IkeSa, request: Initiator & { readonly resu
   const { wallNow } = machine.tickets;
   ikeSa.isResumed = true;
   ikeSa.hasPpk = session.hasPpk;
+  ikeSa.account = session.account;
   ikeSa.client = session.client;
   ikeSa.authenticUntil = session.authenticUntil && now + (session.authenticUntil - wallNow);
   ikeSa.grants = session.grants && { ...session.grants, ...timeLeft(session, wallNow) };

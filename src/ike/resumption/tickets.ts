@@ -35,11 +35,12 @@ function makeTicket(ikeSa: IkeSa, now: number): Payload | undefined {
   const office = machine.tickets;
   if (office === undefined || connection === undefined || remoteIdentity === undefined) return undefined;
   if (state.name !== "established" || isCaller || !mayResume(connection)) return undefined;
+  const { user, account, grants, session: inside } = ikeSa;
+  // Who is removed may be here for a moment longer.
+  if (!isWelcome(connection, { user, account })) return undefined;
   ikeSa.ticketFamily ??= office.newFamily();
   const { wallNow } = office;
   const toWall = (at: number | undefined): number | undefined => at && wallNow + (at - now);
-  const { user, grants, session: inside } = ikeSa;
-  const account = user === undefined ? undefined : accountsOf(connection)?.stampOf(user);
   const { ikeRekeyMs = machine.limits.ikeRekeyMs, clientLifetimes } = connection;
   const authenticUntil = toWall(ikeSa.authenticUntil);
   const expiresAt = expiryOf(wallNow, [
@@ -92,6 +93,15 @@ function isVerifiable(
 ): boolean {
   if (user !== undefined) return account !== undefined;
   return remote.authentication.every(({ kind }) => kind === "psk" || kind === "raw-key");
+}
+
+/** Whether who has logged in for it may still do so. */
+export function isWelcome(
+  connection: ConnectionPolicy,
+  { user, account }: Pick<SessionState, "user" | "account">,
+): boolean {
+  if (user === undefined || account === undefined) return true;
+  return accountsOf(connection)?.confirms(user, account) === true;
 }
 
 export function accountsOf({ remote }: ConnectionPolicy) {
