@@ -22,7 +22,7 @@ import type { GatewayConfig } from "./gateway.ts";
 import { GatewayLogins } from "./gateway-logins.ts";
 import { LiveCertificates } from "./live-certificates.ts";
 import { radiusLedger } from "./radius-accounting.ts";
-import { radiusLogins, readRadiusServers } from "./radius-logins.ts";
+import { digestOfServers, radiusLogins, readRadiusServers } from "./radius-logins.ts";
 import { trustAnchorsIn, trustPolicy } from "./trust.ts";
 
 /** The gateway's connection, by this name in `status` and in the log. */
@@ -78,10 +78,12 @@ export function gatewayPolicy(gateway: GatewayConfig): Findings & {
       });
     }
     if (way === "radius") {
-      const servers = attempt(["radius"], () => readRadiusServers(gateway.radiusServers));
-      warnings.push(...(servers?.warnings ?? []).map((message) => ({ path: ["radius"], message })));
-      if (servers !== undefined) {
-        authentication.push({ kind: "eap", server: radiusLogins(servers.servers, gateway.domain) });
+      const read = attempt(["radius"], () => readRadiusServers(gateway.radiusServers));
+      warnings.push(...(read?.warnings ?? []).map((message) => ({ path: ["radius"], message })));
+      if (read !== undefined) {
+        const { servers } = read;
+        const server = radiusLogins(servers, gateway.domain);
+        authentication.push({ kind: "eap", server, deciders: digestOfServers(servers) });
       }
     }
   }

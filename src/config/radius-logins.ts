@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import { toHex } from "../bytes/hex.ts";
 import type { EapServer } from "../eap/session.ts";
 import { PolicyError } from "../errors/index.ts";
 import { systemRandom } from "../platform/random.ts";
@@ -39,11 +41,20 @@ const byServers = new Map<string, EapServer>();
 
 /** Logins that the servers decide on. `name` is how the gateway calls itself towards them. */
 export function radiusLogins(servers: readonly RadiusServer[], name: string): EapServer {
-  const key = JSON.stringify([name, servers.map((server) => ({ ...server, secret: [...server.secret] }))]);
+  const key = `${name} ${textOf(servers)}`;
   const known = byServers.get(key);
   if (known !== undefined) return known;
   const client = new RadiusClient({ servers, random: systemRandom, clock: performance });
   const logins = radiusEapServer({ client, nasIdentifier: name, random: systemRandom });
   byServers.set(key, logins);
   return logins;
+}
+
+/** Of these servers, with these secrets, and of no others. */
+export function digestOfServers(servers: readonly RadiusServer[]): Uint8Array {
+  return createHash("sha256").update(textOf(servers)).digest();
+}
+
+function textOf(servers: readonly RadiusServer[]): string {
+  return JSON.stringify(servers.map(({ address, port, secret }) => [address, port, toHex(secret)]));
 }

@@ -149,6 +149,8 @@ interface EapLogins {
   readonly trust?: TrustPolicy;
   /** Of those who have a password here. */
   readonly accounts?: Accounts;
+  /** Where others decide on logins: octets that are others for others, or with another secret. */
+  readonly deciders?: Uint8Array;
 }
 
 /** Whether somebody who has logged in once may still come. */

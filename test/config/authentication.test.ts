@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { toHex } from "../../src/bytes/hex.ts";
 import { CertificateLogin } from "../../src/config/certificate-login.ts";
 import type { Config } from "../../src/config/config.ts";
 import { GatewayLogins } from "../../src/config/gateway-logins.ts";
@@ -18,6 +19,7 @@ import type { TlsCredential } from "../../src/eap/tls/tls-endpoint.ts";
 import { EapCode, EapType } from "../../src/iana/eap.ts";
 import { IdType } from "../../src/iana/ikev2-parameters.ts";
 import { RadiusAttribute, RadiusCode } from "../../src/iana/radius.ts";
+import { stampOf } from "../../src/ike/resumption/stamp.ts";
 import { createAuthority, generateKeys, issue, type KeyPair } from "../../src/pki/authority.ts";
 import { writePem } from "../../src/pki/pem.ts";
 import { RevocationChecker } from "../../src/pki/revocation.ts";
@@ -518,6 +520,28 @@ describe("a gateway", () => {
     put("radius.secret", "\n");
     expect(() => parse(text)).toThrow("the secret of 127.0.0.1 is empty");
     fake.close();
+  });
+
+  test("is as it was for a session (RFC 5723) only while the same decide on logins", () => {
+    const byUsers = GATEWAY;
+    const byServers = (servers: string): string =>
+      `radius: { servers: [${servers}] }\n${GATEWAY.replace(/ {2}users.*\n/, "")}  auth: radius\n`;
+    const one = "{ address: 127.0.0.1, secret: 0123456789abcdef }";
+    const texts = [
+      byUsers,
+      `${GATEWAY}  auth: [eap-tls, eap-mschapv2]\n  ca: ca.pem\n`,
+      byServers(one),
+      byServers(one.replace("127.0.0.1", "127.0.0.2")),
+      byServers(one.replace("address", "port: 1645, address")),
+      byServers(one.replace("0123", "3210")),
+      byServers(`${one}, { address: 127.0.0.3, secret: 0123456789abcdef }`),
+    ];
+    const skD = new Uint8Array(32).fill(7);
+    const stamp = (text: string): string => toHex(stampOf(parse(text).connections[0]!, skD));
+    expect(new Set(texts.map(stamp)).size).toBe(texts.length);
+    for (const text of texts) {
+      expect(stamp(text.replace("dns: 10.77.0.1", "dns: 192.0.2.1"))).toBe(stamp(text));
+    }
   });
 
   test.each([

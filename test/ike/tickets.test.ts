@@ -1,7 +1,11 @@
 import { describe, expect, test } from "vitest";
+import { toHex } from "../../src/bytes/hex.ts";
 import { SpentFamilies } from "../../src/ike/resumption/spent-families.ts";
+import { stampOf } from "../../src/ike/resumption/stamp.ts";
 import { TICKET_LIFETIME_MAX_MS, type TicketKey, TicketKeys } from "../../src/ike/resumption/ticket-keys.ts";
-import { SeededRandom } from "../support/simulator/index.ts";
+import type { TrustPolicy } from "../../src/pki/trust.ts";
+import { logins, TestAuthority } from "../support/simulator/credentials.ts";
+import { authenticating, responderPolicy, SeededRandom } from "../support/simulator/index.ts";
 
 const DAY_MS = 24 * 3_600_000;
 const NOW = 1_700_000_000_000;
@@ -54,5 +58,26 @@ describe("families of tickets that are spent", () => {
     expect(families.has({ id: "a", bornAt: NOW }, NOW + 3)).toBe(true);
     expect(families.has({ id: "of that time", bornAt: NOW }, NOW + 3)).toBe(true);
     expect(families.has({ id: "younger", bornAt: NOW + 1 }, NOW + 3)).toBe(false);
+  });
+});
+
+describe("the stamp of a connection", () => {
+  const skD = new Uint8Array(32).fill(7);
+
+  test("is another one with another CRL, of whatever kind the certificates' login is", async () => {
+    const ca = await TestAuthority.create();
+    const revoked = await ca.issue("a.example.org", { purpose: "client" });
+    const [none, one] = [ca.trustWithList("client", []), ca.trustWithList("client", [revoked])];
+    const trusts = [ca.trust("client"), none, one];
+    const ways = [
+      (trust: TrustPolicy) => ({ kind: "certificate", trust }) as const,
+      (trust: TrustPolicy) => ({ kind: "eap", server: logins({}), trust }) as const,
+    ];
+    for (const way of ways) {
+      const stamp = (trust: TrustPolicy): string =>
+        toHex(stampOf(authenticating(responderPolicy(), { remote: [way(trust)] }), skD));
+      expect(new Set(trusts.map(stamp)).size).toBe(3);
+      expect(trusts.map(stamp)).toEqual(trusts.map(stamp));
+    }
   });
 });

@@ -5,7 +5,7 @@ import type { ConnectionPolicy, LocalAuthentication, RemoteAuthentication } from
 import { identityKey } from "../../policy/identity.ts";
 
 // A ticket is for the connection as it was: who we are, who the peer may be, and all that says so. With another pre-shared key, other CAs
-// or other CRLs the peer shows again who it is.
+// or other CRLs, or where others decide on logins, the peer shows again who it is.
 
 /** The same for as long as the connection stays so, and of no use to whoever does not have SK_d. */
 export function stampOf(connection: ConnectionPolicy, skD: Uint8Array): Uint8Array {
@@ -45,6 +45,8 @@ function putRemote(hash: Hash, authentication: RemoteAuthentication): void {
       for (const key of authentication.keys) put(hash, key.export({ type: "spki", format: "der" }));
       return;
     case "eap":
+      put(hash, authentication.accounts === undefined ? "" : "accounts");
+      put(hash, authentication.deciders ?? "");
       if (authentication.trust !== undefined) putTrust(hash, authentication.trust);
       return;
     case "eap-only":
