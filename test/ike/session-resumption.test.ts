@@ -283,6 +283,43 @@ describe("on a bad path", () => {
   });
 });
 
+describe("a client shows a ticket once:", () => {
+  test("where IKE_AUTH is not answered, the next attempt begins with IKE_SA_INIT", async () => {
+    const lab = new ResumptionLab(52);
+    await lab.connect();
+    lab.restartGateway();
+    await lab.noticeRestart();
+    const first = lab.link.transmitted.length;
+    lab.link.fate = ({ from, octets }) =>
+      from === lab.gateway && decodeHeader(octets).exchangeType === ExchangeType.IKE_AUTH ? [] : [0];
+    lab.client.connect();
+    lab.link.run({ until: lab.link.now + 300_000 });
+    expect(exchanges(lab, first)).toContain("IKE_SESSION_RESUME");
+    expect(lab.client.event("ike-sa-failed")!.facts.reason).toBe("timeout");
+    expect(lab.tickets).toEqual([]);
+    lab.link.fate = () => [0];
+    const next = lab.link.transmitted.length;
+    await lab.connect();
+    expect(exchanges(lab, next)[0]).toBe("IKE_SA_INIT");
+    expectEstablished(lab.client, lab.gateway);
+  });
+
+  test("one that is gone before the gateway answers makes no keys, since its SK_d was wiped", async () => {
+    const lab = new ResumptionLab(53);
+    await lab.connect();
+    lab.restartGateway();
+    await lab.noticeRestart();
+    lab.client.connect();
+    lab.wallet.drop("tunnel");
+    await lab.link.settle();
+    expect(lab.client.event("ticket-refused")!.message).toContain("used or replaced meanwhile");
+    expect(isResumed(lab)).toBe(false);
+    // What the gateway has made of the ticket is half open, and ends.
+    lab.link.run({ until: lab.link.now + 60_000 });
+    expectEstablished(lab.client, lab.gateway);
+  });
+});
+
 describe("a ticket is refused, and a full exchange follows at once,", () => {
   test("when the gateway has lost its keys", async () => {
     const lab = new ResumptionLab(60);

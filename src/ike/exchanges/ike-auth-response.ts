@@ -152,7 +152,6 @@ export function processAuthResponse(ikeSa: IkeSa, { payloads, now }: AuthAnswer)
   if (state.name !== "authenticating" || connection === undefined) return;
   const error = findError(payloads);
   if (find(payloads, "authentication") === undefined && error !== undefined) {
-    if (state.resumed !== undefined) ikeSa.machine.wallet?.drop(connection.name);
     ikeSa.close(refusalByPeer(connection, error), now);
     return;
   }

@@ -184,6 +184,11 @@ function acceptAnswer(
     fallBack(ikeSa, NO_NAT_TRAVERSAL, now);
     return;
   }
+  // Whatever has taken it out of the wallet has wiped its SK_d.
+  if (machine.wallet?.holds(state.own) !== true) {
+    fallBack(ikeSa, "the ticket was used or replaced meanwhile", now);
+    return;
+  }
 
   ikeSa.outbox.stopRetransmitting(0);
   ikeSa.peerSpi = header.responderSpi;
@@ -195,12 +200,13 @@ function acceptAnswer(
   ikeSa.isResumed = true;
   ikeSa.hasPpk = session.hasPpk;
   ikeSa.remoteIdentity = responder;
-  const { wallNow = 0 } = machine.wallet ?? {};
-  ikeSa.authenticUntil = authenticUntil && now + (authenticUntil - wallNow);
+  ikeSa.authenticUntil = authenticUntil && now + (authenticUntil - machine.wallet.wallNow);
   const asked = { local: path.local, remote: ikeSa.path.remote };
   ikeSa.path = nat === undefined ? asked : floatedPath(asked, machine.ports);
   const result = { proposal, ni: state.ni, nr, initRequest: request, initResponse: octets };
   authenticateResumed(ikeSa, result, { session, connection });
+  // Good once, whether IKE_AUTH is answered or not: the gateway may have taken it.
+  machine.wallet.drop(connection.name);
   sendAuthRequest(ikeSa, now);
 }
 

@@ -81,8 +81,6 @@ export function verifyResumed(ikeSa: IkeSa, facts: Responder): void {
     expected !== undefined &&
     sameIdentity(identityOf(id), expected) &&
     isAuthBySession(ikeSa, state, { identity: expected, auth });
-  const { wallet } = ikeSa.machine;
-  wallet?.drop(facts.connection.name);
   if (isRight) finish(ikeSa, facts);
   else breakOff(ikeSa, "the peer does not go on with our session", now);
 }

@@ -39,6 +39,11 @@ export class TicketWallet {
     return undefined;
   }
 
+  /** Whether this very ticket is still here, and its SK_d with it. */
+  holds(own: OwnTicket): boolean {
+    return this.#tickets.get(own.session.connection) === own;
+  }
+
   put(own: OwnTicket): void {
     const { connection } = own.session;
     wipe(this.#tickets.get(connection)?.session.skD);

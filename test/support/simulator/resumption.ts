@@ -27,6 +27,8 @@ export class ResumptionLab {
   tickets: readonly { readonly ticket: Uint8Array; readonly session: Uint8Array }[] = [];
   client: SimulatedMachine;
   gateway: SimulatedMachine;
+  /** The client's. */
+  wallet!: TicketWallet;
   #seed: number;
 
   constructor(seed: number, lives: { readonly client?: Life; readonly gateway?: Life } = {}) {
@@ -93,6 +95,7 @@ export class ResumptionLab {
         }));
       },
     });
+    if (isClient) this.wallet = wallet;
     const machine: SimulatedMachine = new SimulatedMachine({
       name,
       address: isClient ? INITIATOR_ADDRESS : RESPONDER_ADDRESS,
