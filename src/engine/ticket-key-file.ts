@@ -25,7 +25,7 @@ export function ticketKeysIn(
     }
   };
   const keys = kept.map(({ id, key, madeAt }) => ({ id: fromHex(id), key: fromHex(key), madeAt }));
-  return new TicketKeys({ kept: keys, random, save });
+  return new TicketKeys({ kept: keys, wallNow: Date.now(), random, save });
 }
 
 interface KeptKey {

@@ -3,20 +3,26 @@ import { toHex } from "../../src/bytes/hex.ts";
 import { SpentFamilies } from "../../src/ike/resumption/spent-families.ts";
 import { stampOf } from "../../src/ike/resumption/stamp.ts";
 import { TICKET_LIFETIME_MAX_MS, type TicketKey, TicketKeys } from "../../src/ike/resumption/ticket-keys.ts";
+import { type OwnTicket, TicketWallet } from "../../src/ike/resumption/ticket-wallet.ts";
 import type { TrustPolicy } from "../../src/pki/trust.ts";
 import { logins, TestAuthority } from "../support/simulator/credentials.ts";
-import { authenticating, responderPolicy, SeededRandom } from "../support/simulator/index.ts";
+import {
+  authenticating,
+  initiatorPolicy,
+  responderPolicy,
+  SeededRandom,
+} from "../support/simulator/index.ts";
 
 const DAY_MS = 24 * 3_600_000;
 const NOW = 1_700_000_000_000;
 
 describe("ticket keys", () => {
-  function ring(kept: readonly TicketKey[] = [], seed = 1) {
+  function ring(kept: readonly TicketKey[] = [], seed = 1, wallNow = NOW) {
     const saved: TicketKey[][] = [];
     const save = (keys: readonly TicketKey[]): void => {
       saved.push([...keys]);
     };
-    return { keys: new TicketKeys({ kept, random: new SeededRandom(seed), save }), saved };
+    return { keys: new TicketKeys({ kept, wallNow, random: new SeededRandom(seed), save }), saved };
   }
 
   test("seal for a day, and open for as long as their last ticket may live", () => {
@@ -40,6 +46,69 @@ describe("ticket keys", () => {
     expect(next.keys.current(NOW + 1).id).toEqual(first.id);
     expect(next.saved).toEqual([]);
     expect(next.keys.current(NOW - DAY_MS).id).not.toEqual(first.id);
+  });
+});
+
+describe("what has expired", () => {
+  test("of a gateway's keys is wiped when it is read, and stays on the disk no longer", () => {
+    const key = (madeAt: number): TicketKey => ({
+      id: new Uint8Array(8).fill(madeAt % 251),
+      key: new Uint8Array(32).fill(1),
+      madeAt,
+    });
+    const lifeMs = DAY_MS + TICKET_LIFETIME_MAX_MS;
+    const [old, good, future] = [key(NOW - lifeMs), key(NOW - lifeMs + 1), key(NOW + DAY_MS)];
+    const saved: (readonly TicketKey[])[] = [];
+    const facts = {
+      wallNow: NOW,
+      random: new SeededRandom(1),
+      save: (keys: readonly TicketKey[]) => saved.push(keys),
+    };
+    const keys = new TicketKeys({ ...facts, kept: [old, good, future] });
+    // The date may be wrong when a machine starts: a key from a time that is yet to come is kept.
+    expect(saved).toEqual([[future, good]]);
+    expect(old.key).toEqual(new Uint8Array(32));
+    expect(keys.find(old.id)).toBeUndefined();
+    expect(keys.find(good.id)).toBe(good);
+    new TicketKeys({ ...facts, kept: [future, good] });
+    expect(saved).toHaveLength(1);
+  });
+
+  test("of a client's tickets is wiped when it is read, and stays on the disk no longer", () => {
+    const own = (connection: string, expiresAt: number, authenticUntil?: number): OwnTicket => ({
+      ticket: new Uint8Array(40),
+      session: {
+        family: new Uint8Array(0),
+        bornAt: NOW - DAY_MS,
+        expiresAt,
+        initiator: initiatorPolicy().local.identity,
+        responder: responderPolicy().local.identity,
+        initiatorSpi: 1n,
+        responderSpi: 2n,
+        proposal: initiatorPolicy().ikeProposals[0]!,
+        skD: new Uint8Array(32).fill(1),
+        hasPpk: false,
+        connection,
+        stamp: new Uint8Array(32),
+        user: undefined,
+        account: undefined,
+        client: undefined,
+        authenticUntil,
+        grants: undefined,
+      },
+    });
+    const [old, stale, good] = [own("old", NOW), own("stale", NOW + 1, NOW), own("good", NOW + 1)];
+    const saved: (readonly OwnTicket[])[] = [];
+    const facts = { wallClock: () => NOW, save: (tickets: readonly OwnTicket[]) => saved.push(tickets) };
+    const wallet = new TicketWallet({ ...facts, kept: [old, stale, good] });
+    expect(saved).toEqual([[good]]);
+    for (const { session } of [old, stale]) {
+      expect(session.skD).toEqual(new Uint8Array(32));
+      expect(wallet.find(session.connection)).toBeUndefined();
+    }
+    expect(wallet.find("good")).toBe(good);
+    new TicketWallet({ ...facts, kept: [good] });
+    expect(saved).toHaveLength(1);
   });
 });
 

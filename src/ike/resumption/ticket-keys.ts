@@ -14,6 +14,7 @@ export interface TicketKey {
 /** No ticket lives longer, and no key seals for longer. */
 export const TICKET_LIFETIME_MAX_MS = 24 * 3_600_000;
 const SEALS_FOR_MS = 24 * 3_600_000;
+const OPENS_FOR_MS = SEALS_FOR_MS + TICKET_LIFETIME_MAX_MS;
 const KEY_LENGTH = 32;
 export const KEY_ID_LENGTH = 8;
 
@@ -26,15 +27,23 @@ export class TicketKeys {
   readonly #save: (keys: readonly TicketKey[]) => void;
   #keys: readonly TicketKey[];
 
-  /** `kept`: what the former life has saved. */
+  /** `kept`: what the former life has saved. What has expired of it is wiped, and is not saved again. `wallNow`: milliseconds since 1970. */
   constructor(facts: {
     readonly kept: readonly TicketKey[];
+    readonly wallNow: number;
     readonly random: Random;
     readonly save: (keys: readonly TicketKey[]) => void;
   }) {
-    this.#keys = [...facts.kept].sort((a, b) => b.madeAt - a.madeAt);
+    const { kept, wallNow } = facts;
+    // One from a time that is yet to come may be good once the date has been set.
+    const hasExpired = ({ madeAt }: TicketKey): boolean => madeAt + OPENS_FOR_MS <= wallNow;
+    const good = kept.filter((key) => !hasExpired(key));
+    this.#keys = good.sort((a, b) => b.madeAt - a.madeAt);
     this.#random = facts.random;
     this.#save = facts.save;
+    if (good.length === kept.length) return;
+    for (const key of kept) if (hasExpired(key)) wipe(key.key);
+    this.#save(this.#keys);
   }
 
   /** What seals now. A key from a time that is yet to come was made under a wrong date, and seals no more. */
@@ -46,8 +55,7 @@ export class TicketKeys {
       key: this.#random.bytes(KEY_LENGTH),
       madeAt: wallNow,
     };
-    const isOfUse = (key: TicketKey): boolean =>
-      isWithin(key, SEALS_FOR_MS + TICKET_LIFETIME_MAX_MS, wallNow);
+    const isOfUse = (key: TicketKey): boolean => isWithin(key, OPENS_FOR_MS, wallNow);
     for (const old of this.#keys) if (!isOfUse(old)) wipe(old.key);
     this.#keys = [fresh, ...this.#keys.filter(isOfUse)];
     this.#save(this.#keys);

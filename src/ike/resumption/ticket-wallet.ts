@@ -13,7 +13,7 @@ export class TicketWallet {
   readonly #wallClock: () => number;
   readonly #save: (tickets: readonly OwnTicket[]) => void;
 
-  /** `kept`: what the former life has saved. `wallClock`: milliseconds since 1970. */
+  /** `kept`: what the former life has saved. What has expired of it is wiped, and is not saved again. `wallClock`: milliseconds since 1970. */
   constructor(facts: {
     readonly kept: readonly OwnTicket[];
     readonly wallClock: () => number;
@@ -21,7 +21,12 @@ export class TicketWallet {
   }) {
     this.#wallClock = facts.wallClock;
     this.#save = facts.save;
-    for (const own of facts.kept) this.#tickets.set(own.session.connection, own);
+    const { wallNow } = this;
+    for (const own of facts.kept) {
+      if (isGood(own, wallNow)) this.#tickets.set(own.session.connection, own);
+      else wipe(own.session.skD);
+    }
+    if (this.#tickets.size < facts.kept.length) this.#save([...this.#tickets.values()]);
   }
 
   /** Milliseconds since 1970. */
@@ -33,8 +38,7 @@ export class TicketWallet {
   find(connection: string): OwnTicket | undefined {
     const own = this.#tickets.get(connection);
     if (own === undefined) return undefined;
-    const { expiresAt, authenticUntil = expiresAt } = own.session;
-    if (this.wallNow < Math.min(expiresAt, authenticUntil)) return own;
+    if (isGood(own, this.wallNow)) return own;
     this.drop(connection);
     return undefined;
   }
@@ -58,4 +62,9 @@ export class TicketWallet {
     this.#tickets.delete(connection);
     this.#save([...this.#tickets.values()]);
   }
+}
+
+function isGood({ session }: OwnTicket, wallNow: number): boolean {
+  const { expiresAt, authenticUntil = expiresAt } = session;
+  return wallNow < Math.min(expiresAt, authenticUntil);
 }

@@ -84,7 +84,7 @@ export class ResumptionLab {
     const save = (keys: readonly TicketKey[]): void => {
       this.keys = keys.map((key) => ({ ...key, key: key.key.slice() }));
     };
-    const keys = new TicketKeys({ kept: isClient ? [] : this.keys, random, save });
+    const keys = new TicketKeys({ kept: isClient ? [] : this.keys, wallNow: wallClock(), random, save });
     const wallet = new TicketWallet({
       kept: this.tickets.map(({ ticket, session }) => ({ ticket, session: decodeSessionState(session) })),
       wallClock,
