@@ -5,7 +5,7 @@ import { stampOf } from "../../src/ike/resumption/stamp.ts";
 import type { Credential } from "../../src/pki/credential.ts";
 import type { Accounts } from "../../src/policy/connection.ts";
 import { AddressPools } from "../../src/pool/address-pools.ts";
-import { decodeHeader, decodeMessage } from "../../src/wire/message.ts";
+import { decodeHeader, decodeMessage, encodeMessage } from "../../src/wire/message.ts";
 import { login, logins, TestAuthority } from "../support/simulator/credentials.ts";
 import { expectClean, expectEstablished } from "../support/simulator/expectations.ts";
 import {
@@ -14,6 +14,7 @@ import {
   initiatorPolicy,
   type PolicyOptions,
   responderPolicy,
+  SimulatedMachine,
 } from "../support/simulator/index.ts";
 import { ResumptionLab } from "../support/simulator/resumption.ts";
 
@@ -317,6 +318,76 @@ describe("a client shows a ticket once:", () => {
     // What the gateway has made of the ticket is half open, and ends.
     lab.link.run({ until: lab.link.now + 60_000 });
     expectEstablished(lab.client, lab.gateway);
+  });
+});
+
+describe("a client that resumes", () => {
+  const SECOND = "192.0.2.3";
+
+  function withSecond(seed: number): { readonly lab: ResumptionLab; readonly second: SimulatedMachine } {
+    const lab = new ResumptionLab(seed);
+    const second: SimulatedMachine = new SimulatedMachine({
+      name: "second",
+      address: SECOND,
+      seed,
+      connections: [responderPolicy({ localAddress: SECOND })],
+      clock: lab.link,
+      transmit: (octets, path) => lab.link.transmit(second, octets, path),
+    });
+    lab.link.add(second);
+    return { lab, second };
+  }
+
+  test.each(["init", "auth"] as const)(
+    "is sent elsewhere behind IKE_AUTH, where others are so (%s)",
+    async (when) => {
+      const { lab, second } = withSecond(54);
+      await lab.connect();
+      lab.restartGateway({
+        connections: [responderPolicy({ more: { redirectTo: { host: SECOND, when } } })],
+      });
+      await lab.noticeRestart();
+      const first = lab.link.transmitted.length;
+      await lab.connect();
+      lab.link.run({ until: lab.link.now + 40_000 });
+      expect(exchanges(lab, first).slice(0, 4)).toEqual([
+        "IKE_SESSION_RESUME",
+        "IKE_SESSION_RESUME",
+        "IKE_AUTH",
+        "IKE_AUTH",
+      ]);
+      expectEstablished(lab.client, second);
+      expectClean(lab.gateway);
+    },
+  );
+
+  test("can be told to go later", async () => {
+    const { lab, second } = withSecond(55);
+    await lab.comeBack();
+    expect(isResumed(lab)).toBe(true);
+    expect(lab.gateway.endpoint.countRedirectable("tunnel")).toEqual({ able: 1, unable: 0 });
+    lab.gateway.handle({ kind: "redirect", connection: "tunnel", host: SECOND });
+    lab.link.run({ until: lab.link.now + 40_000 });
+    expectEstablished(lab.client, second);
+    expectClean(lab.gateway);
+  });
+
+  test("proves by AUTH that it has said so, and comes to nothing where somebody has taken that out", async () => {
+    const lab = new ResumptionLab(56);
+    await lab.connect();
+    lab.restartGateway();
+    await lab.noticeRestart();
+    lab.client.connect();
+    const request = lab.link.take();
+    const { header, payloads } = decodeMessage(request.octets);
+    expect(findNotify(payloads, NotifyType.REDIRECT_SUPPORTED)).toBeDefined();
+    const others = payloads.filter(
+      (each) => each.kind !== "notify" || each.notifyType !== NotifyType.REDIRECT_SUPPORTED,
+    );
+    lab.link.arrive({ ...request, octets: encodeMessage({ ...header, payloads: others }) });
+    await lab.link.settle();
+    expect(lab.client.event("ike-sa-failed")!.facts.reason).toBe("AUTHENTICATION_FAILED");
+    expect(lab.gateway.ikeSas.some(({ isResumed }) => isResumed)).toBe(false);
   });
 });
 

@@ -13,6 +13,7 @@ import { detectNat, natDetectionPayloads } from "../nat-detection.ts";
 import { NONCE_LENGTH } from "../nonces.ts";
 import { find, findNotify, findUnknownCritical, notify, unsupportedCriticalPayload } from "../payloads.ts";
 import { addressesOf } from "../ports.ts";
+import { redirectSupportIn } from "../redirect/send-away.ts";
 import type { SessionState } from "../resumption/session-state.ts";
 import { stampOf } from "../resumption/stamp.ts";
 import { isWelcome, mayResume } from "../resumption/tickets.ts";
@@ -73,6 +74,8 @@ export function considerTicket(machine: Machine, received: AdmittedRequest): voi
   ikeSa.isPeerBehindNat = nat?.isPeerBehindNat ?? false;
   ikeSa.traversesNats = nat !== undefined;
   ikeSa.supportsFragmentation = findNotify(payloads, NotifyType.IKEV2_FRAGMENTATION_SUPPORTED) !== undefined;
+  // Who goes elsewhere is told in IKE_AUTH, which covers this, also where others are at the first message.
+  ikeSa.redirectSupport = redirectSupportIn(payloads);
   const nr = machine.random.bytes(NONCE_LENGTH);
   const initResponse = encodeMessage({
     initiatorSpi: ikeSa.initiatorSpi,

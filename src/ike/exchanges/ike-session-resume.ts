@@ -15,6 +15,7 @@ import { detectNat, forcedNatDetectionSource, natDetectionHash } from "../nat-de
 import { NONCE_LENGTH } from "../nonces.ts";
 import { find, findError, findNotify, findUnknownCritical, notify, notifyName } from "../payloads.ts";
 import { floatedPath, initialPath } from "../ports.ts";
+import { redirectSupport } from "../redirect/follow.ts";
 import { stampOf } from "../resumption/stamp.ts";
 import type { OwnTicket } from "../resumption/ticket-wallet.ts";
 import { mayResume } from "../resumption/tickets.ts";
@@ -24,7 +25,7 @@ import { begin, beginAgain, initiate, isNonceFit, NO_NAT_TRAVERSAL } from "./ike
 // IKE_SESSION_RESUME, RFC 5723 section 4.3.2: in the place of IKE_SA_INIT, without a key exchange. The algorithms are those of the session,
 // and the new keys come from its SK_d and the nonces.
 //
-//   --> HDR(SPIi, 0), [N(COOKIE)], Ni, N(TICKET_OPAQUE), N(NAT_DETECTION_*), N(IKEV2_FRAGMENTATION_SUPPORTED)
+//   --> HDR(SPIi, 0), [N(COOKIE)], Ni, N(TICKET_OPAQUE), N(NAT_DETECTION_*), N(IKEV2_FRAGMENTATION_SUPPORTED), [N(REDIRECT_SUPPORTED)]
 //   <-- HDR(SPIi, 0), N(COOKIE)            and the request comes again; or N(TICKET_NACK), and IKE_SA_INIT takes its place
 //   <-- HDR(SPIi, SPIr), Nr, N(NAT_DETECTION_*), N(IKEV2_FRAGMENTATION_SUPPORTED), N(CHILDLESS_IKEV2_SUPPORTED)
 //
@@ -104,6 +105,7 @@ function buildResumeRequest(ikeSa: IkeSa, state: Resuming): readonly Payload[] {
     notify(NotifyType.TICKET_OPAQUE, own.ticket),
     ...(ikeSa.connection?.encapsulation === "raw" ? [] : natDetection),
     notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED),
+    ...redirectSupport(ikeSa),
   ];
 }
 
