@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import { NotifyType } from "../../src/iana/ikev2-parameters.ts";
+import type { IkeSa } from "../../src/ike/ike-sa.ts";
 import type { Limits } from "../../src/ike/limits.ts";
 import { find, findNotify, notify } from "../../src/ike/payloads.ts";
 import { decodeGateway, gatewayNotify, isGatewayHost } from "../../src/ike/redirect/notifications.ts";
+import { elsewhere, redirectSupportIn } from "../../src/ike/redirect/send-away.ts";
 import type { ConnectionPolicy } from "../../src/policy/connection.ts";
 import { decodeMessage, encodeMessage } from "../../src/wire/message.ts";
 import type { Payload } from "../../src/wire/payloads/payload.ts";
@@ -229,12 +231,34 @@ test("gateways that send a client to one another lose it after five times, and n
   expect(count("redirected")).toBe(10);
 });
 
-test("a gateway does not send a client back to where it comes from", () => {
-  const second = gateway({ localAddress: SECOND }, { host: FIRST, when: "auth" });
-  const { client, second: machine, link } = world({ first: sent("init"), second });
-  client.connect();
-  link.deliverAll();
-  expectEstablished(client, machine);
+test.each([
+  { when: "init", host: FIRST },
+  { when: "auth", host: FIRST },
+  { when: "init", host: "first.example.org" },
+  { when: "auth", host: "first.example.org" },
+] as const)(
+  "a gateway does not send a client back to where it comes from ($host, $when)",
+  ({ when, host }) => {
+    const second = gateway({ localAddress: SECOND }, { host, when });
+    const { client, second: machine, link } = world({ first: sent("init"), second });
+    client.hosts.set("first.example.org", FIRST);
+    client.connect();
+    link.deliverAll();
+    expectEstablished(client, machine);
+    expect(client.eventNames().filter((name) => name === "redirected")).toHaveLength(1);
+  },
+);
+
+test("an address is the same however it is written, and one that is another is no reason to serve a client", () => {
+  const support = gatewayNotify(NotifyType.REDIRECTED_FROM, "2001:db8::7");
+  const goesTo = (host: string): string | undefined => {
+    const redirectSupport = redirectSupportIn([support]);
+    return elsewhere({ redirectSupport } as IkeSa, gateway({}, { host, when: "auth" }));
+  };
+  expect(goesTo("2001:DB8:0::7")).toBeUndefined();
+  expect(goesTo("second.example.org")).toBeUndefined();
+  expect(goesTo("2001:db8::8")).toBe("2001:db8::8");
+  expect(goesTo("192.0.2.7")).toBe("192.0.2.7");
 });
 
 test("where we may not go, the attempt ends and says why", () => {

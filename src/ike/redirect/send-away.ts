@@ -1,3 +1,4 @@
+import { parseAddress } from "../../bytes/ip-address.ts";
 import { ExchangeType, NotifyType } from "../../iana/ikev2-parameters.ts";
 import type { Path } from "../../platform/address.ts";
 import type { ConnectionPolicy } from "../../policy/connection.ts";
@@ -50,7 +51,7 @@ export function redirectFirst(
     ({ redirectTo }) => redirectTo,
   );
   if (first === undefined || [first, ...others].some((each) => each?.when !== "init")) return undefined;
-  if (first.host === support.from) return undefined;
+  if (mayComeFrom(support, first.host)) return undefined;
   const octets = encodeMessage({
     initiatorSpi,
     responderSpi: 0n,
@@ -75,7 +76,17 @@ export function redirectFirst(
 export function elsewhere(ikeSa: IkeSa, { redirectTo }: ConnectionPolicy): string | undefined {
   const { redirectSupport } = ikeSa;
   if (redirectTo === undefined || redirectSupport === undefined) return undefined;
-  return redirectTo.host === redirectSupport.from ? undefined : redirectTo.host;
+  return mayComeFrom(redirectSupport, redirectTo.host) ? undefined : redirectTo.host;
+}
+
+/**
+ * Whether it may have been sent here by the gateway that we would send it to. Clients say from where by an address, which says nothing of
+ * a name: so where we have a name, everybody may whom anybody has sent.
+ */
+function mayComeFrom({ from }: RedirectSupport, host: string): boolean {
+  if (from === undefined) return false;
+  const [theirs, ours] = [parseAddress(from), parseAddress(host)];
+  return theirs === undefined || ours === undefined || Buffer.compare(theirs, ours) === 0;
 }
 
 /** Whether a client of ours can be told to go elsewhere now. */
