@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import type { EapGrants, EapServer, EapStep } from "../../src/eap/session.ts";
+import type { EapGrants } from "../../src/eap/session.ts";
 import type { Credential } from "../../src/pki/credential.ts";
 import { AddressPools } from "../../src/pool/address-pools.ts";
-import { login, logins, TestAuthority } from "../support/simulator/credentials.ts";
+import { granting, login, logins, TestAuthority } from "../support/simulator/credentials.ts";
 import { expectClean } from "../support/simulator/expectations.ts";
 import {
   authenticating,
@@ -23,18 +23,6 @@ beforeAll(async () => {
   ca = await TestAuthority.create();
   gateway = await ca.issue("b.example.org");
 });
-
-/** Logins that bring grants along, as those by RADIUS do. */
-function granting(server: EapServer, grants: EapGrants): EapServer {
-  const withGrants = (step: EapStep): EapStep => (step.kind === "success" ? { ...step, grants } : step);
-  return {
-    begin: (peer) => {
-      const { session, first } = server.begin(peer);
-      const receive = async (packet: Uint8Array) => withGrants(await session.receive(packet));
-      return { first, session: { receive, dispose: () => session.dispose() } };
-    },
-  };
-}
 
 async function connected(seed: number, grants: EapGrants): Promise<Pair> {
   const pools = new AddressPools({ prefixes: POOL });

@@ -6,7 +6,7 @@ import type { Credential } from "../../src/pki/credential.ts";
 import type { Accounts } from "../../src/policy/connection.ts";
 import { AddressPools } from "../../src/pool/address-pools.ts";
 import { decodeHeader, decodeMessage, encodeMessage } from "../../src/wire/message.ts";
-import { login, logins, TestAuthority } from "../support/simulator/credentials.ts";
+import { granting, login, logins, TestAuthority } from "../support/simulator/credentials.ts";
 import { expectClean, expectEstablished } from "../support/simulator/expectations.ts";
 import {
   authenticating,
@@ -635,6 +635,52 @@ describe("logins", () => {
     await lab.link.settle();
     expect(lab.tickets).toEqual([second]);
     expectEstablished(lab.client, lab.gateway);
+  });
+
+  test("by RADIUS hold as long as they would have, and go on under their Class", async () => {
+    const pools = new AddressPools({ prefixes: ["10.77.0.0/24"] });
+    const grants = { sessionSeconds: 100, class: [Uint8Array.of(1, 2, 3), Uint8Array.of(4)] };
+    const { client, gateway } = lives(undefined);
+    const [caller, called] = [client.connections[0]!, gateway.connections[0]!];
+    const anywhere = ["0.0.0.0/0"];
+    const life = {
+      connections: [
+        {
+          ...authenticating(called, {
+            remote: [{ kind: "eap", server: granting(logins({ anna: "correct horse" }), grants) }],
+          }),
+          ...GIVES,
+          children: [childPolicy({ local: anywhere, remote: ["10.77.0.0/24"] })],
+        },
+      ],
+      addresses: {
+        assign: ({ user, device, wanted }: Parameters<Assign>[0]) => pools.assign({ user, device }, wanted),
+        release: (lease: Parameters<AddressPools["release"]>[0]) => pools.release(lease),
+      },
+    };
+    const asking = {
+      ...caller,
+      asks: { ipv4: true, ipv6: false },
+      children: [childPolicy({ local: anywhere, remote: anywhere })],
+    };
+    const lab = new ResumptionLab(95, { client: { connections: [asking] }, gateway: life });
+    await lab.connect();
+    const began = lab.link.now;
+    lab.link.run({ until: began + 60_000 });
+    lab.restartGateway(life);
+    await lab.noticeRestart();
+    await lab.connect();
+    expect(isResumed(lab)).toBe(true);
+    const [session] = lab.gateway.sessions;
+    expect(session).toMatchObject({
+      kind: "session-began",
+      session: { user: "anna", grants: { class: grants.class } },
+    });
+    expect(Math.abs(session!.session.endsAt - began - 100_000)).toBeLessThan(1_000);
+    lab.link.run({ until: began + 98_000 });
+    expect(lab.gateway.state).toBe("established");
+    lab.link.run({ until: began + 102_000 });
+    expect(lab.gateway.event("ike-sa-deleted")!.facts.reason).toBe("session-timeout");
   });
 
   test("that cannot be looked at again give tickets for an hour", async () => {

@@ -6,7 +6,7 @@ import { LoginGuard } from "../../../src/eap/login-guard.ts";
 import { mschapv2Client } from "../../../src/eap/mschapv2/client.ts";
 import { mschapv2Server } from "../../../src/eap/mschapv2/server.ts";
 import { createEapServer } from "../../../src/eap/server.ts";
-import type { EapClient, EapServer } from "../../../src/eap/session.ts";
+import type { EapClient, EapGrants, EapServer, EapStep } from "../../../src/eap/session.ts";
 import { eapTlsClient } from "../../../src/eap/tls/client.ts";
 import { eapTlsServer } from "../../../src/eap/tls/server.ts";
 import {
@@ -96,6 +96,18 @@ export function logins(users: Readonly<Record<string, string>>): EapServer {
     methods: [mschapv2Server({ users: { find }, guard, name: "gateway", random })],
     random,
   });
+}
+
+/** Logins that bring grants along, as those by RADIUS do. */
+export function granting(server: EapServer, grants: EapGrants): EapServer {
+  const withGrants = (step: EapStep): EapStep => (step.kind === "success" ? { ...step, grants } : step);
+  return {
+    begin: (peer) => {
+      const { session, first } = server.begin(peer);
+      const receive = async (packet: Uint8Array) => withGrants(await session.receive(packet));
+      return { first, session: { receive, dispose: () => session.dispose() } };
+    },
+  };
 }
 
 export function login(user: string, password: string): EapClient {
