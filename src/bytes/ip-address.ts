@@ -39,6 +39,13 @@ export function parsePrefix(text: string): AddressRange | undefined {
   return { start, end };
 }
 
+/** The /24 or /56 around an address, as a name for it: what one customer of a provider holds. */
+export function customerPrefix(address: string): string {
+  const octets = parseAddress(address);
+  if (octets === undefined) return address;
+  return octets.subarray(0, octets.length === 4 ? 3 : 7).join(".");
+}
+
 /** Read digit by digit: it happens for every datagram that we answer. */
 function parseIpv4(text: string): Uint8Array | undefined {
   const octets = new Uint8Array(4);

@@ -1,4 +1,4 @@
-import { parseAddress } from "../bytes/ip-address.ts";
+import { customerPrefix } from "../bytes/ip-address.ts";
 import type { Limits } from "./limits.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
@@ -59,7 +59,7 @@ export class HalfOpenTable {
         this.#withoutCookie.take(now);
       return isCalm ? "admit" : "demand-cookie";
     }
-    const prefix = prefixOf(address);
+    const prefix = customerPrefix(address);
     const isFull =
       this.#byAddress.of(address) >= limits.halfOpenPerAddressCount ||
       this.#byPrefix.of(prefix) >= limits.halfOpenPerPrefixCount ||
@@ -77,7 +77,7 @@ export class HalfOpenTable {
       const [oldest] = this.#fullest();
       oldest?.giveUp(now);
     }
-    const place = { address, prefix: prefixOf(address), isRoutable, giveUp };
+    const place = { address, prefix: customerPrefix(address), isRoutable, giveUp };
     this.#count++;
     this.#active.set(place.prefix, (this.#active.get(place.prefix) ?? new Set()).add(place));
     this.#change(place, 1);
@@ -99,7 +99,7 @@ export class HalfOpenTable {
   }
 
   #isSuspect(address: string): boolean {
-    return this.#failed.size > 0 && this.#failedByPrefix.of(prefixOf(address)) > 0;
+    return this.#failed.size > 0 && this.#failedByPrefix.of(customerPrefix(address)) > 0;
   }
 
   #rest(place: HalfOpenPlace): void {
@@ -145,11 +145,4 @@ class Tally {
     if (count === 0) this.#counts.delete(key);
     else this.#counts.set(key, count);
   }
-}
-
-/** The /24 or /56 around an address: what one customer of a provider holds. */
-function prefixOf(address: string): string {
-  const octets = parseAddress(address);
-  if (octets === undefined) return address;
-  return octets.subarray(0, octets.length === 4 ? 3 : 7).join(".");
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { fromHex, toHex } from "../../src/bytes/hex.ts";
-import { formatAddress, parseAddress, parsePrefix } from "../../src/bytes/ip-address.ts";
+import { customerPrefix, formatAddress, parseAddress, parsePrefix } from "../../src/bytes/ip-address.ts";
 
 describe("addresses", () => {
   // Texts of RFC 5952 sections 1, 2 and 4, and of RFC 4291 section 2.2.
@@ -119,4 +119,15 @@ describe("prefixes", () => {
   ])("%j is no prefix", (text) => {
     expect(parsePrefix(text)).toBeUndefined();
   });
+});
+
+test.each([
+  ["192.0.2.1", "192.0.2.255", true],
+  ["192.0.2.1", "192.0.3.1", false],
+  ["2001:db8:1:200::1", "2001:db8:1:2ff:ffff:ffff:ffff:ffff", true],
+  ["2001:db8:1:200::1", "2001:db8:1:300::1", false],
+  ["192.0.2.1", "c000:200::", false],
+  ["nowhere", "nowhere", true],
+])("%s and %s may be one customer's: %s", (one, other, areAlike) => {
+  expect(customerPrefix(one) === customerPrefix(other)).toBe(areAlike);
 });

@@ -1,5 +1,5 @@
 import { createServer, type Server, Socket } from "node:net";
-import { formatAddress, parseAddress } from "../../bytes/ip-address.ts";
+import { customerPrefix, formatAddress, parseAddress } from "../../bytes/ip-address.ts";
 import type { Path, SocketAddress } from "../address.ts";
 import type { Clock } from "../clock.ts";
 import type { SystemCalls } from "../system-calls/system-calls.ts";
@@ -128,7 +128,7 @@ export class LinuxStreams implements Streams {
     this.#adopt(socket, { local, remote, stream: ++this.#last }, false);
   }
 
-  /** Who has waited longest of those from this address, or of the address that has most, goes. */
+  /** Who has waited longest of those from this address, or of the prefix that has most, goes. */
   #makeRoom(address: string): void {
     const { strangerCount, strangersPerAddressCount, count } = this.#limits;
     const strangers = this.#strangers;
@@ -205,8 +205,10 @@ export class LinuxStreams implements Streams {
 function oldestOfMost(strangers: readonly StreamConnection[]): StreamConnection | undefined {
   const groups = new Map<string, StreamConnection[]>();
   for (const stranger of strangers) {
-    const { address } = stranger.path.remote;
-    groups.set(address, [...(groups.get(address) ?? []), stranger]);
+    const prefix = customerPrefix(stranger.path.remote.address);
+    const group = groups.get(prefix);
+    if (group === undefined) groups.set(prefix, [stranger]);
+    else group.push(stranger);
   }
   let most: readonly StreamConnection[] = [];
   for (const group of groups.values()) if (group.length > most.length) most = group;

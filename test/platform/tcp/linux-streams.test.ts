@@ -98,7 +98,11 @@ describe.skipIf(!mayRun)("TCP connections of the kernel", () => {
 
   /** Somebody who need not keep to anything. */
   function dial(...octets: readonly Uint8Array[]): Socket {
-    const socket = connect({ host: "127.0.0.1", port: PORT });
+    return dialFrom("127.0.0.1", ...octets);
+  }
+
+  function dialFrom(localAddress: string, ...octets: readonly Uint8Array[]): Socket {
+    const socket = connect({ host: "127.0.0.1", port: PORT, localAddress });
     socket.on("error", () => {});
     socket.resume();
     for (const each of octets) socket.write(each);
@@ -210,8 +214,8 @@ describe.skipIf(!mayRun)("TCP connections of the kernel", () => {
     await until("it is closed", () => isShut(known));
   });
 
-  test("strangers are few, in all and from one address, and the oldest makes room", async () => {
-    startBoth({ strangersPerAddressCount: 3, strangerCount: 4 });
+  test("strangers from one address are few, and the oldest makes room", async () => {
+    startBoth({ strangersPerAddressCount: 3 });
     const dialled: Socket[] = [];
     for (let i = 0; i < 5; i++) {
       const socket = dial(STREAM_PREFIX, encodeIkeFrame(IKE));
@@ -222,6 +226,20 @@ describe.skipIf(!mayRun)("TCP connections of the kernel", () => {
     expect(dialled.slice(2).some(isShut)).toBe(false);
     await until("the others are left", () => gateway.streams.counts.connections === 3);
     expect(gateway.streams.counts.strangers).toBe(3);
+  });
+
+  test("strangers are few in all, and the oldest of the prefix that has most makes room", async () => {
+    startBoth({ strangersPerAddressCount: 3, strangerCount: 4 });
+    const dialled: Socket[] = [];
+    // The first of all is the only one of its prefix; in the next one no address has more than one.
+    const addresses = ["127.0.1.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.2.1", "127.0.3.1"];
+    for (const [i, address] of addresses.entries()) {
+      dialled.push(dialFrom(address, STREAM_PREFIX, encodeIkeFrame(IKE)));
+      await until("it has come", () => gateway.messages.length === i + 1);
+    }
+    await until("two are closed", () => isShut(dialled[1]!) && isShut(dialled[2]!));
+    expect(dialled.map(isShut)).toEqual([false, true, true, false, false, false]);
+    expect(gateway.streams.counts).toMatchObject({ connections: 4, strangers: 4 });
   });
 
   test("a stranger may say so much and no more", async () => {
