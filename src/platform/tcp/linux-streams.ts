@@ -23,6 +23,8 @@ export class LinuxStreams implements Streams {
   readonly #locals: readonly LocalStream[];
   readonly #isUsed: Int32Array;
   readonly #connections = new Map<number, StreamConnection>();
+  /** Those among them that others have opened and that nobody we know uses, the oldest first. */
+  readonly #strangers = new Set<StreamConnection>();
   #uses: () => ReadonlyMap<number, StreamUse> = () => new Map();
   #last = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -80,7 +82,7 @@ export class LinuxStreams implements Streams {
   trust(stream: number): void {
     const connection = this.#connections.get(stream);
     if (connection === undefined) return;
-    connection.isTrusted = true;
+    this.#know(connection);
     Atomics.store(this.#isUsed, 0, 1);
   }
 
@@ -91,7 +93,7 @@ export class LinuxStreams implements Streams {
   get counts(): StreamCounts {
     return {
       connections: this.#connections.size,
-      strangers: this.#strangers.length,
+      strangers: this.#openStrangers.length,
       lostOutbound: this.#lostOutbound,
       lostInbound: this.#lostInbound,
     };
@@ -120,28 +122,36 @@ export class LinuxStreams implements Streams {
   #accept(socket: Socket): void {
     const remote = endOf(socket.remoteAddress, socket.remotePort);
     const local = endOf(socket.localAddress, socket.localPort);
-    if (remote === undefined || local === undefined || this.#isClosing) {
+    const hasEnds = remote !== undefined && local !== undefined;
+    if (!hasEnds || this.#isClosing || !this.#makeRoom(remote.address)) {
       socket.destroy();
       return;
     }
-    this.#makeRoom(remote.address);
     this.#adopt(socket, { local, remote, stream: ++this.#last }, false);
   }
 
-  /** Who has waited longest of those from this address, or of the prefix that has most, goes. */
-  #makeRoom(address: string): void {
+  /** Who has waited longest of those from this address, or of the prefix that has most, goes. False where nobody can. */
+  #makeRoom(address: string): boolean {
     const { strangerCount, strangersPerAddressCount, count } = this.#limits;
-    const strangers = this.#strangers;
+    const strangers = this.#openStrangers;
     const alike = strangers.filter(({ path }) => path.remote.address === address);
-    if (alike.length >= strangersPerAddressCount) alike[0]?.close();
-    else if (strangers.length >= strangerCount || this.#connections.size >= count)
-      oldestOfMost(strangers)?.close();
+    const isCrowded = alike.length >= strangersPerAddressCount;
+    if (!isCrowded && strangers.length < strangerCount && this.#connections.size < count) return true;
+    const leaving = isCrowded ? alike[0] : oldestOfMost(strangers);
+    if (leaving === undefined) return false;
+    leaving.close();
+    this.#forget(leaving);
+    return true;
   }
 
-  get #strangers(): StreamConnection[] {
-    return [...this.#connections.values()].filter(
-      ({ isOurs, isTrusted, isClosed }) => !isOurs && !isTrusted && !isClosed,
-    );
+  /** A connection that has closed itself is forgotten a little later. */
+  get #openStrangers(): readonly StreamConnection[] {
+    return [...this.#strangers].filter(({ isClosed }) => !isClosed);
+  }
+
+  #know(connection: StreamConnection): void {
+    connection.isTrusted = true;
+    this.#strangers.delete(connection);
   }
 
   #adopt(socket: Socket, path: Path & { readonly stream: number }, isOurs: boolean): void {
@@ -153,15 +163,18 @@ export class LinuxStreams implements Streams {
       listener: {
         onIke: (_, message) => this.#listener.onIkeMessage(message, path),
         onEsp: (from, frames) => this.#carryIn(from, frames),
-        onClosed: ({ stream }) => this.#forget(stream),
+        onClosed: (closed) => this.#forget(closed),
       },
     });
     this.#connections.set(path.stream, connection);
+    if (!isOurs) this.#strangers.add(connection);
     this.#timer ??= setInterval(() => this.#look(), this.#limits.lookMs);
   }
 
-  #forget(stream: number): void {
+  #forget(connection: StreamConnection): void {
+    const { stream } = connection;
     if (!this.#connections.delete(stream)) return;
+    this.#strangers.delete(connection);
     if (this.#connections.size === 0) {
       clearInterval(this.#timer);
       this.#timer = undefined;
@@ -175,7 +188,7 @@ export class LinuxStreams implements Streams {
     for (const connection of [...this.#connections.values()]) {
       const use = uses.get(connection.stream);
       connection.looked();
-      if (use === "established") connection.isTrusted = true;
+      if (use === "established") this.#know(connection);
       connection.unusedSince = use === undefined ? (connection.unusedSince ?? now) : undefined;
       if (this.#isOver(connection, use, now)) connection.close();
     }

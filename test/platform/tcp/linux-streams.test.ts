@@ -242,6 +242,32 @@ describe.skipIf(!mayRun)("TCP connections of the kernel", () => {
     expect(gateway.streams.counts).toMatchObject({ connections: 4, strangers: 4 });
   });
 
+  test("connections are so many in all: a stranger makes room, and where there is none nobody comes in", async () => {
+    startBoth({ lookMs: 10, count: 2 });
+    const enter = async (address: string): Promise<Socket> => {
+      const before = gateway.messages.length;
+      const socket = dialFrom(address, STREAM_PREFIX, encodeIkeFrame(IKE));
+      await until("it has come", () => gateway.messages.length === before + 1);
+      expect(gateway.streams.counts.connections).toBeLessThanOrEqual(2);
+      return socket;
+    };
+    gateway.use = "established";
+    const known = await enter("127.0.0.2");
+    await until("it is known", () => gateway.streams.counts.strangers === 0);
+    gateway.use = "negotiating";
+    const stranger = await enter("127.0.0.3");
+    gateway.use = "established";
+    const next = await enter("127.0.0.4");
+    await until("the stranger has made room", () => isShut(stranger));
+    expect(gateway.closed).toEqual([gateway.messages[1]!.path.stream]);
+    await until("both are known", () => gateway.streams.counts.strangers === 0);
+    const late = dialFrom("127.0.0.5", STREAM_PREFIX, encodeIkeFrame(IKE));
+    await until("it is closed", () => isShut(late));
+    expect(gateway.messages).toHaveLength(3);
+    expect([known, next].map(isShut)).toEqual([false, false]);
+    expect(gateway.streams.counts).toMatchObject({ connections: 2, strangers: 0 });
+  });
+
   test("a stranger may say so much and no more", async () => {
     startBoth({ strangerLength: 1_000, strangerMessageCount: 4 });
     const many = dial(STREAM_PREFIX, ...Array.from({ length: 5 }, () => encodeIkeFrame(IKE)));
