@@ -71,7 +71,6 @@ async function openLinuxHost(
       descriptors,
       inherited,
     });
-    descriptors.push(...localStreams);
     const listeners = openListeners(systemCalls, config, inherited);
     descriptors.push(...listeners);
     const { tun, sockets } = first;

@@ -159,7 +159,7 @@ function openStreamSocket(
   },
 ): { readonly host: number; readonly worker: PumpSocket<OpenUdpSocket> } {
   const [host, descriptor] = openLocalStream(systemCalls);
-  descriptors.push(descriptor);
+  descriptors.push(host, descriptor);
   const socket: OpenUdpSocket = {
     descriptor,
     family: 4,
