@@ -3,6 +3,7 @@ import { decodeSocketAddress, encodeSocketAddress, familyOf } from "../socket-ad
 import {
   AF_INET,
   AF_INET6,
+  FIOCLEX,
   IPPROTO_IPV6,
   IPPROTO_TCP,
   IPV6_V6ONLY,
@@ -56,8 +57,8 @@ export function bindTcpSocket(systemCalls: SystemCalls, { address, port }: Socke
 }
 
 /**
- * Listens. What is accepted has the listener's firewall mark and settings. `bound`: from `bindTcpSocket`, then none is made. Throws
- * PlatformError.
+ * Listens. What is accepted has the listener's firewall mark and settings. `bound`: from `bindTcpSocket` in a former life, then none is made.
+ * No program that we start has the listener. Throws PlatformError.
  */
 export function openTcpListener(
   systemCalls: SystemCalls,
@@ -67,6 +68,8 @@ export function openTcpListener(
   const what = `TCP port ${port} on ${address}`;
   const descriptor = bound ?? bindTcpSocket(systemCalls, { address, port });
   try {
+    // What is inherited is marked so already.
+    if (bound === undefined) succeed(what, systemCalls.ioctlNumber(descriptor, FIOCLEX, 0));
     furnish(systemCalls, { descriptor, what, mark });
     succeed(what, systemCalls.listen(descriptor, BACKLOG));
     return descriptor;

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { concat } from "../../../src/bytes/concat.ts";
@@ -9,7 +10,7 @@ import { LinuxStreams } from "../../../src/platform/tcp/linux-streams.ts";
 import { openLocalStream } from "../../../src/platform/tcp/local-stream.ts";
 import type { StreamLimits } from "../../../src/platform/tcp/stream-limits.ts";
 import type { StreamUse } from "../../../src/platform/tcp/streams.ts";
-import { openTcpListener } from "../../../src/platform/tcp/tcp-socket.ts";
+import { bindTcpSocket, openTcpListener } from "../../../src/platform/tcp/tcp-socket.ts";
 import { encodeIkeFrame, STREAM_PREFIX } from "../../../src/wire/tcp-encapsulation.ts";
 import { enterFreshNamespace, raiseLoopback, requireRoot } from "../../support/namespace.ts";
 import { sharedMemory } from "../../support/shared-memory.ts";
@@ -266,6 +267,20 @@ describe.skipIf(!mayRun)("TCP connections of the kernel", () => {
     expect(gateway.messages).toHaveLength(3);
     expect([known, next].map(isShut)).toEqual([false, false]);
     expect(gateway.streams.counts).toMatchObject({ connections: 2, strangers: 0 });
+  });
+
+  test("a listener goes to no program that we start, and what is bound for another life of ours does", () => {
+    startBoth();
+    const CLOSE_ON_EXEC = 0o2000000;
+    const outlives = (descriptor: number): boolean => {
+      const [, flags] = /^flags:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, "utf8"))!;
+      return (Number.parseInt(flags!, 8) & CLOSE_ON_EXEC) === 0;
+    };
+    const place = { address: "127.0.0.1", port: PORT + 1 };
+    const listener = openTcpListener(systemCalls, { ...place, mark: MARK, bound: undefined });
+    const bound = bindTcpSocket(systemCalls, { ...place, port: PORT + 2 });
+    expect([listener, bound].map(outlives)).toEqual([false, true]);
+    for (const descriptor of [listener, bound]) systemCalls.close(descriptor);
   });
 
   test("a stranger may say so much and no more", async () => {
