@@ -7,7 +7,7 @@ import { LocalStream } from "./local-stream.ts";
 import { countFrames, StreamConnection } from "./stream-connection.ts";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./stream-limits.ts";
 import type { StreamCounts, Streams, StreamsListener, StreamUse } from "./streams.ts";
-import { connectTcpSocket } from "./tcp-socket.ts";
+import { BACKLOG, connectTcpSocket } from "./tcp-socket.ts";
 
 /**
  * The kernel's TCP connections, in the thread that makes it. IKE messages come and go by calls; ESP goes through local streams to the data
@@ -115,7 +115,8 @@ export class LinuxStreams implements Streams {
     const server = createServer((socket) => this.#accept(socket));
     // Such as too many open files: the next one may be luckier.
     server.on("error", () => {});
-    server.listen({ fd: descriptor });
+    // As an argument: behind a descriptor nobody reads it among the options.
+    server.listen({ fd: descriptor }, BACKLOG);
     return server;
   }
 

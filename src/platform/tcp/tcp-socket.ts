@@ -26,7 +26,7 @@ import { SOCKADDR_IN6_SIZE } from "../system-calls/structures.ts";
 import type { SystemCalls } from "../system-calls/system-calls.ts";
 
 /** Connections that nobody has accepted yet. */
-const BACKLOG = 64;
+export const BACKLOG = 64;
 /** What nobody acknowledges for so long has a dead path: sooner than IKE gives its peer up (RFC 9329 section 6.7 leaves both to us). */
 const UNACKNOWLEDGED_MS = 20_000;
 /** NATs forget a silent connection, and a peer that is gone without a word is noticed. */
