@@ -162,7 +162,7 @@ export class LinuxStreams implements Streams {
       now: this.#clock.now(),
       limits: this.#limits,
       listener: {
-        onIke: (_, message) => this.#listener.onIkeMessage(message, path),
+        onIke: (message) => this.#listener.onIkeMessage(message, path),
         onEsp: (from, frames) => this.#carryIn(from, frames),
         onClosed: (closed) => this.#forget(closed),
       },

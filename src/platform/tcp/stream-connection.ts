@@ -6,7 +6,7 @@ import type { StreamLimits } from "./stream-limits.ts";
 
 /** What a connection tells. */
 interface StreamListener {
-  onIke(connection: StreamConnection, message: Uint8Array): void;
+  onIke(message: Uint8Array): void;
   onEsp(connection: StreamConnection, frames: Uint8Array): void;
   /** It is closed, whoever has done it. */
   onClosed(connection: StreamConnection): void;
@@ -77,11 +77,6 @@ export class StreamConnection {
     return this.#socket.destroyed;
   }
 
-  /** Whether the peer has said something that it opened the connection for. */
-  get hasSpoken(): boolean {
-    return this.#messageCount > 0;
-  }
-
   get awaitsPrefix(): boolean {
     return this.#reader.awaitsPrefix;
   }
@@ -130,7 +125,7 @@ export class StreamConnection {
       return;
     }
     if (isNonsense || this.#messagesLately > this.#limits.messagesPerLook) return;
-    this.#listener.onIke(this, message);
+    this.#listener.onIke(message);
   }
 }
 
