@@ -14,7 +14,11 @@ interface FrameSink {
 export class FrameReader {
   readonly #sink: FrameSink;
   #awaitsPrefix: boolean;
-  #held: Uint8Array = new Uint8Array(0);
+  /** What has come of a frame that is not whole, or of the prefix, and behind it room for more. */
+  #room: Uint8Array = new Uint8Array(0);
+  #heldLength = 0;
+  /** What that frame still lacks; 0 where its length is not known. */
+  #missing = 0;
 
   /** `awaitsPrefix`: the peer has opened the connection. */
   constructor({ awaitsPrefix, sink }: { readonly awaitsPrefix: boolean; readonly sink: FrameSink }) {
@@ -29,13 +33,18 @@ export class FrameReader {
 
   /** Takes the next octets. False when this is no such stream, or one that has lost its thread: it has to be closed. */
   push(octets: Uint8Array): boolean {
-    const all = this.#held.length === 0 ? octets : concat(this.#held, octets);
+    if (octets.length < this.#missing) {
+      this.#add(octets);
+      return true;
+    }
+    const held = this.#room.subarray(0, this.#heldLength);
+    const all = held.length === 0 ? octets : concat(held, octets);
     let at = 0;
     if (this.#awaitsPrefix) {
       const seen = Math.min(all.length, STREAM_PREFIX.length);
       for (let i = 0; i < seen; i++) if (all[i] !== STREAM_PREFIX[i]) return false;
       if (seen < STREAM_PREFIX.length) {
-        this.#held = all.slice();
+        this.#hold(all);
         return true;
       }
       this.#awaitsPrefix = false;
@@ -67,7 +76,27 @@ export class FrameReader {
       at += length;
     }
     passOn(at);
-    this.#held = all.slice(at);
+    this.#hold(all.subarray(at));
     return true;
+  }
+
+  #hold(octets: Uint8Array): void {
+    this.#room = octets.slice();
+    this.#heldLength = octets.length;
+    const isLengthThere = !this.#awaitsPrefix && octets.length >= FRAME_LENGTH_SIZE;
+    this.#missing = isLengthThere ? ((octets[0]! << 8) | octets[1]!) - octets.length : 0;
+  }
+
+  /** Twice as much room each time: small pieces are not copied again and again, and a length alone takes no room. */
+  #add(octets: Uint8Array): void {
+    const length = this.#heldLength + octets.length;
+    if (length > this.#room.length) {
+      const room = new Uint8Array(Math.min(2 * length, this.#heldLength + this.#missing));
+      room.set(this.#room.subarray(0, this.#heldLength));
+      this.#room = room;
+    }
+    this.#room.set(octets, this.#heldLength);
+    this.#heldLength = length;
+    this.#missing -= octets.length;
   }
 }

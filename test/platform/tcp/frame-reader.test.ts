@@ -107,6 +107,24 @@ test("the longest frame passes, and an IKE message that fits into none is refuse
   expect(() => encodeIkeFrame(new Uint8Array(LONGEST_FRAMED_MESSAGE + 1))).toThrow(RangeError);
 });
 
+test("long frames octet by octet are the same frames", () => {
+  const message = Uint8Array.from(
+    { length: LONGEST_FRAMED_MESSAGE },
+    (_, i) => Math.imul(i, 2_654_435_761) >>> 24,
+  );
+  const packet = Uint8Array.from({ length: 65_533 }, (_, i) => 1 + (i % 251));
+  const stream = concat(
+    STREAM_PREFIX,
+    encodeIkeFrame(message),
+    espFrame(packet),
+    KEEPALIVE,
+    encodeIkeFrame(IKE),
+  );
+  const { seen, verdicts } = read(Array.from(stream, (octet) => Uint8Array.of(octet)));
+  expect(seen).toEqual([`ike ${toHex(message)}`, `esp ${toHex(packet)}`, `ike ${toHex(IKE)}`]);
+  expect(verdicts.every(Boolean)).toBe(true);
+});
+
 test("random octets behind the prefix never throw", () => {
   let state = 1;
   const octet = (): number => {
