@@ -34,8 +34,8 @@ export function tryTcp(ikeSa: IkeSa, transmissions: number, now: number): void {
   const { connection, machine, path, twin, state } = ikeSa;
   const isDue = connection?.tcp?.mode === "auto" && twin === undefined && path.stream === undefined;
   if (!isDue || state.name !== "initiating") return;
-  const isRecalled = (machine.tcpRecalledUntil.get(connection.name) ?? Number.NEGATIVE_INFINITY) > now;
-  if (transmissions < (isRecalled ? 1 : machine.limits.tcpAfterTransmissions)) return;
+  const dueAfter = isTcpRecalled(machine, connection, now) ? 1 : machine.limits.tcpAfterTransmissions;
+  if (transmissions < dueAfter) return;
   const address = ikeSa.sentTo?.address ?? connection.remote.address;
   const stream = openStreamTo(machine, { ...connection, remote: { ...connection.remote, address } });
   if (stream === undefined) return;
@@ -46,6 +46,11 @@ export function tryTcp(ikeSa: IkeSa, transmissions: number, now: number): void {
   other.sentTo = ikeSa.sentTo;
   other.twin = ikeSa;
   ikeSa.twin = other;
+}
+
+/** TCP was the way of late, and is tried at once. */
+export function isTcpRecalled(machine: Machine, connection: ConnectionPolicy, now: number): boolean {
+  return (machine.tcpRecalledUntil.get(connection.name) ?? Number.NEGATIVE_INFINITY) > now;
 }
 
 /** The IKE_SA_INIT is answered. */

@@ -19,6 +19,7 @@ import { redirectSupport } from "../redirect/follow.ts";
 import { stampOf } from "../resumption/stamp.ts";
 import type { OwnTicket } from "../resumption/ticket-wallet.ts";
 import { mayResume } from "../resumption/tickets.ts";
+import { isTcpRecalled } from "../streams.ts";
 import { sendAuthRequest } from "./ike-auth-response.ts";
 import { begin, beginAgain, initiate, isNonceFit, NO_NAT_TRAVERSAL } from "./ike-sa-init.ts";
 
@@ -34,16 +35,14 @@ import { begin, beginAgain, initiate, isNonceFit, NO_NAT_TRAVERSAL } from "./ike
 
 /** Begins a connection: by a ticket, where there is one that is good. */
 export function connect(machine: Machine, connection: ConnectionPolicy, now: number): IkeSa {
-  const own = ticketFor(machine, connection);
+  const own = ticketFor(machine, connection, now);
   return own === undefined ? initiate(machine, connection, now) : resume(machine, connection, own, now);
 }
 
 /** Through TCP everything begins with IKE_SA_INIT. */
-function ticketFor(
-  { wallet, tcpRecalledUntil }: Machine,
-  connection: ConnectionPolicy,
-): OwnTicket | undefined {
-  if (connection.tcp?.mode === "always" || tcpRecalledUntil.has(connection.name)) return undefined;
+function ticketFor(machine: Machine, connection: ConnectionPolicy, now: number): OwnTicket | undefined {
+  const { wallet } = machine;
+  if (connection.tcp?.mode === "always" || isTcpRecalled(machine, connection, now)) return undefined;
   const own = wallet?.find(connection.name);
   if (own === undefined) return undefined;
   const { session } = own;

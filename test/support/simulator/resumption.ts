@@ -15,6 +15,8 @@ import { SimulatedMachine } from "./simulated-machine.ts";
 type MachineFacts = ConstructorParameters<typeof SimulatedMachine>[0];
 type Life = Partial<Pick<MachineFacts, "limits" | "addresses">> & {
   readonly connections?: readonly ConnectionPolicy[];
+  /** Whether there is TCP as well. */
+  readonly hasTcp?: boolean;
 };
 
 /** A client and a gateway whose lives follow one another. What each keeps on its disk is kept here. */
@@ -76,7 +78,7 @@ export class ResumptionLab {
     });
   }
 
-  #start(name: "client" | "gateway", life: Life): SimulatedMachine {
+  #start(name: "client" | "gateway", { hasTcp = false, ...life }: Life): SimulatedMachine {
     const isClient = name === "client";
     const seed = this.#seed++;
     const wallClock = (): number => this.dates[name] + this.link.now;
@@ -105,6 +107,7 @@ export class ResumptionLab {
       ...(isClient ? { wallet } : { tickets: new TicketOffice({ keys, random, wallClock }) }),
       clock: this.link,
       transmit: (octets, path) => this.link.transmit(machine, octets, path),
+      ...(hasTcp && { openStream: (ends) => this.link.openStream(machine, ends) }),
       ...life,
     });
     this.link.add(machine);
