@@ -1,14 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { ExchangeType } from "../../src/iana/ikev2-parameters.ts";
+import { ExchangeType, PayloadType } from "../../src/iana/ikev2-parameters.ts";
 import { decodeHeader } from "../../src/wire/message.ts";
 import { expectClean, expectEstablished } from "../support/simulator/expectations.ts";
 import {
   establishedPair,
+  INITIATOR_ADDRESS,
+  initiatorPolicy,
   type Pair,
   type PolicyOptions,
   pair,
   type SimulatedMachine,
 } from "../support/simulator/index.ts";
+import { ResumptionLab } from "../support/simulator/resumption.ts";
 
 // IKE in TCP (RFC 9329) between two of us; streams are what `openStream` opens.
 
@@ -186,13 +189,44 @@ describe("a connection that stands", () => {
     expect(initiator.event("ike-sa-deleted")!.facts.reason).toBe("timeout");
   });
 
-  test("there are no keepalives, no probes of the path and no fragments", () => {
-    const all = connectedByTcp({ linkMtu: 1500 });
-    const { initiator, responder, link } = all;
+  /** Somebody behind a NAT who has much to say, and then is silent. */
+  function talkThroughNat(initiator: PolicyOptions): Pair {
+    const local = Array.from({ length: 100 }, (_, i) => `10.1.${2 * i}.0/24`);
+    const responder = { remote: local, remoteAddress: undefined };
+    const all = pair({ seed: 1, hasTcp: true, linkMtu: 1500, initiator: { ...initiator, local }, responder });
+    const { link } = all;
+    for (const port of [500, 4500, 20_001])
+      link.translate({ address: INITIATOR_ADDRESS, port }, { address: "198.51.100.1", port: port + 1 });
+    all.initiator.connect();
+    link.deliverAll();
+    expectEstablished(all.initiator, all.responder);
+    expect(all.initiator.ikeSas[0]).toMatchObject({ isBehindNat: true });
     link.run({ until: link.now + 55_000 });
+    return all;
+  }
+
+  const fragmentsOf = ({ link }: Pair): number =>
+    link.transmitted.filter(({ octets }) => decodeHeader(octets).nextPayload === PayloadType.SKF).length;
+
+  test("there are no keepalives, no probes of the path and no fragments", () => {
+    const all = talkThroughNat(tcp("always"));
+    const { initiator, responder, link } = all;
+    expectOn(all, 1);
     expect([initiator.keepalives, responder.keepalives]).toEqual([[], []]);
     expect(link.transmitted).toHaveLength(4);
+    expect(Math.max(...link.transmitted.map(({ octets }) => octets.length))).toBeGreaterThan(1500);
+    expect(fragmentsOf(all)).toBe(0);
+    expect(initiator.ikeSas[0]!.pathMtu).toBeUndefined();
     expect(initiator.pathMtus.size).toBe(0);
+  });
+
+  test("in UDP there are all of them, behind the same NAT", () => {
+    const all = talkThroughNat({});
+    const { initiator, link } = all;
+    expect(initiator.keepalives).toHaveLength(2);
+    expect(link.transmitted.length).toBeGreaterThan(4 + fragmentsOf(all));
+    expect(fragmentsOf(all)).toBe(4);
+    expect(initiator.ikeSas[0]!.pathMtu).toBe(1500);
   });
 
   test("child SAs and the IKE SA are rekeyed through it", () => {
@@ -291,12 +325,28 @@ describe("a connection that breaks", () => {
     expect(responder.ikeSas[0]!.path.stream).toBe(2);
   });
 
-  test("a peer that has lost the IKE SA shows it, and the caller calls again", () => {
+  test("a peer that has lost the IKE SA shows it, and whoever calls again has another connection", async () => {
+    const connections = [initiatorPolicy(tcp("always"))];
+    const lab = new ResumptionLab(1, { client: { connections, hasTcp: true } });
+    await lab.connect();
+    lab.restartGateway();
+    const before = lab.link.now;
+    await lab.noticeRestart();
+    expect(lab.client.event("ike-sa-deleted")!.facts.reason).toBe("peer-restarted");
+    expectClean(lab.client);
+    expect(lab.link.now).toBe(before);
+    await lab.connect();
+    expectOn({ initiator: lab.client, responder: lab.gateway, link: lab.link }, 2);
+  });
+
+  test("a peer that has ended the IKE SA unheard, and cannot show it, is given up as a silent one", () => {
     const all = connectedByTcp();
     const { initiator, responder, link } = all;
     responder.handle({ kind: "terminate", connection: "tunnel" });
     for (let i = link.inFlight.length; i > 0; i--) link.drop();
     link.run({ until: link.now + 300_000 });
+    expect(initiator.event("refused")!.message).toContain("INVALID_IKE_SPI, without protection");
+    expect(initiator.event("ike-sa-deleted")!.facts.reason).toBe("timeout");
     expect(initiator.state).toBe("none");
   });
 });

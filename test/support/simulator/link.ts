@@ -84,7 +84,7 @@ export class Link {
   }
 
   #transmitByStream(from: SimulatedMachine, octets: Uint8Array, path: Path): void {
-    const arriving = { local: path.remote, remote: path.local, stream: path.stream! };
+    const arriving = { ...this.#translated(path.local, path.remote), stream: path.stream! };
     const datagram = {
       octets: octets.slice(),
       from,
@@ -108,10 +108,7 @@ export class Link {
       const port = (this.#outside.get(keyOf(source))?.port ?? FIRST_NAT_PORT) + 1;
       this.translate(source, { address: source.address, port });
     }
-    const arriving = {
-      local: this.#inside.get(keyOf(path.remote)) ?? path.remote,
-      remote: this.#outside.get(keyOf(source)) ?? source,
-    };
+    const arriving = this.#translated(source, path.remote);
     const datagram = {
       octets: octets.slice(),
       from,
@@ -121,6 +118,14 @@ export class Link {
     };
     this.transmitted.push(datagram);
     for (const delay of this.fate(datagram)) this.inject({ ...datagram, at: this.now + delay });
+  }
+
+  /** The receiver's view, behind all NATs. */
+  #translated(source: SocketAddress, destination: SocketAddress): Path {
+    return {
+      local: this.#inside.get(keyOf(destination)) ?? destination,
+      remote: this.#outside.get(keyOf(source)) ?? source,
+    };
   }
 
   /** Puts a datagram on the way, behind those that arrive at the same time. */
