@@ -2,9 +2,11 @@ import type { Comparison } from "./comparison.ts";
 
 /** Three significant digits; more are more than the machine can repeat. Two where there are many zeros before them. */
 export function digits(value: number): string {
+  if (value < 0) return `-${digits(-value)}`;
   if (value > 0 && value < 0.01) return String(Number(value.toPrecision(2)));
-  if (value >= 1000) return String(Number(value.toPrecision(3))).replace(/\B(?=(\d{3})+$)/g, ",");
-  return Number(value.toPrecision(3)).toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2);
+  const rounded = Number(value.toPrecision(3));
+  if (rounded >= 1000) return String(rounded).replace(/\B(?=(\d{3})+$)/g, ",");
+  return rounded.toFixed(rounded >= 100 ? 0 : rounded >= 10 ? 1 : 2);
 }
 
 /** "0.13 (0.09 to 0.15)"; differences have a sign. */

@@ -25,9 +25,9 @@ export function figureTable(figure: FigureName, contenders: readonly ContenderRe
   return htmlTable(head, rows);
 }
 
-/** Narrow, since a telephone is. */
+/** Narrow, since a telephone is; a sign beside a dash cannot be read. */
 function range(low: number, high: number): string {
-  return `${digits(low)}–${digits(high)}`;
+  return `${digits(low)}${low < 0 ? " to " : "–"}${digits(high)}`;
 }
 
 /** The value, its interval below it, and what is no difference as such. */
