@@ -5,6 +5,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { readHandshakeRecord } from "../../src/bench/handshake/record.ts";
 import { toMarkdown as toHandshakeMarkdown } from "../../src/bench/handshake/table.ts";
+import { chosenOf } from "../../src/bench/tunnel/chosen.ts";
 import { CORE_CLAIM_FIGURES } from "../../src/bench/tunnel/claims.ts";
 import { claimsToMarkdown } from "../../src/bench/tunnel/claims-table.ts";
 import { mergeRecords } from "../../src/bench/tunnel/merge.ts";
@@ -37,8 +38,8 @@ if (tunnel.length > 0) {
   const record = mergeRecords(tunnel.map(readTunnel));
   writeResult("tunnel", tunnel, toTunnelMarkdown(record));
   writeFileSync(new URL("tunnel.html", RESULTS), toHtml(record));
-  fillReadme("tunnel figures", toTunnelHeadline(record));
-  const told = [record, ...guestRecords.values()].filter(hasSpread);
+  fillReadme("tunnel figures", toTunnelHeadline(chosenOf(record)));
+  const told = [record, ...guestRecords.values()].filter(hasSpread).map(chosenOf);
   fillReadme("claims", claimsToMarkdown(told, CORE_CLAIM_FIGURES));
 }
 if (guests.length > 0) {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, describe, expect, test } from "vitest";
 import { toHtml } from "../../src/bench/tunnel/report/page.ts";
-import { wholeRecord } from "../bench/tunnel/whole-record.ts";
+import { crowdedRecord, wholeRecord } from "../bench/tunnel/whole-record.ts";
 import { readPng } from "../support/png.ts";
 
 // The report as a browser shows it.
@@ -19,7 +19,7 @@ if (browser === undefined) {
   console.log(`skipped: ${missing}`);
 }
 
-const SCREENS = { phone: { width: 390, height: 1200 }, desktop: { width: 1280, height: 1200 } } as const;
+const SCREENS = { phone: { width: 360, height: 1200 }, desktop: { width: 1280, height: 1200 } } as const;
 const SCHEMES = { dark: 0, light: 1 } as const;
 const HEADLINE_COLOUR = { dark: "#ff6f91", light: "#c8325a" } as const;
 const BACKGROUND = { dark: "#16171a", light: "#fbfaf8" } as const;
@@ -28,14 +28,20 @@ describe.skipIf(browser === undefined)("the report in a browser", () => {
   const directory = mkdtempSync(join(tmpdir(), "bench-picture-"));
   afterAll(() => rmSync(directory, { recursive: true }));
   const html = toHtml(wholeRecord());
+  const crowded = toHtml(crowdedRecord());
 
-  test.each(["phone", "desktop"] as const)(
-    "on a %s nothing sticks out, and every chart has its size",
-    async (screen) => {
-      const file = join(directory, `probe-${screen}.html`);
-      writeFileSync(file, html.replace("</body>", `<script>${PROBE}</script></body>`));
+  test.each([
+    { screen: "phone", scheme: "light", who: "a few", page: html },
+    { screen: "desktop", scheme: "dark", who: "a few", page: html },
+    { screen: "phone", scheme: "dark", who: "many", page: crowded },
+    { screen: "desktop", scheme: "light", who: "many", page: crowded },
+  ] as const)(
+    "$who contenders on a $screen, in $scheme: nothing sticks out, every chart has its size, and all text can be read",
+    async ({ screen, scheme, who, page }) => {
+      const file = join(directory, `probe-${screen}-${scheme}.html`);
+      writeFileSync(file, page.replace("</body>", `<script>${PROBE}</script></body>`));
       const { width, height } = SCREENS[screen];
-      const dumped = await browse(["--dump-dom", file], { width, height });
+      const dumped = await browse(["--dump-dom", file], { width, height, scheme });
       const seen = JSON.parse(/<title>([\s\S]*?)<\/title>/.exec(dumped)![1]!);
       expect(seen.viewport).toBe(width);
       expect(seen.content).toBeLessThanOrEqual(width);
@@ -45,8 +51,11 @@ describe.skipIf(browser === undefined)("the report in a browser", () => {
       expect(seen.barColumns).toBe(screen === "phone" ? 2 : 3);
       expect(seen.smallestText).toBeGreaterThanOrEqual(10);
       expect(seen.overlaps).toEqual([]);
+      // WCAG 2.2, success criterion 1.4.3.
+      expect(seen.faintest.share, seen.faintest.text).toBeGreaterThanOrEqual(1);
+      expect(seen.background).toBe(BACKGROUND[scheme]);
       // The longest median has the longest bar.
-      expect(seen.longestBar).toBe("Ikebana, ChaCha20-Poly1305");
+      if (who === "a few") expect(seen.longestBar).toBe("Ikebana, ChaCha20-Poly1305");
     },
   );
 
@@ -117,7 +126,33 @@ const overlaps = all(".plot").flatMap((plot) => {
 all("details").forEach((each) => { each.open = true; });
 const bars = [...document.querySelector("figure").querySelectorAll(".bar")].filter((each) => !each.querySelector(".gap"));
 const widthOf = (bar) => bar.querySelector("rect").getBoundingClientRect().width;
+const numbersOf = (colour) => colour.match(/[\\d.]+/g).map(Number);
+const luminance = (colour) => {
+  const [r, g, b] = numbersOf(colour).slice(0, 3).map((each) => {
+    const share = each / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const backgroundOf = (element) => {
+  const { backgroundColor } = getComputedStyle(element);
+  return numbersOf(backgroundColor)[3] === 0 ? backgroundOf(element.parentElement) : backgroundColor;
+};
+// Of the contrast that its size asks for, how much a text has.
+const contrastOf = (element) => {
+  const { color, fontSize, fontWeight } = getComputedStyle(element);
+  const [a, b] = [color, backgroundOf(element)].map(luminance);
+  const size = parseFloat(fontSize);
+  const isLarge = size >= 24 || (size >= 18.66 && Number(fontWeight) >= 700);
+  return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) / (isLarge ? 3 : 4.5);
+};
+const texts = all("main *").filter((each) => [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim() !== ""));
+const faintest = texts.map((each) => ({ share: contrastOf(each), text: each.className + ": " + each.textContent.slice(0, 60) }))
+  .sort((a, b) => a.share - b.share)[0];
+const hexOf = (colour) => "#" + numbersOf(colour).slice(0, 3).map((each) => each.toString(16).padStart(2, "0")).join("");
 document.title = JSON.stringify({
+  faintest,
+  background: hexOf(getComputedStyle(document.body).backgroundColor),
   viewport: innerWidth,
   content: document.documentElement.scrollWidth,
   charts: all("svg").length,

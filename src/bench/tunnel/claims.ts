@@ -36,6 +36,7 @@ export const CORE_CLAIM_FIGURES = [
 const PAIRS: readonly (readonly [ipsec: RegExp, openvpn: string])[] = [
   [/^(?:ikebana|strongswan|kernel-ipsec)-aes256gcm16(?:-raw)?$/, "openvpn-aes256gcm"],
   [/^(?:ikebana|strongswan)-chacha20poly1305$/, "openvpn-chacha20poly1305"],
+  [/^(?:ikebana|strongswan|kernel-ipsec)-aes128gcm16(?:-raw)?$/, "openvpn-aes128gcm"],
 ];
 
 export function claimsOf({ contenders }: TunnelRecord): readonly Claim[] {

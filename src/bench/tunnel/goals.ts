@@ -51,6 +51,16 @@ export function judge(
   });
 }
 
+/** "yes" and "no" where all rounds agree; what only their median says is told as such. */
+export function wordsFor({ goal, measured, isMet }: Verdict): string {
+  if (measured === undefined) return "not measured";
+  const isGood = (ratio: number): boolean =>
+    goal.bound === "at least" ? ratio >= goal.ratio : ratio <= goal.ratio;
+  const agree = [measured.min, measured.max].every((ratio) => isGood(ratio) === isMet);
+  if (isMet === true) return agree ? "yes" : "yes, not in each round";
+  return agree ? "no" : "no, in some rounds";
+}
+
 function verdictOn(goal: Goal, ours: ContenderRecord, theirs: ContenderRecord): Verdict {
   const own = summaryOf(ours, goal.figure);
   const other = summaryOf(theirs, goal.figure);

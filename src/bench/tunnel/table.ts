@@ -2,7 +2,7 @@ import { comparisonText, digits, table } from "../markdown-table.ts";
 import { compareRecords } from "./between.ts";
 import { claimsToMarkdown } from "./claims-table.ts";
 import { FIGURES, type Figure, type FigureName } from "./figures.ts";
-import { judge, type Verdict } from "./goals.ts";
+import { judge, type Verdict, wordsFor } from "./goals.ts";
 import { type ContenderRecord, describeRounds, summaryOf, type TunnelRecord } from "./record.ts";
 import { figuresIn, SECTIONS } from "./sections.ts";
 
@@ -36,13 +36,12 @@ function describeGuest({ guest }: TunnelRecord): string {
   return ` **All of it inside ${kernel} on ${host.cpu}, ${host.kernel}: ${distorts}.**`;
 }
 
-/** What the README shows: the figures that people ask for first, contenders in rows. */
+/** The figures that people ask for first, of those who have one. */
 export function toHeadline({ contenders }: TunnelRecord): string {
-  const figures = HEADLINE.filter((figure) =>
-    contenders.some((each) => summaryOf(each, figure) !== undefined),
-  );
+  const shown = contenders.filter((each) => hasFigures(each, HEADLINE));
+  const figures = HEADLINE.filter((figure) => shown.some((each) => summaryOf(each, figure) !== undefined));
   const head = ["", ...figures.map((figure) => `${FIGURES[figure].label} (${FIGURES[figure].unit})`)];
-  const rows = contenders.map((contender) => [
+  const rows = shown.map((contender) => [
     contender.title,
     ...figures.map((figure) => cell(contender, figure)),
   ]);
@@ -70,12 +69,16 @@ const HEADLINE = [
   "pingLoadedP50Us",
 ] as const satisfies readonly FigureName[];
 
-/** One table for each section, since a screen is only so wide. */
+function hasFigures(contender: ContenderRecord, figures: readonly FigureName[]): boolean {
+  return figures.some((figure) => summaryOf(contender, figure) !== undefined);
+}
+
+/** One table for each section, since a screen is only so wide, with those who have a figure there. */
 function figureTables({ contenders }: TunnelRecord): readonly string[] {
-  const ran = contenders.filter(({ samples }) => samples.length > 0);
   return Object.values(SECTIONS).flatMap((section) => {
-    const names = figuresIn(section, ran);
+    const names = figuresIn(section, contenders);
     if (names.length === 0) return [];
+    const ran = contenders.filter((contender) => hasFigures(contender, names));
     const head = ["", ...names.map((name) => `${columnOf(name)} (${FIGURES[name].unit})`)];
     return [
       table(
@@ -111,12 +114,15 @@ function goalSection(record: TunnelRecord): readonly string[] {
   const verdicts = judge(record);
   if (verdicts.length === 0) return [];
   const titles = new Map(record.contenders.map(({ name, title }) => [name, title]));
-  const rows = verdicts.map(({ goal, measured, isMet }) => [
-    `${FIGURES[goal.figure].label}: ${titles.get(goal.ours)} / ${titles.get(goal.theirs)}`,
-    `${goal.bound} ${goal.ratio}`,
-    measured === undefined ? NOTHING : spread(measured),
-    isMet === undefined ? "not measured" : isMet ? "yes" : "no",
-  ]);
+  const rows = verdicts.map((verdict) => {
+    const { goal, measured } = verdict;
+    return [
+      `${FIGURES[goal.figure].label}: ${titles.get(goal.ours)} / ${titles.get(goal.theirs)}`,
+      `${goal.bound} ${goal.ratio}`,
+      measured === undefined ? NOTHING : spread(measured),
+      wordsFor(verdict),
+    ];
+  });
   return [table(["goal", "", "measured", "met"], rows)];
 }
 

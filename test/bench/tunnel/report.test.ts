@@ -5,7 +5,7 @@ import { afterAll, expect, test } from "vitest";
 import { readTunnelRecord } from "../../../src/bench/tunnel/record.ts";
 import { toHtml } from "../../../src/bench/tunnel/report/page.ts";
 import { recordOf } from "./records.ts";
-import { wholeRecord } from "./whole-record.ts";
+import { crowdedRecord, wholeRecord } from "./whole-record.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "bench-report-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -38,7 +38,9 @@ test("every chart has a table", () => {
   expect(html.match(/<figure>/g)?.length).toBeGreaterThan(15);
 });
 
-test("who did not run has a row that says why", () => {
+test("who did not run has a row that says why, and is named at the top", () => {
+  const top = html.slice(0, html.indexOf("<h2>Throughput"));
+  expect(top).toMatch(/kernel WireGuard<\/th><td><small>the kernel has no WireGuard/);
   expect(html).toMatch(/kernel WireGuard<\/th><td><small>did not run<.*the kernel has no WireGuard/);
 });
 
@@ -63,6 +65,35 @@ test("a bar is as long as its median, and what is no tunnel does not set the sca
     medianOf("Ikebana, ChaCha20-Poly1305") / medianOf("OpenVPN, AES-256-GCM"),
     1,
   );
+});
+
+test("among many contenders each chart of lines has strokes that are told apart, and all of them together everybody", () => {
+  const crowd = crowdedRecord();
+  const text = toHtml(crowd);
+  expect(unclosedTags(text)).toEqual([]);
+  const titles = crowd.contenders.filter(({ samples }) => samples.length > 0).map(({ title }) => title);
+  expect(titles.length).toBeGreaterThan(20);
+  const figures = text.split('<div class="panels">').slice(1);
+  // Throughput against packet size, and two distributions.
+  expect(figures).toHaveLength(3);
+  for (const figure of figures) {
+    const charts = figure.split('<div class="plot">').slice(1);
+    const named = charts.flatMap((chart) => {
+      const [list] = /<ul class="legend">.*?<\/ul>/.exec(chart)!;
+      const entries = [
+        ...list.matchAll(/<li class="([^"]+)">.*?dasharray="([^"]*)".*?<\/svg>([^<]+)<\/li>/g),
+      ];
+      const strokes = entries.map(([, family, dash]) => `${family} ${dash}`);
+      expect(new Set(strokes).size).toBe(entries.length);
+      expect(entries.length).toBeLessThanOrEqual(4);
+      // All others are behind them.
+      expect(chart.match(/<g class="f-backdrop">/g)).toHaveLength(titles.length - entries.length);
+      return entries.map(([, , , title]) => title!);
+    });
+    expect(named.sort()).toEqual([...titles].sort());
+  }
+  // A few are drawn together.
+  expect(html).not.toContain('class="panels"');
 });
 
 test("names cannot become markup", () => {

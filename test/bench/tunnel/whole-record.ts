@@ -1,3 +1,4 @@
+import { allContenders } from "../../../src/bench/tunnel/catalogue.ts";
 import type { FigureName, Sample } from "../../../src/bench/tunnel/figures.ts";
 import { FIGURES, MEASURES } from "../../../src/bench/tunnel/figures.ts";
 import type { ContenderRecord, PingSeries, TunnelRecord } from "../../../src/bench/tunnel/record.ts";
@@ -14,7 +15,10 @@ const CAST = [
   ["openvpn-chacha20poly1305", "OpenVPN, ChaCha20-Poly1305", 1.02],
   ["strongswan-aes256gcm16", "strongSwan in user space, AES-256-GCM", 1.05],
   ["wireguard-go", "wireguard-go", 0.7],
-] as const;
+] as const satisfies readonly Role[];
+
+/** Name, title, and how much faster than OpenVPN. */
+type Role = readonly [name: string, title: string, speed: number];
 
 /** What a figure is for OpenVPN, by its unit. */
 const TYPICAL: Readonly<Record<string, number>> = {
@@ -32,9 +36,19 @@ const PING_COUNT = 200;
 
 /** A run that never was, with every measure of eight contenders, and of one that could not run. The same each time. */
 export function wholeRecord(): TunnelRecord {
+  return recordWith(CAST);
+}
+
+/** As if every contender of the catalogue had run. */
+export function crowdedRecord(): TunnelRecord {
+  const all = allContenders({ ikebanaCommand: [] }).filter(({ name }) => name !== "kernel-wireguard");
+  return recordWith(all.map(({ name, title }, index): Role => [name, title, 1 + (index % 7) / 2]));
+}
+
+function recordWith(cast: readonly Role[]): TunnelRecord {
   const random = new SeededRandom(6);
   const noise = (): number => 0.9 + random.below(2000) / 10_000;
-  const contenders = CAST.map(([name, title, speed]): ContenderRecord => {
+  const contenders = cast.map(([name, title, speed]): ContenderRecord => {
     const samples = Array.from({ length: ROUNDS }, () => sampleOf(speed, noise));
     const record = { ...tunnel(name, samples), title };
     const rounds = record.samples.map((sample) => ({

@@ -79,7 +79,9 @@ export function openvpn({
       if (dco && !log.includes("DCO device")) {
         const why =
           /^.*(?:ovpn-dco|disabling data channel).*$/im.exec(log)?.[0] ?? "OpenVPN says nothing of it";
-        throw new PlatformError(`no data channel offload: ${why.replace(/^[\d: -]*(?:Note: )?/, "")}`);
+        throw new PlatformError(
+          `no data channel offload: ${why.replace(/^[\d: -]*(?:us=\d+ )?(?:Note: )?/, "")}`,
+        );
       }
       return {
         version: versionIn(log),

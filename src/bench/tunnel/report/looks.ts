@@ -1,6 +1,9 @@
 import type { ContenderRecord } from "../record.ts";
 
-/** How charts draw a contender: the same colour for one program, and another stroke for each of its ciphers and settings. */
+/**
+ * How charts draw a contender: the same colour for one program, and another stroke for each of its ciphers and settings. There are STROKE_COUNT of
+ * them, and then they come again: a chart shows no more of one program.
+ */
 export interface Look {
   /** A CSS class that sets `--c`. */
   readonly family: string;
@@ -25,6 +28,7 @@ const STROKES: readonly Pick<Look, "dash" | "opacity">[] = [
   { dash: "2 4", opacity: 0.55 },
   { dash: "10 4 2 4", opacity: 0.42 },
 ];
+export const STROKE_COUNT = STROKES.length;
 
 export function looksOf(contenders: readonly ContenderRecord[]): ReadonlyMap<ContenderRecord, Look> {
   const counts = new Map<string, number>();
@@ -33,7 +37,7 @@ export function looksOf(contenders: readonly ContenderRecord[]): ReadonlyMap<Con
     const family = FAMILIES.find((each) => contender.name.startsWith(each)) ?? "other";
     const index = counts.get(family) ?? 0;
     counts.set(family, index + 1);
-    looks.set(contender, { family: `f-${family}`, ...STROKES[Math.min(index, STROKES.length - 1)]! });
+    looks.set(contender, { family: `f-${family}`, ...STROKES[index % STROKE_COUNT]! });
   }
   return looks;
 }

@@ -10,6 +10,11 @@ export function escapeHtml(text: string): string {
   return text.replaceAll(/[&<>"']/g, (each) => entities[each]!);
 }
 
+/** What went wrong, without what a program said besides. */
+export function firstLineOf(text: string): string {
+  return text.trim().split("\n", 1)[0]!;
+}
+
 /** A table that scrolls by itself where the screen is too narrow. The cells are HTML. */
 export function htmlTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const header = head.map((cell) => `<th scope="col">${cell}</th>`).join("");

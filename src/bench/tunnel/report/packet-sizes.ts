@@ -1,14 +1,15 @@
 import { type FigureName, UDP_PAYLOADS, type UdpMeasure } from "../figures.ts";
 import { type ContenderRecord, summaryOf } from "../record.ts";
+import { lineCharts } from "./line-charts.ts";
 import type { Look } from "./looks.ts";
-import { type Axis, logarithmicTicks, type Point, plot } from "./plot.ts";
+import { type Axis, logarithmicTicks, type Point } from "./plot.ts";
 
 /** UDP and IPv4. */
 const HEADERS_LENGTH = 28;
 /** Around what is drawn. */
 const MARGIN = 1.3;
 
-/** What gets through at most against the size of the packets, in Mbit/s of inner packets. "" for less than two sizes. */
+/** What gets through at most against the size of the packets, in Mbit/s of inner packets, with what stroke is whose. "" for less than two sizes. */
 export function packetSizes(looks: ReadonlyMap<ContenderRecord, Look>): string {
   const sizes = (Object.keys(UDP_PAYLOADS) as UdpMeasure[])
     .map((measure) => ({
@@ -17,9 +18,8 @@ export function packetSizes(looks: ReadonlyMap<ContenderRecord, Look>): string {
     }))
     .sort((a, b) => a.length - b.length);
   const lines = [...looks].map(([contender, look]) => ({
-    name: contender.name,
+    contender,
     look,
-    kind: "line" as const,
     points: sizes.flatMap(({ figure, length }): readonly Point[] => {
       const summary = summaryOf(contender, figure);
       // Where nothing gets through there is no place on this scale.
@@ -49,5 +49,5 @@ export function packetSizes(looks: ReadonlyMap<ContenderRecord, Look>): string {
     isLogarithmic: true,
     ticks: lengths.map((value) => ({ value, text: String(value) })),
   };
-  return plot({ x, y, series: drawn });
+  return lineCharts({ x, y, lines: drawn });
 }

@@ -4,8 +4,8 @@ import { quantile } from "../../statistics.ts";
 import { CHANGE_CONFIDENCE, compareRecords } from "../between.ts";
 import { answerOf, CLAIM_FIGURES, claimsOf } from "../claims.ts";
 import { FIGURES, type FigureName } from "../figures.ts";
-import { type Finding, findingsOf } from "../findings.ts";
-import { judge } from "../goals.ts";
+import { findingsOf } from "../findings.ts";
+import { judge, wordsFor } from "../goals.ts";
 import {
   type ContenderRecord,
   DATA_ID,
@@ -17,10 +17,10 @@ import {
 import { figuresIn, SECTIONS } from "../sections.ts";
 import { barChart } from "./bars.ts";
 import { figureTable, formatComparison } from "./figure-table.ts";
+import { absent, headline } from "./headline.ts";
 import { type Look, looksOf } from "./looks.ts";
-import { escapeHtml, formatUs, htmlTable } from "./markup.ts";
+import { escapeHtml, firstLineOf, formatUs, htmlTable } from "./markup.ts";
 import { packetSizes } from "./packet-sizes.ts";
-import { legend } from "./plot.ts";
 import { distribution, roundTripsOf, timeline } from "./round-trips.ts";
 import { STYLE } from "./style.ts";
 
@@ -33,6 +33,7 @@ export function toHtml(record: TunnelRecord, before?: TunnelRecord): string {
   const body = [
     introduction(record),
     headline(findingsOf(record), looks),
+    absent(record),
     claims(record),
     ...(before === undefined ? [] : [changes(record, before)]),
     ...charts(record, looks),
@@ -86,30 +87,6 @@ function othersWarning({ contenders }: TunnelRecord): string {
   if (shares.length === 0 || quantile(shares, 0.5) < DISTURBING) return "";
   const percent = (q: number): string => String(Math.round(100 * quantile(shares, q)));
   return `<p class="warn">Others worked on this machine too: they took ${percent(0.5)} % of its processor time in the middle round, ${percent(0)} to ${percent(1)} % in all of them.</p>`;
-}
-
-function headline(findings: readonly Finding[], looks: ReadonlyMap<ContenderRecord, Look>): string {
-  const cards = findings.map(({ title, figure, leaders, next }) => {
-    const [first, ...tied] = leaders;
-    const { unit, label } = FIGURES[figure];
-    const value = `${digits(summaryOf(first, figure)!.median)} ${unit}`;
-    const names = escapeHtml(first!.title);
-    const others =
-      tied.length === 0
-        ? ""
-        : `<span class="soft">not told apart from ${tied.map((each) => escapeHtml(each.title)).join("; ")}</span>`;
-    const lead = next === undefined ? "" : `<span class="soft">${escapeHtml(leadOver(figure, next))}</span>`;
-    return `<div class="card ${looks.get(first!)?.family ?? ""}"><span class="soft">${escapeHtml(title)}: ${escapeHtml(label)}</span><b>${names}</b><span class="big">${escapeHtml(value)}</span>${lead}${others}</div>`;
-  });
-  return cards.length === 0 ? "" : `<div class="cards">${cards.join("\n")}</div>`;
-}
-
-/** "5.2 times OpenVPN, AES-256-GCM", or "0.13 of" where less is better. */
-function leadOver(figure: FigureName, { contender, comparison }: NonNullable<Finding["next"]>): string {
-  const { value, interval } = comparison;
-  const range = interval === undefined ? "" : ` (${digits(interval.low)} to ${digits(interval.high)})`;
-  const how = FIGURES[figure].better === "more" ? "times" : "of";
-  return `${digits(value)}${range} ${how} ${contender.title}`;
 }
 
 function claims(record: TunnelRecord): string {
@@ -169,9 +146,7 @@ function charts(record: TunnelRecord, looks: ReadonlyMap<ContenderRecord, Look>)
   const bars = (key: keyof typeof SECTIONS, words: string): string => {
     const figures = figuresIn(SECTIONS[key], record.contenders);
     if (figures.length === 0) return "";
-    const each = figures.map(
-      (figure) => `${barChart(figure, looks)}${figureTable(figure, record.contenders)}`,
-    );
+    const each = figures.map((figure) => `${barChart(figure, looks)}${tableOf(figure, record.contenders)}`);
     return `<h2>${escapeHtml(SECTIONS[key].title)}</h2>${words === "" ? "" : `<p>${words}</p>`}${each.join("\n")}`;
   };
   return [
@@ -205,16 +180,23 @@ function charts(record: TunnelRecord, looks: ReadonlyMap<ContenderRecord, Look>)
   ];
 }
 
+/** A long table is folded, since a chart with as many rows is right above it. */
+function tableOf(figure: FigureName, all: readonly ContenderRecord[]): string {
+  const shown = figureTable(figure, all);
+  const count = all.filter((contender) => summaryOf(contender, figure) !== undefined).length;
+  return count <= UNFOLDED ? shown : `<details><summary>Table</summary>${shown}</details>`;
+}
+
+/** Rows of a table that is seen at once. */
+const UNFOLDED = 10;
+
 function sizes(record: TunnelRecord, looks: ReadonlyMap<ContenderRecord, Look>): string {
   const figures = figuresIn(SECTIONS.packets, record.contenders);
   if (figures.length === 0) return "";
   const chart = packetSizes(looks);
   // One size alone has no course.
-  const drawn =
-    chart === ""
-      ? figures.map((figure) => barChart(figure, looks)).join("")
-      : `${chart}${legendOf(looks, (contender) => figures.some((figure) => summaryOf(contender, figure)))}`;
-  const tables = figures.map((figure) => figureTable(figure, record.contenders)).join("\n");
+  const drawn = chart === "" ? figures.map((figure) => barChart(figure, looks)).join("") : chart;
+  const tables = figures.map((figure) => tableOf(figure, record.contenders)).join("\n");
   return `<h2>${escapeHtml(SECTIONS.packets.title)}</h2><p>The highest rate of UDP datagrams of which at most 1 % is lost.</p>${drawn}${tables}`;
 }
 
@@ -223,11 +205,10 @@ function roundTrips(record: TunnelRecord, looks: ReadonlyMap<ContenderRecord, Lo
     const figures = figuresIn(SECTIONS[key], record.contenders);
     if (figures.length === 0) return "";
     const chart = distribution(series, looks);
-    const hasSeries = (contender: ContenderRecord): boolean => roundTripsOf(contender, series).length > 0;
     const cdf =
       chart === ""
         ? ""
-        : `<figure><figcaption>Distribution <small>of all round trips of all rounds</small></figcaption>${chart}${legendOf(looks, hasSeries)}</figure>${distributionTable(record, series)}`;
+        : `<figure><figcaption>Distribution <small>of all round trips of all rounds</small></figcaption>${chart}</figure>${distributionTable(record, series)}`;
     const tables = figures.map((figure) => figureTable(figure, record.contenders)).join("\n");
     return `<h2>${escapeHtml(SECTIONS[key].title)}</h2>${barChart(figures[0]!, looks)}${cdf}<details><summary>Tables: each round's quantiles</summary>${tables}</details>`;
   };
@@ -262,26 +243,22 @@ function timelineTable({ contenders: all }: TunnelRecord): string {
   return htmlTable(["Median round trip", "idle", "under load", "times"], rows);
 }
 
-function legendOf(
-  looks: ReadonlyMap<ContenderRecord, Look>,
-  isShown: (contender: ContenderRecord) => unknown,
-): string {
-  const shown = [...looks].filter(([contender]) => isShown(contender));
-  return legend(shown.map(([{ title }, look]) => ({ title, look })));
-}
-
 function goals(record: TunnelRecord): string {
   const verdicts = judge(record);
   if (verdicts.length === 0) return "";
   const titles = new Map(record.contenders.map(({ name, title }) => [name, title]));
-  const rows = verdicts.map(({ goal, measured, isMet }) => [
-    escapeHtml(`${FIGURES[goal.figure].label}: ${titles.get(goal.ours)} / ${titles.get(goal.theirs)}`),
-    `${goal.bound} ${goal.ratio}`,
-    measured === undefined
-      ? "–"
-      : `${digits(measured.ratio)} <small>${digits(measured.min)} to ${digits(measured.max)}</small>`,
-    isMet === undefined ? "not measured" : isMet ? '<b class="better">yes</b>' : '<b class="worse">no</b>',
-  ]);
+  const rows = verdicts.map((verdict) => {
+    const { goal, measured, isMet } = verdict;
+    const words = wordsFor(verdict);
+    return [
+      escapeHtml(`${FIGURES[goal.figure].label}: ${titles.get(goal.ours)} / ${titles.get(goal.theirs)}`),
+      `${goal.bound} ${goal.ratio}`,
+      measured === undefined
+        ? "–"
+        : `${digits(measured.ratio)} <small>${digits(measured.min)} to ${digits(measured.max)}</small>`,
+      isMet === undefined ? words : `<b class="${isMet ? "better" : "worse"}">${words}</b>`,
+    ];
+  });
   return `<h2>Goals</h2><p>Ratios of medians, with the lowest and the highest round.</p>${htmlTable(["", "goal", "measured", "met"], rows)}`;
 }
 
@@ -298,7 +275,7 @@ function contenders({ contenders: all, unavailable = [] }: TunnelRecord): string
           `${facts.proof.plaintextFrames} of ${facts.proof.frames}`,
         ]),
     String(samples.length),
-    problem === undefined ? "" : `<small>${escapeHtml(problem.trim().split("\n")[0]!)}</small>`,
+    problem === undefined ? "" : `<small>${escapeHtml(firstLineOf(problem))}</small>`,
   ]);
   const lacking = unavailable.map(({ measure, reason }) => `<li>${escapeHtml(`${measure}: ${reason}`)}</li>`);
   const head = ["", "version", "cipher", "MTU", "offloads", "in clear", "rounds", "why not, or not always"];

@@ -1,5 +1,6 @@
 import { quantile } from "../../statistics.ts";
 import type { ContenderRecord, RoundSample, SeriesName } from "../record.ts";
+import { lineCharts } from "./line-charts.ts";
 import type { Look } from "./looks.ts";
 import { escapeHtml, formatUs } from "./markup.ts";
 import { type Axis, logarithmicTicks, type Point, plot } from "./plot.ts";
@@ -12,18 +13,18 @@ const TAIL = 0.999;
 /** The kernel's clock gives no less. */
 const LEAST_US = 1;
 
-/** Share of the round trips that took at most so long, of all rounds together. "" without any. */
+/** Share of the round trips that took at most so long, of all rounds together, with what stroke is whose. "" without any. */
 export function distribution(series: SeriesName, looks: Looks): string {
   const lines = [...looks].flatMap(([contender, look]) => {
     const rtts = roundTripsOf(contender, series);
-    return rtts.length === 0 ? [] : [{ look, points: cdf(rtts), kind: "line" as const }];
+    return rtts.length === 0 ? [] : [{ contender, look, points: cdf(rtts) }];
   });
   if (lines.length === 0) return "";
   const x = timeAxis(
     lines.flatMap(({ points }) => points.map(({ x: us }) => us)),
     "round trip, logarithmic",
   );
-  return plot({ x, y: SHARES, series: lines });
+  return lineCharts({ x, y: SHARES, lines });
 }
 
 /** All single round trips of a series, of all rounds. */
