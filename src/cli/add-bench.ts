@@ -64,6 +64,10 @@ export function addBench(
         "inside another Linux kernel, which has ESP, all contenders on that ground: uml, as a process (user-mode-linux); qemu, in a virtual machine",
       ).choices(GUEST_KINDS),
     )
+    .option(
+      "--guest-kernel <folder>",
+      "for --guest qemu: where a Debian package of a kernel was unpacked (dpkg -x), instead of the installed one",
+    )
     .option("--json <file>", "where everything that was measured is written", "report.json")
     .option("--html <file>", "where the report is written", "report.html")
     .option("--compare <file>", "an earlier record: say what changed beyond the noise")
@@ -83,18 +87,22 @@ export function addBench(
   bench
     .command("handshake")
     .description(
-      "set up IKE SAs as fast as they come, with Ikebana and strongSwan as the responder: rate, time and processor time",
+      "set up IKE SAs as fast as they come, with Ikebana and strongSwan on either side: rate, time, processor time and memory",
     )
     .option("--rounds <count>", "how often each responder runs", parseCount, 3)
     .option("--seconds <count>", "length of each phase", parseCount, 3)
     .option("--peers <count>", "set-ups side by side", parseCount, 16)
     .option("--connected <count>", "others that are connected all the while", parseCount, 0)
     .option("--groups <names>", "key exchanges: x25519, ecp256, modp2048", parseList, GROUPS)
+    .option("--initiators <names>", "who calls: ikebana, strongswan", parseList, ["ikebana", "strongswan"])
     .option("--responders <names>", "who answers: ikebana, strongswan", parseList, ["ikebana", "strongswan"])
     .option("--json <file>", "also write everything that was measured to a file")
     .addHelpText(
       "after",
-      examples("ikebana bench handshake", "ikebana bench handshake --responders ikebana --groups x25519"),
+      examples(
+        "ikebana bench handshake",
+        "ikebana bench handshake --initiators ikebana --responders ikebana --groups x25519",
+      ),
     )
     .action(async (flags: BenchHandshakeFlags) => {
       const { runBenchHandshake } = await import("./bench-handshake.ts");

@@ -11,7 +11,7 @@ import { PlatformError } from "../errors/index.ts";
 import { commandOf, thisProgram } from "./measuring.ts";
 
 /** Options that are about what becomes of the record, which is our affair and not the guest's. */
-const OURS: readonly string[] = ["--guest", "--json", "--html", "--compare"];
+const OURS: readonly string[] = ["--guest", "--guest-kernel", "--json", "--html", "--compare"];
 const RECORD = "record.json";
 
 const GUESTS: Readonly<Record<GuestKind, (run: GuestRun) => Promise<GuestOutcome>>> = {
@@ -25,11 +25,14 @@ const GUESTS: Readonly<Record<GuestKind, (run: GuestRun) => Promise<GuestOutcome
  */
 export async function benchInGuest({
   kind,
+  kernelFolder,
   words,
   signal,
   onLine,
 }: {
   readonly kind: GuestKind;
+  /** Of a kernel that is unpacked and not installed. */
+  readonly kernelFolder?: string | undefined;
   /** The command line. */
   readonly words: readonly string[];
   readonly signal: AbortSignal;
@@ -44,6 +47,7 @@ export async function benchInGuest({
     const { code, kernel, distorts } = await GUESTS[kind]({
       command,
       directory,
+      ...(kernelFolder !== undefined && { kernelFolder }),
       // Where the guest has left them concerns nobody.
       onLine: (line) => {
         if (!line.startsWith(GUEST_DIRECTORY)) onLine(line);

@@ -1,4 +1,7 @@
+import type { Caller } from "../bench/handshake/caller.ts";
 import { GROUPS, type GroupName } from "../bench/handshake/groups.ts";
+import { ikebanaCaller } from "../bench/handshake/initiators/ikebana.ts";
+import { strongswanCaller } from "../bench/handshake/initiators/strongswan.ts";
 import { PEER_LIMIT, SIDE_BY_SIDE_LIMIT } from "../bench/handshake/peers.ts";
 import { writeHandshakeRecord } from "../bench/handshake/record.ts";
 import type { Responder } from "../bench/handshake/responder.ts";
@@ -16,6 +19,7 @@ export interface BenchHandshakeFlags {
   readonly peers: number;
   readonly connected: number;
   readonly groups: readonly string[];
+  readonly initiators: readonly string[];
   readonly responders: readonly string[];
   readonly json?: string;
 }
@@ -40,6 +44,11 @@ export async function runBenchHandshake({
     [ikebanaResponder(thisProgram()), strongswanResponder].map((each) => [each.name, each] as const),
     flags.responders,
   );
+  const initiators = named<Caller>(
+    "initiator",
+    [ikebanaCaller, strongswanCaller].map((each) => [each.name, each] as const),
+    flags.initiators,
+  );
   const groups = named<GroupName>(
     "group",
     GROUPS.map((group) => [group, group] as const),
@@ -52,11 +61,13 @@ export async function runBenchHandshake({
   }
   return runMeasuring(words, async (signal) => {
     const record = await runHandshakeBench({
+      initiators,
       responders,
       settings: { rounds, seconds, peers, connected, groups },
       command: commandOf(words),
       signal,
-      onProgress: ({ round, responder }) => terminal.error(`round ${round} of ${rounds}: ${responder}\n`),
+      onProgress: ({ round, initiator, responder }) =>
+        terminal.error(`round ${round} of ${rounds}: ${initiator} calls ${responder}\n`),
     });
     if (flags.json !== undefined) writeHandshakeRecord(flags.json, record);
     terminal.out(`${toMarkdown(record)}\n`);

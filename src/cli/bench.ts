@@ -33,6 +33,7 @@ export interface BenchTunnelFlags {
   readonly compare?: string;
   readonly wireguardDeb?: string;
   readonly guest?: GuestKind;
+  readonly guestKernel?: string;
 }
 
 /**
@@ -50,6 +51,9 @@ export async function runBenchTunnel({
   readonly words: readonly string[];
 }): Promise<number> {
   const plan = planOf(flags);
+  if (flags.guestKernel !== undefined && flags.guest !== "qemu") {
+    throw new PolicyError("--guest-kernel is for --guest qemu");
+  }
   const before = flags.compare === undefined ? undefined : readRecord(flags.compare);
   // Not after half an hour of measuring.
   for (const file of [flags.json, flags.html]) requireWritable(file);
@@ -72,6 +76,7 @@ export async function runBenchTunnel({
     if (flags.guest !== undefined) {
       return benchInGuest({
         kind: flags.guest,
+        kernelFolder: flags.guestKernel,
         words,
         signal,
         onLine: (text) => terminal.error(`${text}\n`),

@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,6 +20,22 @@ const WHAT = "ikebana bench tunnel --guest";
 /** A virtual machine whose processor is emulated takes minutes where others are at work: `npm run campaign:guest`. */
 const PATIENCE_MS = CAMPAIGN ? 1_200_000 : 300_000;
 
+/** Where a kernel's package was unpacked, for who does not want to install one. */
+const KERNEL_FOLDER = process.env.IKEBANA_GUEST_KERNEL;
+
+/** Whether a virtual machine has what it boots; says in one line when it has not. */
+function hasMachine(): boolean {
+  const hasPrograms = ["qemu-system-x86_64", "busybox"].every(
+    (program) => spawnSync(program, ["--help"]).status === 0,
+  );
+  const boot = join(KERNEL_FOLDER ?? "/", "boot");
+  const hasKernel = existsSync(boot) && readdirSync(boot).some((name) => name.startsWith("vmlinuz-"));
+  if (hasPrograms && hasKernel) return true;
+  const missing = "qemu-system-x86, busybox-static and linux-image-amd64, or IKEBANA_GUEST_KERNEL";
+  console.log(`skipped: ${WHAT} qemu (needs ${missing})`);
+  return false;
+}
+
 describe.skipIf(!requireRoot(WHAT) || !requireGuest(WHAT))(WHAT, () => {
   const directory = mkdtempSync(join(tmpdir(), "bench-guest-"));
   let child: ChildProcess | undefined;
@@ -36,11 +52,13 @@ describe.skipIf(!requireRoot(WHAT) || !requireGuest(WHAT))(WHAT, () => {
     "$kind: times IPsec of the guest's kernel and names the ground; Ctrl-C leaves the report, and nothing else",
     async ({ kind, kernel, program, isRun }) => {
       if (!isRun) return console.log(`skipped: ${WHAT} ${kind}: npm run campaign:guest`);
+      if (kind === "qemu" && !hasMachine()) return;
       const place = join(directory, kind);
       mkdirSync(place);
       const [json, html] = ["json", "html"].map((ending) => join(directory, `${kind}.${ending}`));
       const words = ["--contenders", "kernel-ipsec-aes256gcm16-raw", "--measures", "ping"];
       const length = ["--rounds", "1000", "--seconds", "1", "--json", json!, "--html", html!];
+      if (kind === "qemu" && KERNEL_FOLDER !== undefined) words.push("--guest-kernel", KERNEL_FOLDER);
       child = spawn(process.execPath, [MAIN, "bench", "tunnel", "--guest", kind, ...words, ...length], {
         stdio: ["ignore", "ignore", "pipe"],
         env: { ...process.env, TMPDIR: place },

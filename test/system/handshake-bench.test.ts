@@ -1,5 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import type { Caller } from "../../src/bench/handshake/caller.ts";
+import { ikebanaCaller } from "../../src/bench/handshake/initiators/ikebana.ts";
+import { strongswanCaller } from "../../src/bench/handshake/initiators/strongswan.ts";
 import type { HandshakeRecord } from "../../src/bench/handshake/record.ts";
 import type { Responder } from "../../src/bench/handshake/responder.ts";
 import { ikebanaResponder } from "../../src/bench/handshake/responders/ikebana.ts";
@@ -42,6 +45,31 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))(WHAT, () => {
     await until("everything has ended", () => survivorsOf(seen).length === 0);
   });
 
+  test("strongSwan calls too: what each set-up takes of both ends, and nothing stays of it", async () => {
+    const seen: SeenProcess[] = [];
+    const look = setInterval(() => seen.push(...descendantsOf(process.pid)), 100);
+    const { responders } = await run([ours], ["x25519", "modp2048"], {
+      initiators: [strongswanCaller],
+    }).finally(() => clearInterval(look));
+    const [record] = responders;
+    expect(record).toMatchObject({
+      name: "ikebana",
+      initiator: { title: expect.stringMatching(/^strongSwan \d/) },
+    });
+    expect(record?.problem).toBeUndefined();
+    expect(record?.samples.map(({ group }) => group)).toEqual(["x25519", "modp2048"]);
+    for (const sample of record!.samples) {
+      expect(sample.count).toBeGreaterThan(2);
+      for (const figure of ["perSecond", "responderMs", "initiatorMs", "p50Ms", "responderMiB"] as const) {
+        expect(sample[figure], figure).toBeGreaterThan(0);
+      }
+      // It does not count its datagrams for us.
+      expect(sample).not.toHaveProperty("datagrams");
+    }
+    expect(seen.some(({ name }) => name.startsWith("charon"))).toBe(true);
+    await until("everything has ended", () => survivorsOf(seen).length === 0);
+  });
+
   test("with others connected it tells what they take; one that refuses, and one that does not start, are rows with their reason", async () => {
     const deaf: Responder = {
       ...ours,
@@ -53,7 +81,7 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))(WHAT, () => {
       name: "absent",
       start: () => Promise.reject(new PlatformError("responder not found: apt-get install responder")),
     };
-    const { responders } = await run([ours, deaf, absent], ["x25519"], 2);
+    const { responders } = await run([ours, deaf, absent], ["x25519"], { connected: 2 });
     expect(responders[0]?.problem).toBeUndefined();
     expect(responders[0]?.samples[0]?.residentMiB).toBeGreaterThan(20);
     expect(responders[0]?.samples[0]?.idlePercent).toBeGreaterThanOrEqual(0);
@@ -71,9 +99,13 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))(WHAT, () => {
 function run(
   responders: readonly Responder[],
   groups: HandshakeRecord["settings"]["groups"],
-  connected = 0,
+  {
+    initiators = [ikebanaCaller],
+    connected = 0,
+  }: { readonly initiators?: readonly Caller[]; readonly connected?: number } = {},
 ): Promise<HandshakeRecord> {
   return runHandshakeBench({
+    initiators,
     responders,
     settings: { rounds: 1, seconds: 0.3, peers: 4, connected, groups },
     warmUpMs: 100,

@@ -18,6 +18,8 @@ export interface GuestRun {
   readonly command: readonly string[];
   /** Where the guest may write, as this machine calls it: files there are ours. */
   readonly directory: string;
+  /** Where the package of a kernel was unpacked that is to be booted instead of the installed one. */
+  readonly kernelFolder?: string;
   /** Called with each line that the command writes to its error output. */
   readonly onLine: (line: string) => void;
   /** Passes SIGINT on to the command. */
@@ -127,6 +129,7 @@ export function outcomeOf(
   throw new PlatformError(`the guest ended before the run did: ${last}`);
 }
 
-function quoted(word: string): string {
+/** A word as a shell takes it, whatever is in it. */
+export function quoted(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }

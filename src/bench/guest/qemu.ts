@@ -1,13 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import {
-  accessSync,
-  chmodSync,
-  constants,
-  existsSync,
-  readdirSync,
-  readFileSync,
-  writeFileSync,
-} from "node:fs";
+import { accessSync, chmodSync, constants, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { PlatformError } from "../../errors/index.ts";
@@ -21,15 +13,15 @@ import {
   initScript,
   NEEDED_MODULES,
   outcomeOf,
+  quoted,
   type Seen,
 } from "./console.ts";
 import { type ArchiveEntry, buildInitramfs } from "./initramfs.ts";
+import { findKernel, type GuestKernel, indexModules, modulesFor } from "./kernels.ts";
 
 // A virtual machine (Debian's packages qemu-system-x86 and linux-image-amd64) from this machine's own files, which it may only read: they come by 9P.
 // Where /dev/kvm works it has the processor itself, and what is measured is real.
 
-const KERNELS = "/boot";
-const MODULES = "/lib/modules";
 const MEMORY_MIB = 2048;
 /** What takes a kernel to the files of its host. */
 const FIRST_MODULES = ["virtio_pci", "9pnet_virtio", "9p"];
@@ -56,21 +48,23 @@ const GROUNDS = {
  */
 export async function runInQemu(run: GuestRun): Promise<GuestOutcome> {
   if (process.arch !== "x64") throw new PlatformError(`no guest in QEMU on ${process.arch}, only on x64`);
-  const [qemu, busybox, modprobe, ldd] = findPrograms([
+  const [qemu, busybox, modprobe, depmod, ldd] = findPrograms([
     { program: "qemu-system-x86_64", package: "qemu-system-x86" },
     { program: "busybox", package: "busybox-static" },
     { program: "modprobe", package: "kmod" },
+    { program: "depmod", package: "kmod" },
     { program: "ldd", package: "libc-bin" },
     { program: "setpriv", package: "util-linux" },
     { program: "ip", package: "iproute2" },
   ]);
-  const { directory, command, signal } = run;
-  const version = findKernel();
+  const { directory, command, signal, kernelFolder } = run;
+  const kernel = findKernel(kernelFolder);
+  if (kernelFolder !== undefined) indexModules(depmod!, kernel);
   const init = join(directory, "init");
   const prepare = `mount -t devtmpfs none /dev
 mount -t 9p -o ${NINE_P},cache=none place ${GUEST_DIRECTORY}
-modprobe -a ${NEEDED_MODULES} 2>/dev/null
-modprobe -a aesni_intel ghash_clmulni_intel 2>/dev/null`;
+modprobe -d ${quoted(kernel.base)} -a ${NEEDED_MODULES} 2>/dev/null
+modprobe -d ${quoted(kernel.base)} -a aesni_intel ghash_clmulni_intel 2>/dev/null`;
   // QEMU is told not to boot again, but to end.
   const halt = "echo b >/proc/sysrq-trigger; sleep 60";
   writeFileSync(init, initScript(command, { prepare, halt }));
@@ -78,10 +72,10 @@ modprobe -a aesni_intel ghash_clmulni_intel 2>/dev/null`;
   const archive = join(directory, "initramfs");
   writeFileSync(
     archive,
-    buildInitramfs(contentOf({ busybox: busybox!, modprobe: modprobe!, ldd: ldd!, version, init })),
+    buildInitramfs(contentOf({ busybox: busybox!, modprobe: modprobe!, ldd: ldd!, kernel, init })),
   );
   const boot = (acceleration: keyof typeof GROUNDS, patienceMs?: number): Promise<Seen> => {
-    const words = machineWords({ version, archive, directory });
+    const words = machineWords({ kernel, archive, directory });
     const [program, ...args] = [...WITH_US, qemu!, "-accel", acceleration, ...words];
     const child = spawn(program!, args, {
       detached: true,
@@ -105,25 +99,12 @@ function mayUseKvm(): boolean {
   }
 }
 
-/** The version of the newest kernel whose modules are here. */
-function findKernel(): string {
-  const versions = (existsSync(KERNELS) ? readdirSync(KERNELS) : [])
-    .flatMap((name) => /^vmlinuz-(.+)$/.exec(name)?.[1] ?? [])
-    .filter((version) => existsSync(join(MODULES, version)))
-    .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
-  const newest = versions.at(-1);
-  if (newest !== undefined) return newest;
-  throw new PlatformError(`no kernel with its modules in ${KERNELS}: apt-get install linux-image-amd64`, {
-    code: "ENOENT",
-  });
-}
-
 function machineWords({
-  version,
+  kernel,
   archive,
   directory,
 }: {
-  readonly version: string;
+  readonly kernel: GuestKernel;
   readonly archive: string;
   readonly directory: string;
 }): readonly string[] {
@@ -132,7 +113,7 @@ function machineWords({
     ...["-nodefaults", "-display", "none", "-no-reboot", "-cpu", "max"],
     ...["-smp", String(availableParallelism()), "-m", String(MEMORY_MIB)],
     ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
-    ...["-kernel", join(KERNELS, `vmlinuz-${version}`), "-initrd", archive],
+    ...["-kernel", kernel.image, "-initrd", archive],
     ...["-append", "console=ttyS0 quiet panic=-1"],
     ...["-virtfs", `local,path=/,mount_tag=root,readonly=on,${share}`],
     ...["-virtfs", `local,path=${directory},mount_tag=place,${share}`],
@@ -144,16 +125,16 @@ function contentOf({
   busybox,
   modprobe,
   ldd,
-  version,
+  kernel,
   init,
 }: {
   readonly busybox: string;
   readonly modprobe: string;
   readonly ldd: string;
-  readonly version: string;
+  readonly kernel: GuestKernel;
   readonly init: string;
 }): readonly ArchiveEntry[] {
-  const modules = FIRST_MODULES.flatMap((name) => modulesFor(modprobe, name, version));
+  const modules = FIRST_MODULES.flatMap((name) => modulesFor(modprobe, name, kernel));
   const files = new Map<string, string>([["bin/busybox", busybox]]);
   for (const library of librariesOf(ldd, busybox)) files.set(library.slice(1), library);
   for (const file of modules) files.set(`modules/${basename(file)}`, file);
@@ -169,15 +150,6 @@ exec /bin/busybox switch_root /root ${init}
     ...[...files].map(([name, file]) => ({ name, kind: "file" as const, content: readFileSync(file) })),
     { name: "init", kind: "file", content: Buffer.from(script) },
   ];
-}
-
-/** What goes before comes first. None for what is built in. */
-function modulesFor(modprobe: string, name: string, version: string): readonly string[] {
-  const { stdout, stderr, status } = spawnSync(modprobe, ["-S", version, "--show-depends", name], {
-    encoding: "utf8",
-  });
-  if (status !== 0) throw new PlatformError(`the kernel ${version} has no ${name}: ${stderr.trim()}`);
-  return [...stdout.matchAll(/^insmod (\S+)/gm)].map(([, file]) => file!);
 }
 
 /** None of a program that is linked statically. */

@@ -17,26 +17,12 @@ import { selectorsFromPrefixes } from "../../policy/traffic-selectors.ts";
 import { encodeNonEspMarker, NON_ESP_MARKER_LENGTH } from "../../wire/udp-encapsulation.ts";
 import { ESP_PROPOSAL, type GroupName, ikeProposal } from "./groups.ts";
 import { OUTSIDE, type Peer, RESPONDER_IDENTITY } from "./peers.ts";
-
-/** What became of the set-ups of one phase. */
-export interface Tally {
-  /** From the first IKE_SA_INIT to the child SA, each in milliseconds. */
-  readonly setUpMs: number[];
-  /** IKE SAs that were set up and deleted again. */
-  count: number;
-  /** Datagrams that we sent. */
-  datagrams: number;
-  /** Why a set-up failed, in the words of the first. */
-  failure: string | undefined;
-}
+import { AT_A_TIME, type SetUps, type Tally } from "./set-ups.ts";
 
 type Stage = "idle" | "connecting" | "connected" | "leaving";
 
-/**
- * Peers in one process and one IKE machine, without a data plane: each sets up an IKE SA with a child SA, deletes it as soon as it stands, and
- * begins anew, or stays.
- */
-export class Crowd {
+/** Peers in one process and one IKE machine, without a data plane. Those who stay answer what they are asked. */
+export class Crowd implements SetUps {
   readonly #endpoint: IkeEndpoint;
   readonly #driver: IkeDriver;
   readonly #crypto = new NodeCryptoProvider({ groups: openMontgomeryCurves(() => {}) });
@@ -48,7 +34,7 @@ export class Crowd {
   readonly #staying = new Set<string>();
   readonly #waiting: string[] = [];
   #nextSpi = FIRST_SPI;
-  #tally: Tally = newTally();
+  #tally = newTally();
   #isEnding = true;
   #onQuiet: () => void = () => {};
 
@@ -103,7 +89,6 @@ export class Crowd {
     }
   }
 
-  /** Connects these, some at a time, and settles when all are: they stay, and answer what they are asked. */
   async connect(peers: readonly Peer[]): Promise<Tally> {
     if (peers.length === 0) return newTally();
     const quiet = this.#start();
@@ -113,7 +98,6 @@ export class Crowd {
     return this.#tally;
   }
 
-  /** Lets the peers come and go for some time, and settles when the last is gone. */
   async run(peers: readonly Peer[], ms: number): Promise<Tally> {
     const quiet = this.#start();
     this.#isEnding = false;
@@ -127,7 +111,6 @@ export class Crowd {
     return this.#tally;
   }
 
-  /** Deletes the IKE SAs of those who stay, and settles when the last is gone. */
   async disconnect(): Promise<void> {
     const names = [...this.#staying];
     this.#staying.clear();
@@ -231,13 +214,10 @@ export class Crowd {
   }
 }
 
-/** Of those that connect and stay. */
-const AT_A_TIME = 16;
-
 /** Smaller ones are reserved (RFC 4303 section 2.1). */
 const FIRST_SPI = 0x1000;
 
-function newTally(): Tally {
+function newTally(): Tally & { datagrams: number } {
   return { setUpMs: [], count: 0, datagrams: 0, failure: undefined };
 }
 

@@ -1,12 +1,14 @@
-// The process of those who connect, in the client's network namespace. What it is to do comes in a file, what came of it goes to standard output.
+// The process of those who connect, in the client's network namespace, or of who tells another program to. What it is to do comes in a file, what came of it goes to standard output.
 
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { residentMiB } from "../tunnel/memory.ts";
-import { Crowd, type Tally } from "./crowd.ts";
+import { Crowd } from "./crowd.ts";
 import type { GroupName } from "./groups.ts";
 import { type Peer, peersOf } from "./peers.ts";
 import { processSeconds } from "./process-time.ts";
+import type { SetUps, Tally } from "./set-ups.ts";
+import { StrongswanCrowd } from "./strongswan-crowd.ts";
 
 export interface InitiatorOrder {
   readonly group: GroupName;
@@ -19,6 +21,8 @@ export interface InitiatorOrder {
   readonly phaseMs: number;
   /** Of the responder's process: what it takes is read before and after. */
   readonly responderPid: number;
+  /** The strongSwan that connects, if it is not us: its process, and its control socket. */
+  readonly daemon?: { readonly pid: number; readonly vici: string };
 }
 
 export interface InitiatorReport {
@@ -30,6 +34,8 @@ export interface InitiatorReport {
   };
   readonly alone: PhaseReport;
   readonly together: PhaseReport;
+  /** Of the responder, afterwards. */
+  readonly responderMiB: number;
 }
 
 export interface PhaseReport {
@@ -39,22 +45,26 @@ export interface PhaseReport {
   readonly setUpMs: readonly number[];
   readonly responderSeconds: number;
   readonly initiatorSeconds: number;
-  /** Datagrams that the initiator sent. */
-  readonly datagrams: number;
+  /** Datagrams that the initiator sent; undefined where nobody counts them. */
+  readonly datagrams?: number;
 }
 
 async function run(order: InitiatorOrder): Promise<InitiatorReport> {
   const all = peersOf(order.peers + order.connected);
   const peers = all.slice(0, order.peers);
-  const crowd = await Crowd.open({ ...order, peers: all });
+  const crowd: SetUps =
+    order.daemon === undefined
+      ? await Crowd.open({ ...order, peers: all })
+      : new StrongswanCrowd(order.daemon.vici);
   try {
     check(await crowd.connect(all.slice(order.peers)));
     const idle = order.connected === 0 ? undefined : await rest(order);
     check(await crowd.run(peers, order.warmUpMs));
     const alone = await phase(crowd, peers.slice(0, 1), order);
     const together = await phase(crowd, peers, order);
+    const responderMiB = residentMiB([order.responderPid]);
     await crowd.disconnect();
-    return { alone, together, ...(idle && { idle }) };
+    return { alone, together, responderMiB, ...(idle && { idle }) };
   } finally {
     await crowd.close();
   }
@@ -78,29 +88,30 @@ async function rest({
 const SETTLE_MS = 2_000;
 
 async function phase(
-  crowd: Crowd,
+  crowd: SetUps,
   peers: readonly Peer[],
-  { phaseMs, responderPid }: InitiatorOrder,
+  { phaseMs, responderPid, daemon }: InitiatorOrder,
 ): Promise<PhaseReport> {
-  const [startedAt, responder, initiator] = [performance.now(), processSeconds(responderPid), ownSeconds()];
+  const initiatorPid = daemon?.pid ?? process.pid;
+  const [startedAt, responder, initiator] = [
+    performance.now(),
+    processSeconds(responderPid),
+    processSeconds(initiatorPid),
+  ];
   const tally = check(await crowd.run(peers, phaseMs));
   return {
     count: tally.count,
     seconds: (performance.now() - startedAt) / 1000,
     setUpMs: tally.setUpMs,
     responderSeconds: processSeconds(responderPid) - responder,
-    initiatorSeconds: ownSeconds() - initiator,
-    datagrams: tally.datagrams,
+    initiatorSeconds: processSeconds(initiatorPid) - initiator,
+    ...(tally.datagrams !== undefined && { datagrams: tally.datagrams }),
   };
 }
 
 function check(tally: Tally): Tally {
   if (tally.failure !== undefined) throw new Error(tally.failure);
   return tally;
-}
-
-function ownSeconds(): number {
-  return processSeconds(process.pid);
 }
 
 const order = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as InitiatorOrder;

@@ -28,6 +28,8 @@ export interface HandshakeSettings {
 export interface ResponderRecord {
   readonly name: string;
   readonly title: string;
+  /** Who called; our IKE machine where nothing is said. */
+  readonly initiator?: { readonly name: string; readonly title: string };
   /** Undefined when it never ran. */
   readonly version?: string;
   /** Why a round, or all of them, did not work. */
@@ -52,11 +54,13 @@ export interface HandshakeSample {
   readonly p99Ms: number;
   /** Processor time of the responder for each, one at a time. */
   readonly aloneResponderMs: number;
+  /** Memory of the responder after all set-ups; records of before have none. */
+  readonly responderMiB?: number;
   /** With others connected: memory of the responder, and how much of one processor it takes while nobody does anything. */
   readonly residentMiB?: number;
   readonly idlePercent?: number;
-  /** Datagrams of the initiator for each set-up: three, and one more where a cookie was asked for. */
-  readonly datagrams: number;
+  /** Datagrams of our initiator for each set-up: three, and one more where a cookie was asked for. */
+  readonly datagrams?: number;
 }
 
 export function writeHandshakeRecord(file: string, record: HandshakeRecord): void {

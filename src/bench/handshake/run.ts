@@ -8,12 +8,15 @@ import { describeMachine } from "../machine.ts";
 import { quantile } from "../statistics.ts";
 import { type Ground, layGround } from "../tunnel/ground.ts";
 import { findPrograms } from "../tunnel/program.ts";
+import type { Caller } from "./caller.ts";
 import type { InitiatorOrder, InitiatorReport } from "./initiator.ts";
 import { peersOf } from "./peers.ts";
 import type { HandshakeRecord, HandshakeSample, HandshakeSettings, ResponderRecord } from "./record.ts";
 import type { Responder } from "./responder.ts";
 
 export interface HandshakeBenchOptions {
+  /** Each of these calls each of the others. */
+  readonly initiators: readonly Caller[];
   readonly responders: readonly Responder[];
   readonly settings: HandshakeSettings;
   /** As it was given, for the record. */
@@ -24,13 +27,19 @@ export interface HandshakeBenchOptions {
   readonly initiatorCommand?: readonly string[];
   /** Breaks the run off: what was measured until then is returned, and everything is cleaned up. */
   readonly signal: AbortSignal;
-  readonly onProgress: (progress: { readonly round: number; readonly responder: string }) => void;
+  readonly onProgress: (progress: {
+    readonly round: number;
+    readonly initiator: string;
+    readonly responder: string;
+  }) => void;
 }
 
 interface Entry {
+  readonly caller: Caller;
   readonly responder: Responder;
   readonly samples: HandshakeSample[];
   version?: string;
+  callerVersion?: string;
   problem?: string;
 }
 
@@ -44,18 +53,20 @@ const PSK_LENGTH = 32;
  * with its reason. Throws PlatformError when nothing can run at all.
  */
 export async function runHandshakeBench(options: HandshakeBenchOptions): Promise<HandshakeRecord> {
-  const { responders, settings, command, signal, onProgress } = options;
+  const { initiators, responders, settings, command, signal, onProgress } = options;
   findPrograms([
     { program: "nsenter", package: "util-linux" },
     { program: "taskset", package: "util-linux" },
   ]);
   const [machine, date] = [describeMachine(), new Date().toISOString()];
-  const entries: Entry[] = responders.map((responder) => ({ responder, samples: [] }));
+  const entries: Entry[] = initiators.flatMap((caller) =>
+    responders.map((responder) => ({ caller, responder, samples: [] })),
+  );
   for (let round = 1; round <= settings.rounds; round++) {
     for (const entry of entries) {
       const isWorthwhile = entry.problem === undefined || entry.samples.length > 0;
       if (signal.aborted || !isWorthwhile) continue;
-      onProgress({ round, responder: entry.responder.title });
+      onProgress({ round, initiator: entry.caller.title, responder: entry.responder.title });
       try {
         await perform(entry, round, options);
       } catch (error) {
@@ -87,19 +98,18 @@ async function perform(
     if (signal.aborted) return;
     const psk = toHex(systemRandom.bytes(PSK_LENGTH));
     const { groups, peers, connected, seconds } = settings;
-    const running = await entry.responder.start(ground, {
-      peers: peersOf(peers + connected),
-      groups,
-      psk,
-    });
+    const everybody = { peers: peersOf(peers + connected), groups, psk };
+    const running = await entry.responder.start(ground, everybody);
+    const caller = await entry.caller.start(ground, everybody);
     entry.version ??= running.version;
+    entry.callerVersion ??= caller.version;
     const order = { psk, peers, connected, phaseMs: seconds * 1000, responderPid: running.pid };
     const samples: HandshakeSample[] = [];
     for (const group of groups) {
       const share = samples.length === 0 ? 1 : FURTHER_WARM_UP;
       const report = await initiate(
         ground,
-        { ...order, group, warmUpMs: share * warmUpMs },
+        { ...order, ...(await caller.prepare(group)), group, warmUpMs: share * warmUpMs },
         initiatorCommand,
       );
       samples.push({ round, group, ...figuresOf(report) });
@@ -127,7 +137,12 @@ async function initiate(
 const PATIENCE_MS = 30_000;
 const SLOW_SET_UP_MS = 20;
 
-function figuresOf({ idle, alone, together }: InitiatorReport): Omit<HandshakeSample, "round" | "group"> {
+function figuresOf({
+  idle,
+  alone,
+  together,
+  responderMiB,
+}: InitiatorReport): Omit<HandshakeSample, "round" | "group"> {
   if (alone.count === 0 || together.count === 0) throw new PlatformError("not one set-up came to its end");
   return {
     aloneCount: alone.count,
@@ -138,7 +153,8 @@ function figuresOf({ idle, alone, together }: InitiatorReport): Omit<HandshakeSa
     p50Ms: quantile(alone.setUpMs, 0.5),
     p99Ms: quantile(alone.setUpMs, 0.99),
     aloneResponderMs: (alone.responderSeconds * 1000) / alone.count,
-    datagrams: together.datagrams / together.count,
+    responderMiB,
+    ...(together.datagrams !== undefined && { datagrams: together.datagrams / together.count }),
     ...(idle && {
       residentMiB: idle.residentMiB,
       idlePercent: (100 * idle.responderSeconds) / idle.seconds,
@@ -146,11 +162,12 @@ function figuresOf({ idle, alone, together }: InitiatorReport): Omit<HandshakeSa
   };
 }
 
-function toRecord({ responder, samples, version, problem }: Entry): ResponderRecord {
+function toRecord({ caller, responder, samples, version, callerVersion, problem }: Entry): ResponderRecord {
   const { name, title } = responder;
   return {
     name,
     title,
+    initiator: { name: caller.name, title: callerVersion ?? caller.title },
     ...(version !== undefined && { version }),
     ...(problem !== undefined && { problem }),
     samples,

@@ -36,6 +36,17 @@ test("goals are judged by the median, and the one about strongSwan only where it
   expect(toMarkdown(record({ ikebana: ours, strongswan: "not found" }))).not.toContain("strongSwan's");
 });
 
+test("who called is told where it is not us, and goals are about our calls alone", () => {
+  const calledByUs = record({ ikebana: [sample({ round: 1, responderMs: 0.7 })], strongswan: "not found" });
+  const caller = { name: "strongswan", title: "strongSwan 5" };
+  const [ours] = calledByUs.responders;
+  const theirs = { ...ours!, initiator: caller, samples: [sample({ round: 1, responderMs: 3 })] };
+  const text = toMarkdown({ ...calledByUs, responders: [theirs, ours!] });
+  expect(text).toMatch(/\| X25519, Ikebana 0, called by strongSwan 5 \| +1,000 \| +3.00 \|/);
+  expect(text).toMatch(/\| X25519, Ikebana 0 +\| +1,000 \| +0.70 \|/);
+  expect(text).toMatch(/at most 1 ms +\| +0.70 ms +\| +yes \|/);
+});
+
 test("a record is read as it was written, and another one refused", () => {
   const directory = mkdtempSync(join(tmpdir(), "handshake-record-"));
   try {
