@@ -4,6 +4,7 @@ import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import type { Kernel } from "../../src/esp/kernel.ts";
 import type { LentCiphers } from "../../src/platform/native-ciphers/lent-ciphers.ts";
 import { KernelBatch } from "./kernel-batch.ts";
+import { isLent } from "./lending.ts";
 import {
   type AeadName,
   type EtmName,
@@ -78,8 +79,7 @@ function aeadSubject(
     };
   };
   const ours = contender("kernel", kernel, WORKER);
-  const isLent = (aead === "chacha20-poly1305" ? lent.chaCha20 : lent.aes) !== undefined;
-  const alone = isLent ? [contender("kernel, its own ciphers", own, OWN_CIPHERS_WORKER)] : [];
+  const alone = isLent(aead, lent) ? [contender("kernel, its own ciphers", own, OWN_CIPHERS_WORKER)] : [];
   const others = isSealing ? sealers(aead, key) : openers(aead, key);
   const name = `${title} ${isSealing ? "seal" : "open"} ${length} B`;
   return {

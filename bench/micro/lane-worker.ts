@@ -2,6 +2,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { RECEIVE_SLOT_SIZE, WORKER_BASE, WORKER_RECEIVE_OFFSET, WORKER_SIZE } from "../../assembly/layout.ts";
 import { loadKernel } from "../../src/esp/kernel.ts";
 import { DataPump } from "../../src/esp/pump.ts";
+import { openNativeCiphers } from "../../src/platform/native-ciphers/native-ciphers.ts";
 import { NO_OFFLOADS, type Tun } from "../../src/platform/tun/tun.ts";
 import type { UdpSocket } from "../../src/platform/udp/udp-socket.ts";
 import type { LaneGreeting, LaneTask } from "./lanes.ts";
@@ -9,7 +10,7 @@ import { serveSlices, timeBatches } from "./slice-threads.ts";
 import { expectEqual } from "./subject.ts";
 
 const task = workerData as LaneTask;
-const { memory, role, packets, sliceMs } = task;
+const { memory, role, packets, sliceMs, lends } = task;
 const octets = new Uint8Array(memory.buffer);
 const slots = WORKER_BASE + role.worker * WORKER_SIZE + WORKER_RECEIVE_OFFSET;
 
@@ -71,7 +72,7 @@ const socket: UdpSocket = {
 
 const pump = new DataPump({
   memory,
-  kernel: loadKernel(memory, role.worker),
+  kernel: loadKernel(memory, role.worker, lends ? openNativeCiphers(memory) : {}),
   role,
   tun,
   sockets: [{ socket, carriesEsp: true }],

@@ -6,6 +6,8 @@ import { Sad } from "../../src/esp/sad.ts";
 import { SelectorTable } from "../../src/esp/selector-table.ts";
 import { Spd } from "../../src/esp/spd.ts";
 import { EncryptionTransform, TrafficSelectorType, TransformType } from "../../src/iana/ikev2-parameters.ts";
+import type { LentCiphers } from "../../src/platform/native-ciphers/lent-ciphers.ts";
+import { type Lender, lendersFor } from "./lending.ts";
 import type { SubjectRecord } from "./record.ts";
 import { toContenderRecord } from "./record.ts";
 import { median } from "./sampler.ts";
@@ -28,6 +30,8 @@ export interface LaneTask extends SliceTask {
   /** Inner packets of one round. */
   readonly packets: readonly Uint8Array[];
   readonly sliceMs: number;
+  /** Whether its kernel is lent the processor's ciphers. */
+  readonly lends: boolean;
 }
 
 /** What it says first: what it makes of a round of packets, if it seals. What it is told then: what to open, if it opens. */
@@ -39,12 +43,15 @@ export interface LaneGreeting {
  * The packet path of a gateway with two busy tunnels, both ways, between devices that are never empty and cost a copy: one data worker that
  * does all of it against two that share it. A sample of "two workers" is the time in which both have done their part.
  */
-export async function measureLanes(settings: {
-  readonly rounds: number;
-  readonly sliceMs: number;
-}): Promise<readonly SubjectRecord[]> {
+export async function measureLanes(
+  lent: LentCiphers,
+  settings: { readonly rounds: number; readonly sliceMs: number },
+): Promise<readonly SubjectRecord[]> {
   const records: SubjectRecord[] = [];
-  for (const cipher of CIPHERS) records.push(await measureOne(cipher, settings));
+  for (const cipher of CIPHERS) {
+    for (const lender of lendersFor(cipher.name, lent))
+      records.push(await measureOne(cipher, lender, settings));
+  }
   return records;
 }
 
@@ -52,9 +59,12 @@ type Cipher = (typeof CIPHERS)[number];
 
 async function measureOne(
   cipher: Cipher,
+  { title, lends }: Lender,
   { rounds, sliceMs }: { readonly rounds: number; readonly sliceMs: number },
 ): Promise<SubjectRecord> {
-  const gateways = await Promise.all([1, 2].map((workers) => startGateway(workers, cipher, sliceMs)));
+  const gateways = await Promise.all(
+    [1, 2].map((workers) => startGateway(workers, cipher, { sliceMs, lends })),
+  );
   try {
     const samples: number[][] = [[], []];
     for (let round = 0; round < rounds; round++) {
@@ -64,7 +74,7 @@ async function measureOne(
       toContenderRecord({ name, samplesNs, medianNs: median(samplesNs) });
     return {
       group: "Two tunnels, both ways, on two workers",
-      name: `${cipher.name} ${LENGTH} B`,
+      name: `${cipher.name}, ${title}, ${LENGTH} B`,
       operations: 2 * BATCH,
       octets: 2 * BATCH * LENGTH,
       contenders: [contender("two workers", samples[1]!), contender("one worker", samples[0]!)],
@@ -75,7 +85,11 @@ async function measureOne(
 }
 
 /** Child SAs that talk to themselves, without a replay window: what was sealed once can be opened for ever. */
-async function startGateway(workers: number, cipher: Cipher, sliceMs: number): Promise<SliceThread[]> {
+async function startGateway(
+  workers: number,
+  cipher: Cipher,
+  settings: Pick<LaneTask, "sliceMs" | "lends">,
+): Promise<SliceThread[]> {
   const memory = createSharedMemory();
   const kernel = loadKernel(memory, 0);
   const shared = {
@@ -121,7 +135,7 @@ async function startGateway(workers: number, cipher: Cipher, sliceMs: number): P
   }
   const packets = Array.from({ length: BATCH }, (_, i) => innerPacket(addressOf(i % TUNNELS)));
   const threads = rolesOf(workers).map((role) => {
-    const task: Omit<LaneTask, keyof SliceTask> = { memory, role, packets, sliceMs };
+    const task: Omit<LaneTask, keyof SliceTask> = { memory, role, packets, ...settings };
     return new SliceThread(new URL("./lane-worker.js", import.meta.url), task);
   });
   const greetings = await Promise.all(threads.map((thread) => thread.next<LaneGreeting>()));

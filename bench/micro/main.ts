@@ -50,11 +50,11 @@ for (const subject of allSubjects()) {
 }
 if (isWanted("Two workers on one memory", "scaling")) {
   const settings = options.quick ? { rounds: 3, sliceMs: 10 } : { rounds: 21, sliceMs: 60 };
-  records.push(...(await measureScaling(memory, settings)));
+  records.push(...(await measureScaling(memory, lent, settings)));
 }
 if (isWanted("Two tunnels, both ways, on two workers", "lanes")) {
   const settings = options.quick ? { rounds: 3, sliceMs: 10 } : { rounds: 11, sliceMs: 250 };
-  records.push(...(await measureLanes(settings)));
+  records.push(...(await measureLanes(lent, settings)));
 }
 
 const record: MicroRecord = {
@@ -76,7 +76,7 @@ if (name !== undefined && !options.quick) {
 function* allSubjects(): Generator<Subject> {
   yield* aeadSubjects(kernels);
   yield* saSetupSubjects(kernel, memory.buffer);
-  yield* manySasSubjects();
+  yield* manySasSubjects(lent);
   yield* keyExchangeSubjects();
   yield* codecSubjects();
 }

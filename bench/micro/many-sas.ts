@@ -20,7 +20,10 @@ import { Sad } from "../../src/esp/sad.ts";
 import { SelectorTable } from "../../src/esp/selector-table.ts";
 import { Spd } from "../../src/esp/spd.ts";
 import { EncryptionTransform, TrafficSelectorType, TransformType } from "../../src/iana/ikev2-parameters.ts";
+import type { LentCiphers } from "../../src/platform/native-ciphers/lent-ciphers.ts";
+import { openNativeCiphers } from "../../src/platform/native-ciphers/native-ciphers.ts";
 import type { TrafficSelector } from "../../src/wire/payloads/traffic-selector.ts";
+import { type Lender, lendersFor } from "./lending.ts";
 import type { Subject } from "./subject.ts";
 
 const MANY = 10_000;
@@ -36,13 +39,25 @@ const CIPHERS = [
   { name: "chacha20-poly1305", id: EncryptionTransform.ENCR_CHACHA20_POLY1305 },
 ];
 
-/** What the number of SAs and policies costs a packet: from the inner packet to ESP and back. */
-export function* manySasSubjects(): Generator<Subject> {
-  for (const { name, ...cipher } of CIPHERS) {
-    const one = new SaCrowd(1, cipher);
-    const many = new SaCrowd(MANY, cipher);
+/**
+ * What the number of SAs and policies costs a packet: from the inner packet to ESP and back. A subject's crowds are gone when the next one is
+ * asked for.
+ */
+export function* manySasSubjects(lent: LentCiphers): Generator<Subject> {
+  for (const cipher of CIPHERS) {
+    for (const lender of lendersFor(cipher.name, lent)) yield* subjectsOf(cipher, lender);
+  }
+}
+
+function* subjectsOf(
+  { name, ...cipher }: (typeof CIPHERS)[number],
+  { title, lends }: Lender,
+): Generator<Subject> {
+  const one = new SaCrowd(1, cipher, lends);
+  const many = new SaCrowd(MANY, cipher, lends);
+  try {
     for (const length of LENGTHS) {
-      yield manySasSubject(`${name}, ${length} octets`, length, [
+      yield manySasSubject(`${name}, ${title}, ${length} octets`, length, [
         { name: "alone", crowd: one, spread: 1 },
         { name: `beside ${MANY.toLocaleString("en")} idle SAs`, crowd: many, spread: 1 },
         ...IN_TURN.map((spread) => ({
@@ -52,6 +67,9 @@ export function* manySasSubjects(): Generator<Subject> {
         })),
       ]);
     }
+  } finally {
+    one.close();
+    many.close();
   }
 }
 
@@ -90,10 +108,12 @@ class SaCrowd {
   readonly #octets: Uint8Array;
   readonly #words: Uint32Array;
   readonly #slots: number[] = [];
+  readonly #lent: LentCiphers;
 
-  constructor(count: number, cipher: { readonly id: number; readonly keyLength?: number }) {
+  constructor(count: number, cipher: { readonly id: number; readonly keyLength?: number }, lends: boolean) {
     const memory = createSharedMemory();
-    this.#kernel = loadKernel(memory, WORKER);
+    this.#lent = lends ? openNativeCiphers(memory) : {};
+    this.#kernel = loadKernel(memory, WORKER, this.#lent);
     this.#octets = new Uint8Array(memory.buffer);
     this.#words = new Uint32Array(memory.buffer);
     const shared = {
@@ -134,6 +154,10 @@ class SaCrowd {
       spd.set(i, { action: "protect", inboundSpi });
       this.#slots.push(sad.outboundOf(inboundSpi)!.slot);
     }
+  }
+
+  close(): void {
+    this.#lent.aes?.close();
   }
 
   /** Seals BATCH packets for SAs `first` and up, of the first `spread` ones, and opens them again. */

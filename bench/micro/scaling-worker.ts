@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import { loadKernel } from "../../src/esp/kernel.ts";
+import { openNativeCiphers } from "../../src/platform/native-ciphers/native-ciphers.ts";
 import { KernelBatch } from "./kernel-batch.ts";
 import { KEY_LENGTHS, makePackets } from "./packets.ts";
 import type { ScalingTask } from "./scaling.ts";
@@ -8,11 +9,12 @@ import { serveSlices, timeBatches } from "./slice-threads.ts";
 import { expectEqual } from "./subject.ts";
 
 const task = workerData as ScalingTask;
-const { memory, worker, aead, count, length, sliceMs } = task;
+const { memory, worker, aead, count, length, sliceMs, lends } = task;
 
 const key = randomBytes(KEY_LENGTHS[aead]);
 const packets = makePackets(aead, { key, count, length });
-const batch = new KernelBatch(loadKernel(memory, worker), { buffer: memory.buffer, worker, aead });
+const kernel = loadKernel(memory, worker, lends ? openNativeCiphers(memory) : {});
+const batch = new KernelBatch(kernel, { buffer: memory.buffer, worker, aead });
 batch.expandKey(key, worker);
 batch.put(packets, { slot: worker, isSealed: false });
 runFor(200);

@@ -1,3 +1,5 @@
+import type { LentCiphers } from "../../src/platform/native-ciphers/lent-ciphers.ts";
+import { type Lender, lendersFor } from "./lending.ts";
 import type { AeadName } from "./packets.ts";
 import type { SubjectRecord } from "./record.ts";
 import { toContenderRecord } from "./record.ts";
@@ -17,6 +19,8 @@ export interface ScalingTask extends SliceTask {
   readonly count: number;
   readonly length: number;
   readonly sliceMs: number;
+  /** Whether its kernel is lent the processor's ciphers. */
+  readonly lends: boolean;
 }
 
 /**
@@ -25,16 +29,20 @@ export interface ScalingTask extends SliceTask {
  */
 export async function measureScaling(
   memory: WebAssembly.Memory,
+  lent: LentCiphers,
   settings: { readonly rounds: number; readonly sliceMs: number },
 ): Promise<readonly SubjectRecord[]> {
   const records: SubjectRecord[] = [];
-  for (const aead of AEADS) records.push(await measureOne(memory, aead, settings));
+  for (const aead of AEADS) {
+    for (const lender of lendersFor(aead, lent))
+      records.push(await measureOne(memory, { aead, ...lender }, settings));
+  }
   return records;
 }
 
 async function measureOne(
   memory: WebAssembly.Memory,
-  aead: AeadName,
+  { aead, title, lends }: Lender & { readonly aead: AeadName },
   { rounds, sliceMs }: { readonly rounds: number; readonly sliceMs: number },
 ): Promise<SubjectRecord> {
   const threads = WORKERS.map((worker) => {
@@ -45,6 +53,7 @@ async function measureOne(
       count: BATCH,
       length: LENGTH,
       sliceMs,
+      lends,
     };
     return new SliceThread(new URL("./scaling-worker.js", import.meta.url), task);
   });
@@ -62,7 +71,7 @@ async function measureOne(
       toContenderRecord({ name, samplesNs, medianNs: median(samplesNs) });
     return {
       group: "Two workers on one memory",
-      name: `${aead} seal ${LENGTH} B`,
+      name: `${aead}, ${title}, seal ${LENGTH} B`,
       operations: BATCH,
       octets: BATCH * LENGTH,
       contenders: [contender("two workers", two), contender("one worker", one)],
