@@ -18,7 +18,7 @@ import { faultOfPassword } from "../users/user.ts";
 import type { StartEngine } from "./daemon.ts";
 import { type ExitCode, exitCodeOf } from "./exit-code.ts";
 import { askLine, askSecret, passwordFromInput } from "./prompt.ts";
-import { sshSession } from "./ssh-session.ts";
+import { isNear, sshSession } from "./ssh-session.ts";
 import type { Terminal } from "./terminal.ts";
 import { runDaemon } from "./up.ts";
 
@@ -63,7 +63,8 @@ export async function runConnect({
 }): Promise<ExitCode> {
   const address = parseHost(host);
   const networks = flags.network?.map(parseNetwork);
-  const session = sshSession();
+  const typedIn = sshSession();
+  const session = typedIn === undefined || isNear(typedIn) ? undefined : typedIn;
   const keptSession = flags.keepSsh === false ? undefined : session;
   if (session !== undefined && keptSession === undefined && covers(networks, session.peer))
     await confirmCut(session.peer, flags.yes === true);

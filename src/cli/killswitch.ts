@@ -1,9 +1,10 @@
 import { DEFAULT_TUN_NAME } from "../config/defaults.ts";
 import { loadConfig } from "../config/load.ts";
+import type { KeptSession } from "../engine/kept-session.ts";
 import { PolicyError } from "../errors/index.ts";
+import { IpProtocol } from "../iana/ip-protocols.ts";
 import { type FoundGateways, gatewaysNamed, gatewaysOf } from "../killswitch/gateways.ts";
 import type { KillSwitchRecord, NamedGateway } from "../killswitch/record.ts";
-import { sshClient } from "../killswitch/ssh-session.ts";
 import { KillSwitch, type KillSwitchStatus } from "../killswitch/switch.ts";
 import { isInLan } from "../platform/firewall/kill-switch.ts";
 import { LinuxNetwork } from "../platform/network/linux-network.ts";
@@ -11,6 +12,7 @@ import { createLinuxSystemCalls } from "../platform/system-calls/linux-system-ca
 import { ExitCode } from "./exit-code.ts";
 import { askWithin } from "./prompt.ts";
 import { formatCount } from "./quantities.ts";
+import { sshSession } from "./ssh-session.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface KillSwitchFlags {
@@ -38,10 +40,10 @@ export async function runKillSwitchOn(flags: KillSwitchOnFlags, terminal: Termin
   const killSwitch = new KillSwitch({ configFile: flags.config, units: flags.units });
   const { record, warnings } = await recordFor(flags, killSwitch.record);
   for (const message of warnings) terminal.error(`ikebana: ${message}\n`);
-  const client = sshClient();
-  if (client !== undefined && isCutOff(client, record)) {
+  const session = sshSession();
+  if (session !== undefined && isCutOff(session, record)) {
     terminal.error(
-      `ikebana: you are here by SSH from ${client}, and not through the tunnel: this cuts your session off${
+      `ikebana: you are here by SSH from ${session.peer}, and not through the tunnel: this cuts your session off${
         isAsking ? ` until it goes back by itself, in ${flags.within} s` : ""
       }\n`,
     );
@@ -102,11 +104,13 @@ async function isConfirmed(
   return answer?.trim().toLowerCase() === "yes";
 }
 
-function isCutOff(client: string, { link, opensLan }: KillSwitchRecord): boolean {
+/** What the session's server sends may go past a tunnel that everything else to the same peer takes (`src/engine/kept-session.ts`). */
+function isCutOff({ address, port, peer }: KeptSession, { link, opensLan }: KillSwitchRecord): boolean {
   const network = new LinuxNetwork(createLinuxSystemCalls());
   try {
-    const way = network.lookUpRoute(client)?.link;
-    return way !== link && way !== "lo" && !(opensLan && isInLan(client));
+    const packet = { source: address, protocol: IpProtocol.TCP, sourcePort: port };
+    const way = network.lookUpRoute(peer, packet)?.link;
+    return way !== link && way !== "lo" && !(opensLan && isInLan(peer));
   } finally {
     network.close();
   }

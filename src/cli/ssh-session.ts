@@ -8,7 +8,7 @@ const VARIABLE = "SSH_CONNECTION=";
 
 /**
  * The SSH session in which a command was typed, or undefined. The variable by which sshd says so is looked for in the processes above as
- * well: sudo does not hand it on.
+ * well: sudo does not hand it on. Addresses that belong to a link are without its name.
  */
 export function sshSession(
   facts: { readonly environment?: NodeJS.ProcessEnv; readonly parent?: number; readonly proc?: string } = {},
@@ -27,19 +27,21 @@ export function sshSession(
   return undefined;
 }
 
-/** "CLIENT PORT SERVER PORT", as sshd(8) has it. What stays on this machine or this link takes no route that we change. */
-function sessionOf(text: string): KeptSession | undefined {
-  const [client = "", , server = "", port = ""] = text.split(" ");
-  const [peer, address] = [parseAddress(client), parseAddress(server)];
-  if (peer === undefined || address === undefined || peer.length !== address.length) return undefined;
-  if (isNear(peer) || !/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) return undefined;
-  return { address: formatAddress(address), port: Number(port), peer: formatAddress(peer) };
-}
-
-function isNear(address: Uint8Array): boolean {
+/** Whether it takes no route that a tunnel changes: it stays on this machine or this link. */
+export function isNear({ peer }: KeptSession): boolean {
+  const address = parseAddress(peer)!;
   if (address.length === 4) return address[0] === 127;
   const isLinkLocal = address[0] === 0xfe && (address[1]! & 0xc0) === 0x80;
   return isLinkLocal || (address[15] === 1 && address.subarray(0, 15).every((octet) => octet === 0));
+}
+
+/** "CLIENT PORT SERVER PORT", as sshd(8) has it; a link-local address names its link behind a "%". */
+function sessionOf(text: string): KeptSession | undefined {
+  const [client = "", , server = "", port = ""] = text.split(" ");
+  const [peer, address] = [client, server].map((each) => parseAddress(each.split("%", 1)[0]!));
+  if (peer === undefined || address === undefined || peer.length !== address.length) return undefined;
+  if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) return undefined;
+  return { address: formatAddress(address), port: Number(port), peer: formatAddress(peer) };
 }
 
 /** proc(5): the fourth field, behind a name in parentheses that may hold anything. */

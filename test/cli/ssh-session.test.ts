@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { sshSession } from "../../src/cli/ssh-session.ts";
+import { isNear, sshSession } from "../../src/cli/ssh-session.ts";
 import { ikebana, startIkebanaWith } from "./children.ts";
 
 const SESSION = { address: "192.0.2.1", port: 22, peer: "203.0.113.5" };
@@ -37,15 +37,25 @@ describe("the SSH session that a command is typed in", () => {
     expect(sshSession({ environment: {}, proc, parent: 300 })).toEqual(SESSION);
   });
 
-  test("is none where nobody says so, or it would take no route that changes", () => {
+  test("is near where it takes no route that a tunnel changes: on this machine, or on one link", () => {
+    for (const [text, peer] of [
+      ["127.0.0.1 51234 127.0.0.1 22", "127.0.0.1"],
+      ["::1 51234 ::1 22", "::1"],
+      ["fe80::5%eth0 51234 fe80::1%eth0 22", "fe80::5"],
+      ["fe80::5 51234 fe80::1 22", "fe80::5"],
+    ] as const) {
+      expect(said(text)!.peer).toBe(peer);
+      expect(isNear(said(text)!)).toBe(true);
+    }
+    for (const text of ["203.0.113.5 51234 192.0.2.1 22", "2001:DB8::5 51234 2001:db8:0::1 2222"])
+      expect(isNear(said(text)!)).toBe(false);
+  });
+
+  test("is none where nobody says so", () => {
     for (const parent of [100, 400, 500, 1])
       expect(sshSession({ environment: {}, proc, parent })).toBeUndefined();
     for (const text of [
       "",
-      "127.0.0.1 51234 127.0.0.1 22",
-      "::1 51234 ::1 22",
-      "fe80::5%eth0 51234 fe80::1%eth0 22",
-      "fe80::5 51234 fe80::1 22",
       "203.0.113.5 51234 192.0.2.1 0",
       "203.0.113.5 51234 192.0.2.1 70000",
       "203.0.113.5 51234 2001:db8::1 22",

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -11,7 +11,6 @@ import {
   pinnedHosts,
   readRecord,
 } from "../../src/killswitch/record.ts";
-import { sshClient } from "../../src/killswitch/ssh-session.ts";
 import { isInLan, killSwitchText } from "../../src/platform/firewall/kill-switch.ts";
 
 let folder: string;
@@ -120,21 +119,4 @@ test("its rules name nothing twice, and open the LAN only when they are told to"
   expect(killSwitchText({ ...rules, opensLan: true })).toContain("192.168.0.0/16");
   expect(["192.168.3.4", "fe80::1", "fd00::1", "10.0.0.1"].every(isInLan)).toBe(true);
   expect(["192.0.2.1", "172.32.0.1", "2001:db8::1"].some(isInLan)).toBe(false);
-});
-
-test("the SSH session is found in our environment, or behind sudo in that of a process above", () => {
-  const connection_ = "192.0.2.7 50000 192.0.2.1 22";
-  expect(sshClient({ SSH_CONNECTION: connection_ }, 1)).toBe("192.0.2.7");
-  expect(sshClient({ SSH_CONNECTION: "fe80::7%eth0 50000 fe80::1%eth0 22" }, 1)).toBe("fe80::7");
-  const root = join(folder, "proc");
-  const process_ = (pid: number, parent: number, environ: string): void => {
-    mkdirSync(join(root, String(pid)), { recursive: true });
-    writeFileSync(join(root, String(pid), "status"), `Name:\tx\nPPid:\t${parent}\n`);
-    writeFileSync(join(root, String(pid), "environ"), environ);
-  };
-  process_(30, 20, "PATH=/bin\0");
-  process_(20, 10, `TERM=xterm\0SSH_CONNECTION=${connection_}\0`);
-  process_(10, 1, "");
-  expect(sshClient({}, 30, root)).toBe("192.0.2.7");
-  expect(sshClient({}, 10, root)).toBeUndefined();
 });

@@ -155,6 +155,21 @@ describe.skipIf(!mayRun)("a newcomer's gateway", () => {
     expect(client.error).toContain("answers of the SSH server on port 2222 go past the tunnel");
     expect(visits(700)).toEqual(["hello", ""]);
     expect(pings()).toMatch(/[1-3] received/);
+    // A kill switch would cut off what goes past the tunnel, and says so; what goes through it stays.
+    const killSwitch = (sshPort: string, ...words: readonly string[]) =>
+      hosts.right.run(
+        process.execPath,
+        [MAIN, "killswitch", ...words, "-c", join(folder, "client.yaml"), "--units", join(folder, "none")],
+        { env: { SSH_CONNECTION: `198.51.100.1 50000 192.0.2.2 ${sshPort}` } },
+      );
+    const on = ["on", "--yes", "--gateway", "192.0.2.1"];
+    expect(killSwitch("2222", ...on).stderr).toContain(
+      "you are here by SSH from 198.51.100.1, and not through the tunnel",
+    );
+    expect(visit("2222", 700)).toBe("");
+    expect(killSwitch("2223", ...on)).toMatchObject({ status: 0, stderr: "" });
+    expect(killSwitch("2223", "off").status).toBe(0);
+    expect(visit("2222", 10_000)).toBe("hello");
     await new ControlClient(socketOf("client")).stop();
     await client.ended;
     expect(visits()).toEqual(["hello", "hello"]);

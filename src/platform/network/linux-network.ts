@@ -39,7 +39,16 @@ import {
   type IndexedRoute,
 } from "./netlink/route.ts";
 import { decodeRule, encodeRule, encodeRuleList } from "./netlink/rule.ts";
-import type { Link, LinkAddress, LinkOptions, Network, Route, RouteChoice, Rule } from "./network.ts";
+import type {
+  Link,
+  LinkAddress,
+  LinkOptions,
+  Network,
+  Route,
+  RouteChoice,
+  RoutedPacket,
+  Rule,
+} from "./network.ts";
 import { isSameRoute } from "./same-route.ts";
 
 const NEW = NLM_F_CREATE | NLM_F_EXCL;
@@ -174,12 +183,14 @@ export class LinuxNetwork implements Network {
     return this.#list("rules", RTM_GETRULE, encodeRuleList(), decodeRule);
   }
 
-  lookUpRoute(destination: string, { mark }: { readonly mark?: number } = {}): RouteChoice | undefined {
-    const answer = this.#netlink.get(RTM_GETROUTE, encodeRouteQuery(destination, mark));
+  lookUpRoute(destination: string, packet: RoutedPacket = {}): RouteChoice | undefined {
+    const answer = this.#netlink.get(RTM_GETROUTE, encodeRouteQuery(destination, packet));
     if ("errno" in answer) return noRoute(destination, answer);
     const choice = decodeRouteChoice(answer.body);
     if (choice === undefined) return undefined;
-    const { source, index, gateway } = choice;
+    const { index, gateway } = choice;
+    // Over IPv6 the kernel tells which one it would have chosen, also of a packet that has one.
+    const { source = choice.source } = packet;
     const link = this.#linkNames().get(index) ?? `#${index}`;
     return { source, link, ...(gateway !== undefined && { gateway }) };
   }

@@ -25,8 +25,8 @@ export interface Network {
   addRule(rule: Rule): void;
   removeRule(rule: Rule): void;
   rules(): readonly Rule[];
-  /** How a packet to `destination` would leave, with a firewall mark if it bears one, and from which of our addresses; undefined when there is no route. */
-  lookUpRoute(destination: string, packet?: { readonly mark?: number }): RouteChoice | undefined;
+  /** How a packet to `destination` would leave, and from which of our addresses; undefined when there is no route. */
+  lookUpRoute(destination: string, packet?: RoutedPacket): RouteChoice | undefined;
   /** Whether links, addresses, routes or rules have changed since the last call; the first says no. */
   hasChanged(): boolean;
   close(): void;
@@ -80,6 +80,17 @@ export interface Rule {
   readonly source?: Prefix;
   readonly destination?: Prefix;
   /** IP protocol number. */
+  readonly protocol?: number;
+  readonly sourcePort?: number;
+}
+
+/** What rules look at besides the destination of a packet. */
+export interface RoutedPacket {
+  /** Firewall mark. */
+  readonly mark?: number;
+  /** One of our addresses. */
+  readonly source?: string;
+  /** IP protocol. A port goes with one. */
   readonly protocol?: number;
   readonly sourcePort?: number;
 }

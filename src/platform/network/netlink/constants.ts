@@ -60,6 +60,7 @@ export const IFA_FLAGS = 8;
 export const IFA_F_NODAD = 2;
 
 export const RTA_DST = 1;
+export const RTA_SRC = 2;
 export const RTA_OIF = 4;
 export const RTA_GATEWAY = 5;
 export const RTA_PRIORITY = 6;
@@ -67,6 +68,8 @@ export const RTA_PREFSRC = 7;
 export const RTA_MULTIPATH = 9;
 export const RTA_TABLE = 15;
 export const RTA_MARK = 16;
+export const RTA_IP_PROTO = 27;
+export const RTA_SPORT = 28;
 export const RTN_UNICAST = 1;
 export const RTN_LOCAL = 2;
 export const RTM_F_CLONED = 0x200;

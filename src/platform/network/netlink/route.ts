@@ -1,7 +1,7 @@
 import { concat } from "../../../bytes/concat.ts";
 import { formatAddress, parseAddress } from "../../../bytes/ip-address.ts";
 import { AF_INET, AF_INET6 } from "../../system-calls/constants.ts";
-import { MAIN_TABLE, type Route } from "../network.ts";
+import { MAIN_TABLE, type Route, type RoutedPacket } from "../network.ts";
 import { networkOf, parseCidr } from "../prefix.ts";
 import { shownMetric } from "../same-route.ts";
 import {
@@ -11,11 +11,14 @@ import {
   RT_TABLE_LOCAL,
   RTA_DST,
   RTA_GATEWAY,
+  RTA_IP_PROTO,
   RTA_MARK,
   RTA_MULTIPATH,
   RTA_OIF,
   RTA_PREFSRC,
   RTA_PRIORITY,
+  RTA_SPORT,
+  RTA_SRC,
   RTA_TABLE,
   RTM_F_CLONED,
   RTN_LOCAL,
@@ -73,11 +76,22 @@ export function decodeRoutes(body: Uint8Array): readonly IndexedRoute[] {
   return [{ ...common, ...nextHop(attributes) }];
 }
 
-/** `mark`: the firewall mark of the packet that is to leave. */
-export function encodeRouteQuery(destination: string, mark: number | undefined): Uint8Array {
+/** A question about one packet that is to leave. */
+export function encodeRouteQuery(
+  destination: string,
+  { mark, source, protocol, sourcePort }: RoutedPacket,
+): Uint8Array {
   const { family, octets, length } = parseCidr(destination);
-  const parts = [rtmsg(family, length), attribute(RTA_DST, octets)];
+  const header = rtmsg(family, length);
+  const parts = [header, attribute(RTA_DST, octets)];
   if (mark !== undefined) parts.push(attribute(RTA_MARK, mark));
+  if (source !== undefined) {
+    header[2] = length;
+    parts.push(attribute(RTA_SRC, octetsOf(source)));
+  }
+  if (protocol !== undefined) parts.push(attribute(RTA_IP_PROTO, Uint8Array.of(protocol)));
+  if (sourcePort !== undefined)
+    parts.push(attribute(RTA_SPORT, Uint8Array.of(sourcePort >>> 8, sourcePort & 0xff)));
   return concat(...parts);
 }
 
@@ -92,7 +106,8 @@ export function decodeRouteChoice(
 ): { readonly source: string; readonly index: number; readonly gateway?: string } | undefined {
   if (body.length < RTMSG_SIZE || (body[7] !== RTN_UNICAST && body[7] !== RTN_LOCAL)) return undefined;
   const attributes = decodeAttributes(body.subarray(RTMSG_SIZE));
-  const source = attributes.get(RTA_PREFSRC);
+  // The source that was asked for comes back as such.
+  const source = attributes.get(RTA_PREFSRC) ?? attributes.get(RTA_SRC);
   const { index, gateway } = nextHop(attributes);
   if (source === undefined || index === undefined) return undefined;
   return { source: formatAddress(source), index, ...(gateway !== undefined && { gateway }) };
