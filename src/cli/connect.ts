@@ -13,6 +13,7 @@ import { parseHost, parseNetwork, parseUserName } from "../config/values.ts";
 import { PolicyError } from "../errors/index.ts";
 import { gatewayFinder } from "../killswitch/gateway-finder.ts";
 import { pinnedHosts } from "../killswitch/record.ts";
+import { killSwitchWarnings } from "../killswitch/warnings.ts";
 import { parseCidr, prefixContains } from "../platform/network/prefix.ts";
 import { faultOfPassword } from "../users/user.ts";
 import type { StartEngine } from "./daemon.ts";
@@ -92,6 +93,7 @@ export async function runConnect({
     known = await resolveHosts({ ...config, file: `connect ${host}` }, known, pinned);
     return {
       ...known,
+      warnings: [...known.warnings, ...(await killSwitchWarnings(DEFAULT_CONFIG_FILE, known))],
       gatewayFinder: gatewayFinder(DEFAULT_CONFIG_FILE),
       ...(keptSession !== undefined && { keptSession }),
     };

@@ -3,8 +3,8 @@ import { loadConfig } from "../config/load.ts";
 import { resolveHosts } from "../config/resolve-hosts.ts";
 import { version } from "../engine/version.ts";
 import { gatewayFinder } from "../killswitch/gateway-finder.ts";
-import { shutOut } from "../killswitch/gateways.ts";
-import { pinnedHosts, readRecord } from "../killswitch/record.ts";
+import { pinnedHosts } from "../killswitch/record.ts";
+import { killSwitchWarnings } from "../killswitch/warnings.ts";
 import { formatHuman, formatJson } from "../log/format.ts";
 import { Logger } from "../log/logger.ts";
 import type { LogRecord } from "../log/record.ts";
@@ -37,10 +37,7 @@ export async function runUp({
   const readConfig = async () => {
     const resolved = await resolveHosts(loadConfig(configFile), known, pinnedHosts(configFile));
     known = { ...resolved, gatewayFinder: gatewayFinder(configFile) };
-    const record = readRecord(configFile);
-    return record === undefined
-      ? known
-      : { ...known, warnings: [...known.warnings, ...shutOut(known, record)] };
+    return { ...known, warnings: [...known.warnings, ...(await killSwitchWarnings(configFile, known))] };
   };
   await shedPrivileges?.(loadConfig(configFile));
   return runDaemon({ readConfig, terminal, startEngine });
