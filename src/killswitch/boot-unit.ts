@@ -1,3 +1,4 @@
+import { SERVICE_UNIT } from "../setup/service-unit.ts";
 import { systemdWord } from "../setup/units.ts";
 
 /** Below the folder of units. */
@@ -16,7 +17,7 @@ export function bootUnit({ nft, rules }: { readonly nft: string; readonly rules:
     "DefaultDependencies=no",
     `RequiresMountsFor=${systemdWord(rules)}`,
     "Wants=network-pre.target",
-    "Before=network-pre.target shutdown.target",
+    `Before=network-pre.target ${SERVICE_UNIT.name} shutdown.target`,
     "After=nftables.service",
     "PartOf=nftables.service",
     "ReloadPropagatedFrom=nftables.service",

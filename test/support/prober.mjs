@@ -1,5 +1,6 @@
-// Sends what must not leave a machine in clear, again and again until it is killed: arguments are "NAME KIND ADDRESS PORT SOURCE" each,
-// "-" for any source. Each datagram carries "probe:NAME." A line on the standard output ends each round: when it began, by hrtime().
+// Sends what may be seen on a wire or must not, again and again until it is killed: arguments are "NAME KIND ADDRESS PORT SOURCE" each,
+// "-" for any source, with a port of ours behind it or without. Each datagram carries "probe:NAME." A line on the standard output ends each
+// round: when it began, by hrtime().
 import { createSocket } from "node:dgram";
 import { connect } from "node:net";
 
@@ -7,7 +8,7 @@ const PAUSE_MS = 10;
 
 const probes = await Promise.all(
   process.argv.slice(2).map(async (words) => {
-    const [name, kind, host, port, source] = words.split(" ");
+    const [name, kind, host, port, source, sourcePort = "0"] = words.split(" ");
     if (kind === "tcp") {
       return () => {
         const socket = connect({ host, port: Number(port) });
@@ -16,7 +17,9 @@ const probes = await Promise.all(
       };
     }
     const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
-    await new Promise((resolve) => socket.bind(0, source === "-" ? undefined : source, resolve));
+    await new Promise((resolve) =>
+      socket.bind(Number(sourcePort), source === "-" ? undefined : source, resolve),
+    );
     socket.on("error", () => {});
     const datagram = Buffer.from(`probe:${name}.`);
     return () => socket.send(datagram, Number(port), host, () => {});
