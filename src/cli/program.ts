@@ -11,6 +11,7 @@ import { addCheck } from "./add-check.ts";
 import { addConnect } from "./add-connect.ts";
 import { addKillSwitch } from "./add-killswitch.ts";
 import { addProfile } from "./add-profile.ts";
+import { addService } from "./add-service.ts";
 import { addSetup } from "./add-setup.ts";
 import { addUsers } from "./add-users.ts";
 import {
@@ -101,6 +102,7 @@ function createProgram(
   addCheck(program, { terminal, done });
   addUsers(program, { terminal, done });
   addSetup(program, { terminal, done });
+  addService(program, { terminal, done });
   addKillSwitch(program, { terminal, done });
   program
     .command("status")

@@ -6,15 +6,18 @@ import { SERVICE_UNIT, type ServiceFacts, serviceUnit } from "./service-unit.ts"
 import { installUnit } from "./units.ts";
 
 const CONFIG_MODE = 0o640;
+const READABLE_BY_GROUP = 0o040;
+const READABLE_BY_ALL = 0o004;
 
 /**
- * Makes a service of the gateway: the user that it runs as, its files readable for that one, and the unit. Returns the unit's path, and
+ * Makes a service of a configuration: the user that it runs as, its files readable for that one, and the unit. Returns the unit's path, and
  * sentences about files that the user cannot read. Throws PlatformError.
  */
 export async function installService({
   user,
   folder,
   owned,
+  shared = [],
   needed,
   ...facts
 }: ServiceFacts & {
@@ -23,6 +26,8 @@ export async function installService({
   readonly folder: string;
   /** Files and folders that the daemon shall own: its keys, certificates and users. */
   readonly owned: readonly string[];
+  /** Files that its group shall read: those of root alone. */
+  readonly shared?: readonly string[];
   /** Files of others that it reads. */
   readonly needed: readonly string[];
 }): Promise<{ readonly path: string; readonly warnings: readonly string[] }> {
@@ -31,6 +36,7 @@ export async function installService({
     chownSync(facts.config, 0, ids.group);
     chmodSync(facts.config, CONFIG_MODE);
     for (const path of owned.flatMap(withContent)) chownSync(path, ids.user, ids.group);
+    for (const path of shared) share(path, ids.group);
   } catch (cause) {
     const { code = "EIO", message } = cause as NodeJS.ErrnoException;
     throw new PlatformError(`cannot give files to the user ${user}: ${message}`, { code, cause });
@@ -41,7 +47,7 @@ export async function installService({
   const unread = files.filter((_, i) => !isRead[i]);
   return {
     path: join(folder, SERVICE_UNIT.name),
-    warnings: unread.map((path) => `the user ${user} cannot read ${path}, and the gateway runs as that one`),
+    warnings: unread.map((path) => `the user ${user} cannot read ${path}, and the daemon runs as that one`),
   };
 }
 
@@ -62,6 +68,14 @@ async function createUser(user: string): Promise<Ids> {
   const ids = await idsOf(user);
   if (ids === undefined) throw new PlatformError(`the user ${user} is not there after useradd`);
   return ids;
+}
+
+/** What others than root own is theirs to give. */
+function share(path: string, group: number): void {
+  const { uid, mode } = statSync(path);
+  if (uid !== 0 || (mode & READABLE_BY_ALL) !== 0) return;
+  chownSync(path, uid, group);
+  chmodSync(path, (mode & 0o7777) | READABLE_BY_GROUP);
 }
 
 function withContent(path: string): readonly string[] {

@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -14,6 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BOOT_UNIT, bootUnit } from "../../src/killswitch/boot-unit.ts";
+import { filesNamedIn } from "../../src/setup/named-files.ts";
 import { installService } from "../../src/setup/service.ts";
 import { SERVICE_UNIT, serviceUnit } from "../../src/setup/service-unit.ts";
 import { systemdWord } from "../../src/setup/units.ts";
@@ -113,8 +115,55 @@ test.skipIf(!mayRun)("a service gets a unit, and its user the files that it need
   expect(facts(users)).toEqual({ owner: uid, group: gid, mode: 0o600 });
   expect(facts(join(certificates, "privkey.pem"))).toEqual({ owner: uid, group: gid, mode: 0o600 });
   expect(facts(certificates).owner).toBe(uid);
-  expect(warnings).toEqual([`the user nobody cannot read ${closed}, and the gateway runs as that one`]);
+  expect(warnings).toEqual([`the user nobody cannot read ${closed}, and the daemon runs as that one`]);
   expect(readFileSync(path, "utf8")).toContain(`ExecStart=/bin/sh /bin/sh up -c ${config}\n`);
   expect(readlinkSync(join(folder, "multi-user.target.wants/ikebana.service"))).toBe("../ikebana.service");
   expect(existsSync(path)).toBe(true);
 });
+
+test.skipIf(!mayRun)(
+  "a service of a configuration reads what that names beside it, and nobody else does",
+  async () => {
+    const site = join(folder, "site");
+    mkdirSync(join(site, "keys"), { recursive: true });
+    const at = (name: string): string => join(site, name);
+    writeFileSync(at("ikebana.yaml"), SITE, { mode: 0o600 });
+    const secret = { mode: 0o600 } as const;
+    for (const name of ["office.psk", "keys/own.key", "other.psk", "theirs.psk"])
+      writeFileSync(at(name), "a secret", secret);
+    writeFileSync(at("own.pem"), "", { mode: 0o644 });
+    chownSync(at("theirs.psk"), 1, 1);
+    const named = filesNamedIn(SITE, site);
+    expect(named).toEqual(["office.psk", "own.pem", "keys/own.key", "theirs.psk"].map(at));
+    const { warnings } = await installService({
+      ...{ user: "nobody", folder, config: at("ikebana.yaml"), node: "/bin/sh", program: "/bin/sh" },
+      ...{ owned: [], shared: named, needed: named },
+    });
+    const group = Number(execFileSync("id", ["-g", "nobody"], { encoding: "utf8" }));
+    const facts = (name: string) => {
+      const { uid, gid, mode } = statSync(at(name));
+      return [uid, gid, mode & 0o777];
+    };
+    expect(facts("office.psk")).toEqual([0, group, 0o640]);
+    expect(facts("keys/own.key")).toEqual([0, group, 0o640]);
+    // Open to all, of somebody else, not named.
+    expect([facts("own.pem")[2], facts("theirs.psk"), facts("other.psk")[2]]).toEqual([
+      0o644,
+      [1, 1, 0o600],
+      0o600,
+    ]);
+    expect(warnings).toEqual([
+      `the user nobody cannot read ${at("theirs.psk")}, and the daemon runs as that one`,
+    ]);
+  },
+);
+
+const SITE = `connections:
+  office:
+    local: { id: other.psk.example.org, psk: { file: office.psk } }
+    remote: { address: 192.0.2.2, id: b.example.org }
+    children: { lan: { local: 10.1.0.0/16, remote: 10.2.0.0/16 } }
+  branch:
+    local: { id: a.example.org, certificate: own.pem, key: keys/own.key, psk: missing.psk }
+    remote: { address: 192.0.2.3, id: c.example.org, psk: ./theirs.psk }
+`;
