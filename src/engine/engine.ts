@@ -84,6 +84,8 @@ export class Engine implements EngineControl {
   readonly #wakefulness: Wakefulness;
   readonly #localAddresses: LocalAddresses;
   readonly #ticketFile: TicketFile;
+  /** Sockets for ESP without UDP, which are opened at the start or never. */
+  readonly #hasRawSockets: boolean;
   #config: EngineConfig;
   /** The gateways that each connection was sent to last: with the one before there is still a farewell to exchange. */
   #sentTo: ReadonlyMap<string, readonly string[]> = new Map();
@@ -144,6 +146,7 @@ export class Engine implements EngineControl {
   }) {
     const { config, host, open } = facts;
     this.#config = config;
+    this.#hasRawSockets = config.connections.some(({ encapsulation }) => encapsulation !== "udp");
     this.#host = host;
     this.#open = open;
     this.#onEvent = facts.onEvent;
@@ -337,6 +340,14 @@ export class Engine implements EngineControl {
         kind: "failed",
         reason: "configuration",
         message: `${fixed} cannot change while we run: restart instead`,
+      };
+    }
+    const raw = config.connections.find(({ encapsulation }) => encapsulation === "raw");
+    if (raw !== undefined && !this.#hasRawSockets) {
+      return {
+        kind: "failed",
+        reason: "configuration",
+        message: `${raw.name} wants raw ESP, and we have no sockets for that as long as we run: restart instead`,
       };
     }
     try {

@@ -122,6 +122,22 @@ describe("two engines over devices in memory", () => {
     expect(await client.engine.reload(client.config)).toMatchObject({ kind: "done" });
   });
 
+  test("a reload that would need sockets for raw ESP, of a process that has opened none, changes nothing", async () => {
+    const raw = ({ config }: MemoryPeer) => ({
+      ...config,
+      connections: config.connections.map((policy) => ({ ...policy, encapsulation: "raw" as const })),
+    });
+    const { client, gateway } = await start({ clientPolicy: { encapsulation: "udp" } });
+    await client.engine.up("site");
+    expect(await client.engine.reload(raw(client))).toMatchObject({
+      kind: "failed",
+      reason: "configuration",
+      message: expect.stringContaining("site wants raw ESP"),
+    });
+    expect(client.engine.status().connections[0]!.state).toBe("established");
+    expect(await gateway.engine.reload(raw(gateway))).toMatchObject({ kind: "done" });
+  });
+
   test("a connection without a child SA is not up, however its IKE SA stands", async () => {
     const { client } = await start({ clientEsp: "chacha20poly1305", gatewayEsp: "aes256gcm16" });
     for (let attempt = 0; attempt < 2; attempt++) {
