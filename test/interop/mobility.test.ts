@@ -22,6 +22,8 @@ import { loadSteps } from "./scenario.ts";
 
 const WHAT = "mobility with strongSwan";
 const EVERY_MS = CAMPAIGN ? 5_000 : 2_500;
+/** There and back again, so many times before the last two moves. */
+const ROUNDS = CAMPAIGN ? 11 : 0;
 const RATE = 500;
 const [FIRST, SECOND] = HOMES;
 
@@ -31,7 +33,7 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("with strongSwan
     { name: "mobility-responder", what: "it calls, and moves" },
   ])(
     "$name: $what: the IKE SA stays, and traffic comes back behind each move",
-    { timeout: 120_000 },
+    { timeout: CAMPAIGN ? 300_000 : 120_000 },
     async ({ name }) => {
       const scenario = loadSteps(name);
       const weCall = scenario.plan.initiator === "ikebana";
@@ -56,11 +58,11 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("with strongSwan
           roaming.setRoute("wire1", true);
           roaming.setRoute("wire0", false);
         };
+        const go = (): void => roaming.renumber(FIRST, SECOND);
+        const comeBack = (): void => roaming.renumber(SECOND, FIRST);
+        const rounds = Array.from({ length: ROUNDS }, () => [go, comeBack]).flat();
         // strongSwan stays at an address that it still has, whatever routes say.
-        const moves = [
-          () => roaming.renumber(FIRST, SECOND),
-          ...(weCall ? [takeOtherWay] : [() => roaming.renumber(SECOND, FIRST)]),
-        ];
+        const moves = [...rounds, go, weCall ? takeOtherWay : comeBack];
         const streams = await openStreams({ left: roaming.roamer, right: roaming.gateway }, [
           { from: "left", source: ROAMER_INSIDE, destination: GATEWAY_INSIDE, port: 5201 },
           { from: "right", source: GATEWAY_INSIDE, destination: ROAMER_INSIDE, port: 5202 },
@@ -88,6 +90,7 @@ describe.skipIf(!requireRoot(WHAT) || !requireStrongswan(WHAT))("with strongSwan
         const rows = (["out", "in"] as const).map((way, i) => ({
           scenario: name,
           way,
+          moves: moves.length,
           sent: results[i]!.sent,
           lost: results[i]!.lost,
           "outage ms": Math.round(longestOutageMs(results[i]!, RATE)),
