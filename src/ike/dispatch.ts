@@ -134,6 +134,10 @@ export function processResponse(
       mobility.updated(purpose.update, { payloads, path, now });
       processInformationalResponse(ikeSa, { payloads, now });
       break;
+    case "tell-addresses":
+      mobility.told();
+      processInformationalResponse(ikeSa, { payloads, now });
+      break;
     case "verify-path":
       mobility.verified(purpose.update, { payloads, now });
       processInformationalResponse(ikeSa, { payloads, now });

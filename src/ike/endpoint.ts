@@ -178,7 +178,9 @@ export class IkeEndpoint {
   /** The TCP connections that IKE SAs go through, by stream: whether one of them is with a peer that we know. */
   get streams(): ReadonlyMap<number, "established" | "negotiating"> {
     const streams = new Map<number, "established" | "negotiating">();
-    for (const { path, state } of this.#machine.ikeSas) {
+    for (const { path, state, mobility } of this.#machine.ikeSas) {
+      const { trial } = mobility.transports;
+      if (trial !== undefined) streams.set(trial, "negotiating");
       if (path.stream === undefined) continue;
       const isKnown = ["established", "rekeyed", "deleting"].includes(state.name);
       if (isKnown) streams.set(path.stream, "established");

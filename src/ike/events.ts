@@ -248,14 +248,26 @@ export function pathChanged(ikeSa: IkeSa, before: Path): IkeEvent {
   const { local, remote } = ikeSa.path;
   const [was, is] = [formatEnd(before.remote), formatEnd(remote)];
   const [wasLocal, isLocal] = [formatEnd(before.local), formatEnd(local)];
-  const ours = wasLocal === isLocal ? [] : [`we moved from ${wasLocal} to ${isLocal}`];
-  const theirs = was === is ? [] : [`${peerOf(ikeSa)} moved from ${was} to ${is}`];
+  const [wasTcp, isTcp] = [before.stream !== undefined, ikeSa.path.stream !== undefined];
+  const isOtherTransport = wasTcp !== isTcp;
+  // Ports of UDP and TCP have nothing to do with one another.
+  const hasLeft = (then: SocketAddress, now: SocketAddress): boolean =>
+    isOtherTransport ? then.address !== now.address : formatEnd(then) !== formatEnd(now);
+  const ours = hasLeft(before.local, local) ? [`we moved from ${wasLocal} to ${isLocal}`] : [];
+  const theirs = hasLeft(before.remote, remote) ? [`${peerOf(ikeSa)} moved from ${was} to ${is}`] : [];
+  const transport = isOtherTransport ? [`${peerOf(ikeSa)} is reached by ${isTcp ? "TCP" : "UDP"} now`] : [];
   return {
     ...about(ikeSa),
     name: "path-changed",
     level: "info",
-    message: [...ours, ...theirs].join(", and "),
-    facts: { ...factsOf(ikeSa), before: was, localBefore: wasLocal, local: isLocal },
+    message: [...ours, ...theirs, ...transport].join(", and "),
+    facts: {
+      ...factsOf(ikeSa),
+      before: was,
+      localBefore: wasLocal,
+      local: isLocal,
+      ...(isTcp && { tcp: true }),
+    },
   };
 }
 

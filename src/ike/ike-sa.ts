@@ -47,7 +47,16 @@ import { NamedTimers } from "./timers.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 /** Timers of an SA that is to stay. */
-const LIFETIMES = ["rekey", "renew", "ticket", "reauthenticate", "expire", "path-mtu", "stream"] as const;
+const LIFETIMES = [
+  "rekey",
+  "renew",
+  "ticket",
+  "reauthenticate",
+  "expire",
+  "path-mtu",
+  "stream",
+  "udp",
+] as const;
 
 export type Role = "initiator" | "responder";
 

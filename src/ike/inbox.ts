@@ -59,7 +59,9 @@ export class Inbox {
         return undefined;
       }
       // A peer that has not heard of an IKE SA yet does not know it, and it is not said that it never will.
-      const mayKnow = this.hasHeard || !ikeSa.mobility.isAgreed;
+      // Neither may others who are where it was asked for as well.
+      const isFromPeer = path.remote.address === ikeSa.path.remote.address;
+      const mayKnow = isFromPeer && (this.hasHeard || !ikeSa.mobility.isAgreed);
       if (header.isResponse && mayKnow && findNotify(payloads, NotifyType.INVALID_IKE_SPI) !== undefined) {
         ikeSa.outbox.doubt(header.messageId, now);
       }

@@ -22,10 +22,13 @@ export interface Limits {
   /** How often a request is sent in all. With the figures above we give up after 75 to 85 seconds. */
   readonly transmissionCount: number;
 
-  /** TCP is tried beside UDP once so many transmissions of the first request have gone out (RFC 9329 section 5.1): three seconds. */
+  /** TCP is tried beside UDP once so many transmissions of a request have gone out (RFC 9329 sections 5.1 and 7.1): three seconds. */
   readonly tcpAfterTransmissions: number;
   /** Where TCP was answered and UDP was not, the next attempt within this time begins with both. */
   readonly tcpRecallMs: number;
+  /** In TCP, UDP is asked about after this, and where it has fallen silent again and again after twice that each time, up to a limit. */
+  readonly udpRetryMs: number;
+  readonly udpRetryMaxMs: number;
   /** A TCP connection that breaks is opened again at once, the next one after this, then after twice that, up to a limit. */
   readonly streamRetryMs: number;
   readonly streamRetryMaxMs: number;
@@ -124,7 +127,7 @@ export interface Limits {
   readonly doubtedTransmissionCount: number;
   /** Addresses of a peer that we know of, and of ours that we tell it (RFC 4555 section 6: many would be an attack). */
   readonly peerAddressCount: number;
-  /** Other paths that a request goes along as well, from this transmission on: two seconds without an answer. */
+  /** Other paths that a request goes along as well, others each time, from this transmission on: two seconds without an answer. */
   readonly pathCount: number;
   readonly testingTransmissionCount: number;
   /** Child SAs in a second that we look into because their ESP comes from elsewhere: each may cost an exchange. */
@@ -217,6 +220,8 @@ export const DEFAULT_LIMITS: Limits = {
 
   tcpAfterTransmissions: 4,
   tcpRecallMs: 600_000,
+  udpRetryMs: 60_000,
+  udpRetryMaxMs: 600_000,
   streamRetryMs: 250,
   streamRetryMaxMs: 5_000,
   streamPatienceMs: 80_000,

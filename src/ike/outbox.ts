@@ -155,14 +155,17 @@ export class Outbox {
       this.#giveUp(request.transmissions, now);
       return;
     }
-    if (request.aside !== undefined && isEnough) {
+    const isRecalled = request.aside !== undefined && isEnough;
+    if (isRecalled) {
       // Nobody is there. Whether the peer is where it was has to be answered all the same.
       request.aside = undefined;
       this.#ikeSa.mobility.notThere(request.purpose);
     }
     request.transmissions++;
-    if ((request.aside ?? this.#ikeSa.path).stream !== undefined) {
+    const isTested = request.transmissions >= machine.limits.testingTransmissionCount && !isRecalled;
+    if ((request.aside ?? this.#ikeSa.path).stream !== undefined && !isRecalled) {
       // RFC 9329 section 6.2: TCP does that, for as long as the connection stands; the next one begins with it.
+      if (isTested) this.#testPaths(request);
       this.#retransmitLater(request, now);
       return;
     }
@@ -171,7 +174,7 @@ export class Outbox {
     this.transmittedAt = now;
     this.#transmitAgain(request);
     if (request.purpose.kind === "init") tryTcp(this.#ikeSa, request.transmissions, now);
-    if (request.transmissions >= machine.limits.testingTransmissionCount) this.#testPaths(request);
+    if (isTested) this.#testPaths(request);
     this.#ikeSa.mobility.repeatOldAnswers();
     this.#retransmitLater(request, now);
   }
@@ -184,8 +187,15 @@ export class Outbox {
   }
 
   /** RFC 4555 section 3.10: the same request along other paths, in case that this one has stopped working. */
-  #testPaths({ datagrams }: OutstandingRequest): void {
-    for (const path of this.#ikeSa.mobility.alternatives) this.#transmit(datagrams, path);
+  #testPaths(request: OutstandingRequest): void {
+    if (request.aside !== undefined) return;
+    const { mobility } = this.#ikeSa;
+    for (const path of mobility.nextAlternatives()) {
+      this.#transmit(request.datagrams, path);
+      mobility.repeatOldAnswers(path);
+    }
+    const detour = mobility.transports.detourFor(request);
+    if (detour !== undefined) this.#transmit(request.datagrams, detour);
   }
 
   /**

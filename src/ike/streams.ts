@@ -11,7 +11,8 @@ import type { Machine } from "./machine.ts";
 // As long as a connection stands, nothing is sent twice (section 6.2).
 //
 // "auto" calls by UDP, and when nobody answers, by TCP as well, in an exchange of its own (section 5.1). The two are twins: whichever is
-// answered first stays, and the other goes without a word.
+// answered first stays, and the other goes without a word. How an IKE SA that stands goes over from one to the other is in
+// `mobility/transports.ts`.
 
 /** Opens a connection; its path at once, whether it comes about or not. Undefined where that cannot be tried. */
 export type OpenStream = (ends: {
@@ -53,12 +54,20 @@ export function isTcpRecalled(machine: Machine, connection: ConnectionPolicy, no
   return (machine.tcpRecalledUntil.get(connection.name) ?? Number.NEGATIVE_INFINITY) > now;
 }
 
-/** The IKE_SA_INIT is answered. */
+/** The peer has answered this way. */
+export function recallWay(
+  machine: Machine,
+  { connection, path }: { readonly connection: ConnectionPolicy; readonly path: Path },
+  now: number,
+): void {
+  if (connection.tcp?.mode !== "auto") return;
+  if (path.stream === undefined) machine.tcpRecalledUntil.delete(connection.name);
+  else machine.tcpRecalledUntil.set(connection.name, now + machine.limits.tcpRecallMs);
+}
+
+/** The first request is answered. */
 export function outrunTwin({ connection, machine, path, twin }: IkeSa, now: number): void {
-  if (connection?.tcp?.mode === "auto") {
-    if (path.stream === undefined) machine.tcpRecalledUntil.delete(connection.name);
-    else machine.tcpRecalledUntil.set(connection.name, now + machine.limits.tcpRecallMs);
-  }
+  if (connection !== undefined) recallWay(machine, { connection, path }, now);
   twin?.close({ reason: "replaced", message: "the other way was faster" }, now);
 }
 
@@ -66,6 +75,7 @@ export function outrunTwin({ connection, machine, path, twin }: IkeSa, now: numb
 export function streamClosed(machine: Machine, stream: number, now: number): void {
   for (const ikeSa of machine.ikeSas) {
     if (ikeSa.path.stream === stream) lose(ikeSa, now);
+    else ikeSa.mobility.transports.closed(stream);
   }
 }
 
@@ -106,7 +116,9 @@ function reopen(ikeSa: IkeSa, now: number): void {
     return;
   }
   const tries = ikeSa.streamTries++;
-  if (tries === 0 && openAnew(ikeSa, now)) return;
+  const isOpen = tries === 0 && openAnew(ikeSa, now);
+  ikeSa.mobility.transports.tryUdpSoon(now);
+  if (isOpen) return;
   const pauseMs = Math.min(streamRetryMs * 2 ** tries, streamRetryMaxMs);
   timers.set("stream", now + pauseMs, (then) => {
     if (ikeSa.state.name === "established" && !openAnew(ikeSa, then)) reopen(ikeSa, then);

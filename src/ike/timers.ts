@@ -6,6 +6,8 @@ export type DeadlineReason =
   | "keepalive"
   /** A TCP connection has broken, and another is to be opened. */
   | "stream"
+  /** Whether UDP gets through again is to be asked. */
+  | "udp"
   | "reassembly"
   /** The path is to be probed. */
   | "path-mtu"

@@ -23,6 +23,8 @@ type RequestPurpose =
   | { readonly kind: "path-probe"; readonly probe: PathProbe; readonly isCutShort: boolean }
   /** The path has changed. */
   | { readonly kind: "update-addresses"; readonly update: AddressUpdate }
+  /** The peer is told where it can call us. */
+  | { readonly kind: "tell-addresses" }
   /** Whether the peer is at the end of the path. */
   | { readonly kind: "verify-path"; readonly update: AddressUpdate }
   | { readonly kind: "create-child-sa"; readonly attempt: ChildAttempt }
@@ -66,6 +68,8 @@ export interface OutstandingRequest {
   sentAt: number;
   /** Where it goes in place of the IKE SA's path, as long as an answer from there may come. */
   aside?: Path | undefined;
+  /** The TCP connection that it went through as well, since UDP is silent. */
+  triedBy?: number | undefined;
   /** How often it was transmitted. */
   transmissions: number;
   /** The next repetition. */

@@ -154,6 +154,37 @@ describe.skipIf(!mayRun)(WHAT, () => {
     expect((await left.status()).streams).toMatchObject({ connections: 1 });
   });
 
+  test("UDP that opens under a tunnel in TCP is taken with the same SAs, and left again when it is shut", async () => {
+    const before = await spis();
+    const areBoth = async (isTcp: boolean): Promise<boolean> => {
+      const ikeSas = [(await left.connection()).ikeSa, (await right.connection()).ikeSa];
+      return ikeSas.every((ikeSa) => ikeSa !== undefined && (ikeSa.tcp === true) === isTcp);
+    };
+    const waits = { describe: log, timeoutMs: 60_000 };
+    firewall();
+    // Something in our network has changed: whether UDP gets through is asked at once.
+    command(sites.left, "ip", ["addr", "add", "198.51.100.77/32", "dev", "lo"]);
+    await until("both have gone over to UDP", () => areBoth(false), waits);
+    await arePinged();
+    expect(await spis()).toEqual(before);
+
+    firewall(NO_UDP);
+    const asked = left.client.liveness("office");
+    await until("both have gone over to TCP", () => areBoth(true), waits);
+    await asked;
+    await arePinged();
+    const [source, destination] = [LEFT_INSIDE[0], RIGHT_INSIDE[0]];
+    const way = { from: sites.left, to: sites.right, source, destination };
+    const { sent, arrived } = await carryStream(way, OCTETS);
+    expect(arrived, log()).toBe(sent);
+    expect(await spis(), log()).toEqual(before);
+    await until(
+      "one connection is left",
+      async () => (await left.status()).streams?.connections === 1,
+      waits,
+    );
+  });
+
   test("a connection that is cut comes again, with the same SAs", async () => {
     const before = await spis();
     firewall(NO_UDP, `tcp dport ${PORT} reject with tcp reset`);

@@ -17,7 +17,8 @@ import {
   encodeNoNatsAllowed,
   wasTranslated,
 } from "./notifications.ts";
-import { bestWay, isSamePath, otherWays, wordsOf } from "./ways.ts";
+import { Transports } from "./transports.ts";
+import { allWays, bestWay, isSamePath, wordsOf } from "./ways.ts";
 
 // MOBIKE, RFC 4555. Who has called decides on the path, and says so (section 3.5):
 //
@@ -30,10 +31,13 @@ import { bestWay, isSamePath, otherWays, wordsOf } from "./ways.ts";
 //   <-- HDR, SK { N(COOKIE2) }
 //   --> HDR, SK { N(COOKIE2) }
 //
-// and tells of its own addresses (section 3.6):
+// Either side tells of its own addresses (section 3.6), the caller also together with an update:
 //
 //   <-- HDR, SK { N(ADDITIONAL_IP4_ADDRESS) | N(ADDITIONAL_IP6_ADDRESS) ... | N(NO_ADDITIONAL_ADDRESSES) }
 //   --> HDR, SK { }
+//
+// So each finds the other again when both have moved at once, as long as one of them has an address that the other knows of: a request
+// that nobody answers goes along other ways as well (section 3.10), the caller's at any time, those of the other side when it has moved.
 
 /** An exchange that is under way, and what it is about. */
 export interface AddressUpdate {
@@ -65,8 +69,14 @@ export class Mobility {
   #seenAs: Uint8Array | undefined;
   /** Paths that the peer does not accept, since our network changed last. */
   readonly #refused = new Set<string>();
-  /** The list of our addresses that the peer knows; undefined where it knows none that holds. */
+  /** The list of our addresses that the peer knows, or is being told; undefined where it knows none that holds. */
   #told: string | undefined;
+  /** A request that is to tell it waits for its turn. */
+  #isTellingDue = false;
+  /** We were called, and have moved, and the caller does not know yet. */
+  #isAdrift = false;
+  /** How many other ways requests have gone along. */
+  #turn = 0;
   /** Message ID of the newest update that was heeded. */
   #newest = -1;
   #hasNoWay = false;
@@ -76,8 +86,12 @@ export class Mobility {
   #candidate: Path | undefined;
   #seenElsewhereAt = Number.NEGATIVE_INFINITY;
 
+  /** UDP and TCP. */
+  readonly transports: Transports;
+
   constructor(ikeSa: IkeSa) {
     this.#ikeSa = ikeSa;
+    this.transports = new Transports(ikeSa);
   }
 
   /** Where ESP of the child SAs goes. */
@@ -92,11 +106,14 @@ export class Mobility {
     this.#heldBack = old.#heldBack;
     this.#told = old.#told;
     this.#hasNoWay = old.#hasNoWay;
+    this.#isAdrift = old.#isAdrift;
+    this.transports.descendFrom(old.transports);
   }
 
   /** What another IKE SA carries is this one's from now on. */
   takeOver(old: Mobility, now: number): void {
     const ikeSa = this.#ikeSa;
+    this.transports.takeOver(old.transports, now);
     // The peer may have moved and said so here already.
     if (this.#newest >= 0) {
       if (this.#heldBack === undefined) this.#release(now);
@@ -117,7 +134,9 @@ export class Mobility {
     const isAnswer = ikeSa.role === "responder";
     if (!this.#isWanted || (isAnswer && !this.isAgreed)) return [];
     const supported = notify(NotifyType.MOBIKE_SUPPORTED);
-    return isAnswer ? [supported, ...this.#addressList()] : [supported, ...this.#forbidNats()];
+    if (isAnswer) return [supported, ...this.#addressList()];
+    const list = this.#addressList();
+    return [supported, ...(this.#told === "" ? [] : list), ...this.#forbidNats()];
   }
 
   /** Takes what the peer says in IKE_AUTH. */
@@ -128,14 +147,17 @@ export class Mobility {
     this.#peerAddresses = this.#listIn(payloads) ?? [];
     if (ikeSa.isCaller && this.#isUpdateDue) this.#requestUpdate(now);
     this.#isUpdateDue = false;
+    this.transports.watch(now);
   }
 
   /** Routes lead another way, and there is nothing yet, or nothing any more, that could be told to the peer. */
   redirect(now: number): void {
     const ikeSa = this.#ikeSa;
     // A connection that leads nowhere any more breaks.
-    const way = ikeSa.path.stream === undefined ? bestWay(ikeSa, [], () => false) : undefined;
-    if (way === undefined || isSamePath(way, ikeSa.path)) return;
+    const { path: base } = ikeSa;
+    const way =
+      base.stream === undefined ? bestWay(ikeSa, { base, peerAddresses: [] }, () => false) : undefined;
+    if (way === undefined || isSamePath(way, base)) return;
     ikeSa.path = way;
     this.#isUpdateDue = true;
     ikeSa.outbox.hurry(now);
@@ -149,7 +171,11 @@ export class Mobility {
     this.#refused.clear();
     if (!ikeSa.isCaller) this.#goOn(now);
     else if (ikeSa.path.stream === undefined) this.#reconsider(now);
-    else if (!reroute(ikeSa, now)) checkOnHint(ikeSa, now);
+    else {
+      const isElsewhere = reroute(ikeSa, now);
+      if (!isElsewhere) this.#tellOrAsk(now);
+      this.transports.networkChanged(isElsewhere, now);
+    }
   }
 
   /** We have opened another TCP connection (RFC 9329 section 6.1). */
@@ -161,7 +187,8 @@ export class Mobility {
   /** We have called, and choose the path. */
   #reconsider(now: number): void {
     const ikeSa = this.#ikeSa;
-    const way = bestWay(ikeSa, this.isAgreed ? this.#peerAddresses : [], () => false);
+    const { path: base } = ikeSa;
+    const way = bestWay(ikeSa, { base, peerAddresses: this.#calledAt }, () => false);
     const hadNoWay = this.#hasNoWay;
     this.#hasNoWay = way === undefined;
     if (way === undefined) return;
@@ -169,7 +196,13 @@ export class Mobility {
     else if (hadNoWay) {
       ikeSa.outbox.hurry(now);
       this.#requestUpdate(now);
-    } else checkOnHint(ikeSa, now);
+    } else this.#tellOrAsk(now);
+  }
+
+  /** The path stays as it is, and whether it still works is asked: by what the peer does not know yet, if there is anything. */
+  #tellOrAsk(now: number): void {
+    if (this.isAgreed && this.#told !== this.#ownAddresses().join()) this.#tell(now);
+    else checkOnHint(this.#ikeSa, now);
   }
 
   /** The peer has called, and chooses. It is told where we can be called, from an address that we still have. */
@@ -182,16 +215,32 @@ export class Mobility {
     if (source !== undefined && source !== local.address && stream === undefined) {
       this.#move({ local: { address: source, port: local.port }, remote }, now);
       this.#told = undefined;
+      this.#isAdrift = this.isAgreed;
     }
-    if (!this.isAgreed || this.#told === this.#ownAddresses().join()) return;
-    ikeSa.outbox.request(
+    if (this.isAgreed && this.#told !== this.#ownAddresses().join()) this.#tell(now);
+  }
+
+  /** RFC 4555 section 3.6. What waits for its turn tells what there is then. */
+  #tell(now: number): void {
+    if (this.#isTellingDue) return;
+    this.#isTellingDue = true;
+    const isTaken = this.#ikeSa.outbox.request(
       {
-        purpose: { kind: "liveness", isCommanded: false },
+        purpose: { kind: "tell-addresses" },
         exchangeType: ExchangeType.INFORMATIONAL,
-        build: ({ mobility }) => [...mobility.#addressList(), ...mobility.#forbidNats()],
+        build: ({ mobility }) => {
+          this.#isTellingDue = false;
+          return [...mobility.#addressList(), ...mobility.#forbidNats()];
+        },
       },
       now,
     );
+    if (!isTaken) this.#isTellingDue = false;
+  }
+
+  /** The peer has our addresses. */
+  told(): void {
+    this.#isAdrift = false;
   }
 
   /** RFC 4555 section 3.5. A peer without MOBIKE follows whoever is behind a NAT, as we always say that we are (RFC 7296 section 2.23). */
@@ -219,6 +268,7 @@ export class Mobility {
       other.outbox.hurry(now);
     }
     this.repeatOldAnswers();
+    this.transports.moved(before, now);
     ikeSa.machine.report(pathChanged(ikeSa, before));
   }
 
@@ -226,11 +276,11 @@ export class Mobility {
    * A peer that has not heard our answer to its rekeying does not know this IKE SA, and asks again where we are not any more. It gets the
    * answer unasked.
    */
-  repeatOldAnswers(): void {
+  repeatOldAnswers(path = this.#ikeSa.path): void {
     const ikeSa = this.#ikeSa;
     if (!this.isAgreed || ikeSa.hasHeard) return;
     for (const old of ikeSa.machine.ikeSasOf(ikeSa.connection?.name)) {
-      if (old.state.name === "rekeyed" && old.heir === ikeSa) old.outbox.repeatAnswers(ikeSa.path);
+      if (old.state.name === "rekeyed" && old.heir === ikeSa) old.outbox.repeatAnswers(path);
     }
   }
 
@@ -282,6 +332,7 @@ export class Mobility {
     update.path = this.#ikeSa.path;
     return [
       notify(NotifyType.UPDATE_SA_ADDRESSES),
+      ...(this.#told === this.#ownAddresses().join() ? [] : this.#addressList()),
       ...this.#natDetection(),
       ...this.#forbidNats(),
       notify(NotifyType.COOKIE2, update.cookie),
@@ -334,32 +385,67 @@ export class Mobility {
     ikeSa.machine.report(pathRefused(ikeSa, "UNACCEPTABLE_ADDRESSES"));
     if (ikeSa.path.stream !== undefined) return;
     this.#refused.add(wordsOf(ikeSa.path));
-    const isRefused = (path: Path): boolean => this.#refused.has(wordsOf(path));
-    const way =
-      bestWay(ikeSa, this.#peerAddresses, isRefused) ??
-      otherWays(ikeSa, this.#peerAddresses, ikeSa.machine.limits.pathCount).find((each) => !isRefused(each));
+    const [way] = this.#ways;
     if (way !== undefined) this.#take(way, now);
   }
 
   // ---- Path testing ---------------------------------------------------------------------------------------
 
-  /** Where a request goes as well that nobody answers (RFC 4555 section 3.10). */
-  get alternatives(): readonly Path[] {
-    const ikeSa = this.#ikeSa;
+  /** Where a request goes as well that nobody answers (RFC 4555 section 3.10): a few of all ways, others each time. */
+  nextAlternatives(): readonly Path[] {
     if (this.#candidate !== undefined) return [this.#candidate];
-    if (!this.isAgreed || !ikeSa.isCaller || ikeSa.state.name !== "established") return [];
-    if (ikeSa.path.stream !== undefined) return [];
-    const isRefused = (path: Path): boolean => this.#refused.has(wordsOf(path));
-    const { pathCount } = ikeSa.machine.limits;
-    return otherWays(ikeSa, this.#peerAddresses, pathCount).filter((way) => !isRefused(way));
+    if (!this.#mayTestPaths) return [];
+    const ways = this.#ways;
+    const count = Math.min(ways.length, this.#ikeSa.machine.limits.pathCount);
+    const chosen = Array.from({ length: count }, (_, i) => ways[(this.#turn + i) % ways.length]!);
+    this.#turn += count;
+    return chosen;
+  }
+
+  /** Who was called sends elsewhere for as long as its caller cannot find it (RFC 4555 section 3.6). */
+  get #mayTestPaths(): boolean {
+    const { isCaller, state } = this.#ikeSa;
+    return this.isAgreed && state.name === "established" && (isCaller || this.#isAdrift);
+  }
+
+  /** All ways by UDP that may work, other than the present one. */
+  get #ways(): readonly Path[] {
+    const ikeSa = this.#ikeSa;
+    const base = this.transports.udp;
+    if (base === undefined || (!ikeSa.isCaller && ikeSa.path.stream !== undefined)) return [];
+    return allWays(ikeSa, { base, peerAddresses: this.#calledAt }).filter(
+      (way) => !this.#refused.has(wordsOf(way)) && !isSamePath(way, ikeSa.path),
+    );
+  }
+
+  /** The way by UDP that routes lead now; undefined where there is none, or only one that the peer has refused. */
+  get bestUdpWay(): Path | undefined {
+    const base = this.transports.udp;
+    if (base === undefined) return undefined;
+    return bestWay(this.#ikeSa, { base, peerAddresses: this.#calledAt }, (way) =>
+      this.#refused.has(wordsOf(way)),
+    );
+  }
+
+  /** Where the peer may be called beside where it is: whom we call, also where we have called it first. */
+  get #calledAt(): readonly string[] {
+    const { isCaller, sentTo, connection } = this.#ikeSa;
+    if (!this.isAgreed) return [];
+    const first = isCaller ? (sentTo?.address ?? connection?.remote.address) : undefined;
+    return first === undefined ? this.#peerAddresses : [...this.#peerAddresses, first];
   }
 
   /** An answer has come another way: that one works. */
   answeredOn(path: Path, now: number): void {
     const ikeSa = this.#ikeSa;
-    if (this.#candidate !== undefined) return;
-    if (isSamePath(path, ikeSa.path)) return;
-    if (this.alternatives.some((way) => isSamePath(way, path))) this.#take(path, now);
+    if (this.#candidate !== undefined || !ikeSa.isCaller) return;
+    if (isSamePath(path, ikeSa.path)) {
+      this.transports.settle();
+      return;
+    }
+    if (!this.#mayTestPaths) return;
+    const way = this.transports.trialBy(path) ?? this.#ways.find((each) => isSamePath(each, path));
+    if (way !== undefined) this.#take(way, now);
   }
 
   /**
@@ -424,7 +510,9 @@ export class Mobility {
     const isUpdate = findNotify(payloads, NotifyType.UPDATE_SA_ADDRESSES) !== undefined;
     const list = this.#listIn(payloads);
     const says = isUpdate || list !== undefined;
-    if (says && wasTranslated(payloads, path)) return [notify(NotifyType.UNEXPECTED_NAT_DETECTED), ...cookie];
+    // RFC 9329 section 7.1: to TCP a NAT does no harm.
+    const isTranslated = path.stream === undefined && wasTranslated(payloads, path);
+    if (says && isTranslated) return [notify(NotifyType.UNEXPECTED_NAT_DETECTED), ...cookie];
     const { mobility: heir } = this.#ikeSa.heir;
     // What was on its way while the IKE SA was replaced is older than all that was said in the new one.
     const isNewest = messageId > this.#newest && (heir === this || heir.#newest < 0);
@@ -447,6 +535,7 @@ export class Mobility {
 
   #followUpdate(path: Path, nat: Nat | undefined, now: number): void {
     this.#noteNat(nat);
+    this.#isAdrift = false;
     if (!isSamePath(path, this.#ikeSa.path)) this.#move(path, now);
     if (this.#heldBack !== undefined) this.#verify(now);
   }

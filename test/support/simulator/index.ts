@@ -39,8 +39,9 @@ export function pair(options: {
   readonly linkMtu?: number;
   /** Of the responder. */
   readonly addresses?: AddressSource;
-  /** What the responder's messages become. */
+  /** What the responder's messages become, and the initiator's. */
   readonly impair?: Impair;
+  readonly impairInitiator?: Impair;
   /** Addresses that either has or may have some time, of which the first is its own at first. They do MOBIKE then. */
   readonly mobile?: { readonly initiator: readonly string[]; readonly responder: readonly string[] };
   /** Whether there is TCP as well. */
@@ -75,6 +76,7 @@ export function pair(options: {
     address: mobile?.initiator[0] ?? INITIATOR_ADDRESS,
     further: mobile?.initiator,
     seed: 2 * seed,
+    ...(options.impairInitiator && { impair: options.impairInitiator }),
     connections: [initiatorPolicy({ ...common, ...roaming, ...options.initiator })],
   });
   const responder = add({
