@@ -173,7 +173,8 @@ export class Outbox {
     machine.report(retransmitted(this.#ikeSa, request));
     this.transmittedAt = now;
     this.#transmitAgain(request);
-    if (request.purpose.kind === "init") tryTcp(this.#ikeSa, request.transmissions, now);
+    if (request.purpose.kind === "init" || request.purpose.kind === "resume")
+      tryTcp(this.#ikeSa, request.transmissions, now);
     if (isTested) this.#testPaths(request);
     this.#ikeSa.mobility.repeatOldAnswers();
     this.#retransmitLater(request, now);

@@ -3,6 +3,7 @@ import type { ConnectionPolicy } from "../policy/connection.ts";
 import type { Closing } from "./answer.ts";
 import { formatEnd, tcpTried } from "./events.ts";
 import { beginAlong } from "./exchanges/ike-sa-init.ts";
+import { resumeAlong } from "./exchanges/ike-session-resume.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import type { Machine } from "./machine.ts";
 
@@ -34,14 +35,17 @@ export function openStreamTo(machine: Machine, connection: ConnectionPolicy): Pa
 export function tryTcp(ikeSa: IkeSa, transmissions: number, now: number): void {
   const { connection, machine, path, twin, state } = ikeSa;
   const isDue = connection?.tcp?.mode === "auto" && twin === undefined && path.stream === undefined;
-  if (!isDue || state.name !== "initiating") return;
+  if (!isDue || (state.name !== "initiating" && state.name !== "resuming")) return;
   const dueAfter = isTcpRecalled(machine, connection, now) ? 1 : machine.limits.tcpAfterTransmissions;
   if (transmissions < dueAfter) return;
   const address = ikeSa.sentTo?.address ?? connection.remote.address;
   const stream = openStreamTo(machine, { ...connection, remote: { ...connection.remote, address } });
   if (stream === undefined) return;
   machine.report(tcpTried(ikeSa, stream.remote));
-  const other = beginAlong(machine, connection, stream, now);
+  const other =
+    state.name === "resuming"
+      ? resumeAlong(machine, { connection, own: state.own, path: stream }, now)
+      : beginAlong(machine, connection, stream, now);
   other.trigger = ikeSa.trigger;
   other.renews = ikeSa.renews;
   other.sentTo = ikeSa.sentTo;
@@ -50,7 +54,7 @@ export function tryTcp(ikeSa: IkeSa, transmissions: number, now: number): void {
 }
 
 /** TCP was the way of late, and is tried at once. */
-export function isTcpRecalled(machine: Machine, connection: ConnectionPolicy, now: number): boolean {
+function isTcpRecalled(machine: Machine, connection: ConnectionPolicy, now: number): boolean {
   return (machine.tcpRecalledUntil.get(connection.name) ?? Number.NEGATIVE_INFINITY) > now;
 }
 
@@ -82,6 +86,7 @@ export function streamClosed(machine: Machine, stream: number, now: number): voi
 function lose(ikeSa: IkeSa, now: number): void {
   switch (ikeSa.state.name) {
     case "initiating":
+    case "resuming":
     case "responding":
     case "agreeing":
     case "authenticating":

@@ -513,36 +513,6 @@ describe("a client has no ticket", () => {
   });
 });
 
-test("while TCP was the way of late no ticket is shown, and behind that one is again", async () => {
-  const RECALL_MS = 600_000;
-  const connections = [initiatorPolicy({ more: { tcp: { mode: "auto", port: 4500 } } })];
-  const lab = new ResumptionLab(74, { client: { connections, hasTcp: true } });
-  const { link, client } = lab;
-  /** Comes in by TCP, since nothing else arrives, and loses the gateway. Says what was sent until then. */
-  const comeByTcp = async (): Promise<readonly string[]> => {
-    const first = link.transmitted.length;
-    link.fate = ({ path }) => (path.stream === undefined ? [] : [0]);
-    client.connect();
-    link.run({ until: link.now + 20_000, isDone: () => client.installed.size === 1 });
-    expect(client.ikeSas.at(-1)!.path.stream).toBeDefined();
-    const sent = exchanges(lab, first);
-    lab.restartGateway();
-    await lab.noticeRestart();
-    expect([client.state, lab.tickets.length]).toEqual(["none", 1]);
-    link.fate = () => [0];
-    return sent;
-  };
-  await comeByTcp();
-  const lastAt = link.now;
-  link.run({ until: lastAt + RECALL_MS - 1 });
-  expect(await comeByTcp()).not.toContain("IKE_SESSION_RESUME");
-  expect(link.now).toBe(lastAt + RECALL_MS - 1);
-  link.run({ until: link.now + RECALL_MS });
-  await lab.connect();
-  expect(isResumed(lab)).toBe(true);
-  expectEstablished(client, lab.gateway);
-});
-
 test("who has caught a ticket and not its keys gets no further, and its owner is served all the same", async () => {
   const lab = new ResumptionLab(80);
   await lab.connect();

@@ -202,7 +202,7 @@ describe.skipIf(!mayRun)(WHAT, () => {
     expect((await left.connection()).ikeSa).toMatchObject({ tcp: true });
   });
 
-  test("a gateway that is killed and started again, with several data workers, is called again", async () => {
+  test("a gateway that is killed and started again, with several data workers, is called again, with a ticket", async () => {
     const { directory } = right;
     right.signal("SIGKILL");
     await right.waitForEnd();
@@ -210,6 +210,7 @@ describe.skipIf(!mayRun)(WHAT, () => {
     right = await start(sites.right, gateway(4), directory);
     await arePinged();
     expect((await right.connection()).ikeSa).toMatchObject({ tcp: true });
+    expect(left.log).toContain("resumed over TCP");
     const way = {
       from: sites.left,
       to: sites.right,

@@ -19,9 +19,9 @@ import { redirectSupport } from "../redirect/follow.ts";
 import { stampOf } from "../resumption/stamp.ts";
 import type { OwnTicket } from "../resumption/ticket-wallet.ts";
 import { mayResume } from "../resumption/tickets.ts";
-import { isTcpRecalled } from "../streams.ts";
+import { openStreamTo, outrunTwin, tryTcp } from "../streams.ts";
 import { sendAuthRequest } from "./ike-auth-response.ts";
-import { begin, beginAgain, initiate, isNonceFit, NO_NAT_TRAVERSAL } from "./ike-sa-init.ts";
+import { begin, beginAgain, generateKeyPair, initiate, isNonceFit, NO_NAT_TRAVERSAL } from "./ike-sa-init.ts";
 
 // IKE_SESSION_RESUME, RFC 5723 section 4.3.2: in the place of IKE_SA_INIT, without a key exchange. The algorithms are those of the session,
 // and the new keys come from its SK_d and the nonces.
@@ -35,14 +35,20 @@ import { begin, beginAgain, initiate, isNonceFit, NO_NAT_TRAVERSAL } from "./ike
 
 /** Begins a connection: by a ticket, where there is one that is good. */
 export function connect(machine: Machine, connection: ConnectionPolicy, now: number): IkeSa {
-  const own = ticketFor(machine, connection, now);
-  return own === undefined ? initiate(machine, connection, now) : resume(machine, connection, own, now);
+  const own = ticketFor(machine, connection);
+  const path = own && firstPath(machine, connection);
+  if (own === undefined || path === undefined) return initiate(machine, connection, now);
+  return resumeAlong(machine, { connection, own, path }, now);
 }
 
-/** Through TCP everything begins with IKE_SA_INIT. */
-function ticketFor(machine: Machine, connection: ConnectionPolicy, now: number): OwnTicket | undefined {
+/** Undefined where TCP is a must and cannot be had: then there is nothing to resume either. */
+function firstPath(machine: Machine, connection: ConnectionPolicy): Path | undefined {
+  if (connection.tcp?.mode === "always") return openStreamTo(machine, connection);
+  return initialPath(connection, machine.ports);
+}
+
+function ticketFor(machine: Machine, connection: ConnectionPolicy): OwnTicket | undefined {
   const { wallet } = machine;
-  if (connection.tcp?.mode === "always" || isTcpRecalled(machine, connection, now)) return undefined;
   const own = wallet?.find(connection.name);
   if (own === undefined) return undefined;
   const { session } = own;
@@ -55,7 +61,16 @@ function ticketFor(machine: Machine, connection: ConnectionPolicy, now: number):
   return undefined;
 }
 
-function resume(machine: Machine, connection: ConnectionPolicy, own: OwnTicket, now: number): IkeSa {
+/** The request goes by this path, by UDP or TCP. */
+export function resumeAlong(
+  machine: Machine,
+  {
+    connection,
+    own,
+    path,
+  }: { readonly connection: ConnectionPolicy; readonly own: OwnTicket; readonly path: Path },
+  now: number,
+): IkeSa {
   const state: Resuming = {
     name: "resuming",
     ni: machine.random.bytes(NONCE_LENGTH),
@@ -65,7 +80,6 @@ function resume(machine: Machine, connection: ConnectionPolicy, own: OwnTicket, 
     restarts: 0,
     request: undefined,
   };
-  const path = initialPath(connection, machine.ports);
   const ikeSa = machine.adopt({ role: "initiator", path, state, connection, now });
   ikeSa.remoteIdentity = connection.remote.identity;
   sendResumeRequest(ikeSa, state, now);
@@ -88,6 +102,7 @@ function sendResumeRequest(ikeSa: IkeSa, state: Resuming, now: number): void {
     { purpose: { kind: "resume" }, exchangeType, messageId: 0, datagrams: [request] },
     now,
   );
+  tryTcp(ikeSa, 1, now);
 }
 
 function buildResumeRequest(ikeSa: IkeSa, state: Resuming): readonly Payload[] {
@@ -125,6 +140,10 @@ export function processResumeResponse(ikeSa: IkeSa, received: ResumeResponse): v
   const isAnswer = header.messageId === 0 && !header.isInitiator;
   if (!isAnswer || ikeSa.outbox.requests.outstanding === undefined || state.request === undefined) {
     ikeSa.drop("outsideWindow", "IKE_SESSION_RESUME response that nobody asked for", path, now);
+    return;
+  }
+  if (path.stream !== ikeSa.path.stream) {
+    ikeSa.drop("unexpected", "IKE_SESSION_RESUME response by another connection", path, now);
     return;
   }
   if (findUnknownCritical(payloads) !== undefined) {
@@ -181,7 +200,9 @@ function acceptAnswer(
   const { encapsulation = "auto" } = connection;
   const spis = { initiatorSpi: ikeSa.localSpi, responderSpi: header.responderSpi };
   const nat = encapsulation === "raw" ? undefined : detectNat(payloads, { ...spis, path });
-  if (nat === undefined && encapsulation === "udp" && ikeSa.path.local.port !== machine.ports.natTraversal) {
+  const isInUdp = path.stream === undefined;
+  const isOnIkePort = isInUdp && ikeSa.path.local.port !== machine.ports.natTraversal;
+  if (nat === undefined && encapsulation === "udp" && isOnIkePort) {
     fallBack(ikeSa, NO_NAT_TRAVERSAL, now);
     return;
   }
@@ -202,8 +223,11 @@ function acceptAnswer(
   ikeSa.hasPpk = session.hasPpk;
   ikeSa.remoteIdentity = responder;
   ikeSa.authenticUntil = authenticUntil && now + (authenticUntil - machine.wallet.wallNow);
-  const asked = { local: path.local, remote: ikeSa.path.remote };
-  ikeSa.path = nat === undefined ? asked : floatedPath(asked, machine.ports);
+  if (isInUdp) {
+    const asked = { local: path.local, remote: ikeSa.path.remote };
+    ikeSa.path = nat === undefined ? asked : floatedPath(asked, machine.ports);
+  }
+  outrunTwin(ikeSa, now);
   const result = { proposal, ni: state.ni, nr, initRequest: request, initResponse: octets };
   authenticateResumed(ikeSa, result, { session, connection });
   // Good once, whether IKE_AUTH is answered or not: the gateway may have taken it.
@@ -211,11 +235,12 @@ function acceptAnswer(
   sendAuthRequest(ikeSa, now);
 }
 
-/** The session is not resumed: the connection begins with IKE_SA_INIT after all. A ticket that nobody has refused is kept. */
+/** The session is not resumed: the connection begins with IKE_SA_INIT after all, by the same way. A ticket that nobody has refused is kept. */
 export function fallBack(ikeSa: IkeSa, reason: string, now: number): void {
   const { state, connection, machine } = ikeSa;
   if (state.name !== "resuming" || connection === undefined) return;
   machine.report(ticketRefused({ connection: connection.name, remote: ikeSa.path.remote, reason }));
   beginAgain(ikeSa);
-  begin(ikeSa, undefined, now);
+  if (ikeSa.path.stream === undefined) begin(ikeSa, undefined, now);
+  else generateKeyPair(ikeSa);
 }
