@@ -26,7 +26,7 @@ import { DisconnectListener } from "./disconnect-listener.ts";
 import type { EngineConfig } from "./engine-config.ts";
 import { GatewayAddresses } from "./gateway-addresses.ts";
 import { GatewayNetwork } from "./gateway-network.ts";
-import type { Host, OpenHost } from "./host.ts";
+import type { Host, IkeListener, OpenHost } from "./host.ts";
 import { IkeDriver, type Perform } from "./ike-driver.ts";
 import { InformAnswers } from "./inform-answers.ts";
 import { LocalAddresses } from "./local-addresses.ts";
@@ -99,7 +99,8 @@ export class Engine implements EngineControl {
   }): Promise<Engine> {
     const { config, host, onEvent } = facts;
     let engine: Engine | undefined;
-    const open = await host.open(config, {
+    let open: OpenHost | undefined;
+    const listener: IkeListener = {
       onIkeDatagram: (datagram) => {
         if (engine !== undefined) engine.#receive(datagram);
       },
@@ -121,8 +122,9 @@ export class Engine implements EngineControl {
       onTrap: (call) => {
         if (engine !== undefined) engine.#answerTrap(call);
       },
-    });
+    };
     try {
+      open = await host.open(config, listener);
       engine = new Engine({ config, host, open, onEvent });
       await engine.#client.clean();
       await engine.#gateway.clean();
@@ -133,7 +135,10 @@ export class Engine implements EngineControl {
       return engine;
     } catch (error) {
       if (engine !== undefined) await engine.stop();
-      else await open.close().then(() => host.close());
+      else {
+        await open?.close();
+        await host.close();
+      }
       throw error;
     }
   }

@@ -9,7 +9,7 @@ import { InheritedSockets } from "../platform/privileges/inherited-sockets.ts";
 import { systemRandom } from "../platform/random.ts";
 import { LinuxResolver } from "../platform/resolver/linux-resolver.ts";
 import { createLinuxSystemCalls } from "../platform/system-calls/linux-system-calls.ts";
-import type { SystemCalls } from "../platform/system-calls/system-calls.ts";
+import type { SharedMemory, SystemCalls } from "../platform/system-calls/system-calls.ts";
 import { LinuxStreams } from "../platform/tcp/linux-streams.ts";
 import { openTcpListener } from "../platform/tcp/tcp-socket.ts";
 import { LinuxDatagramSender } from "../platform/udp/linux-datagram-sender.ts";
@@ -18,12 +18,16 @@ import { SOCKET_MARK } from "./detours.ts";
 import type { EngineConfig } from "./engine-config.ts";
 import type { Host, IkeListener, OpenHost } from "./host.ts";
 import { openLanes } from "./linux-lanes.ts";
+import { OpenThings } from "./open-things.ts";
 
 /**
  * The data worker empties the queue in every round, and what stands then stands with it, in fair shares and not for long (fair-queue.ts). So
  * the queue only has to hold what comes while the worker is off the processor: with 500, small datagrams are lost at 100,000 a second.
  */
 const QUEUE_LENGTH = 2000;
+
+/** How the machine is asked: system calls over a memory. */
+type SystemCallsOver = (memory: SharedMemory) => SystemCalls;
 
 /**
  * The Linux machine and the network namespace that this process runs in. `onThreadStart` is called behind the start of each
@@ -32,9 +36,11 @@ const QUEUE_LENGTH = 2000;
 export function createLinuxHost({
   onThreadStart = () => {},
   inherited = new InheritedSockets(),
+  systemCallsOver = createLinuxSystemCalls,
 }: {
   readonly onThreadStart?: () => void;
   readonly inherited?: InheritedSockets;
+  readonly systemCallsOver?: SystemCallsOver;
 } = {}): Host {
   const refusals: string[] = [];
   const groups = openMontgomeryCurves((what) => refusals.push(what));
@@ -45,8 +51,13 @@ export function createLinuxHost({
     random: systemRandom,
     crypto,
     open: async (config, listener) => {
-      const open = await openLinuxHost(config, listener, inherited);
-      onThreadStart();
+      const open = await openLinuxHost(config, listener, { inherited, systemCallsOver });
+      try {
+        onThreadStart();
+      } catch (error) {
+        await open.close();
+        throw error;
+      }
       return { ...open, refusals: [...refusals, ...open.refusals] };
     },
     close: () => crypto.close(),
@@ -56,17 +67,24 @@ export function createLinuxHost({
 async function openLinuxHost(
   config: EngineConfig,
   listener: IkeListener,
-  inherited: InheritedSockets,
+  {
+    inherited,
+    systemCallsOver,
+  }: {
+    readonly inherited: InheritedSockets;
+    readonly systemCallsOver: SystemCallsOver;
+  },
 ): Promise<OpenHost> {
-  const memory = createSharedMemory();
-  const systemCalls = createLinuxSystemCalls(memory);
-  const network = new LinuxNetwork(systemCalls);
-  const descriptors: number[] = [];
-  const closeAll = (): void => {
-    for (const descriptor of descriptors.splice(0)) systemCalls.close(descriptor);
-    network.close();
-  };
+  const open = new OpenThings();
   try {
+    const memory = createSharedMemory();
+    const systemCalls = systemCallsOver(memory);
+    const network = new LinuxNetwork(systemCalls);
+    open.add(() => network.close());
+    const descriptors: number[] = [];
+    open.add(() => {
+      for (const descriptor of descriptors.splice(0)) systemCalls.close(descriptor);
+    });
     const { first, further, udp, localStreams, isStreamUsed, refusals } = openLanes(systemCalls, config, {
       descriptors,
       inherited,
@@ -95,7 +113,8 @@ async function openLinuxHost(
       onStray: listener.onStray,
       onElsewhere: listener.onElsewhere,
     });
-    // Its sockets are the runtime's from now on.
+    open.add(() => dataPlane.stop());
+    // They are the runtime's from now on, whether it takes them or not.
     for (const owned of [...localStreams, ...listeners]) descriptors.splice(descriptors.indexOf(owned), 1);
     const streams = new LinuxStreams({
       systemCalls,
@@ -109,6 +128,7 @@ async function openLinuxHost(
         onStreamClosed: listener.onStreamClosed,
       },
     });
+    open.add(() => streams.close());
     return {
       dataPlane,
       network,
@@ -122,13 +142,14 @@ async function openLinuxHost(
       listening: listeningOn(config),
       refusals,
       close: async () => {
+        // The workers first: what they still have in hand may be for a stream.
         await dataPlane.stop();
-        await streams.close();
-        closeAll();
+        await open.close();
       },
     };
   } catch (error) {
-    closeAll();
+    // Why it cannot be opened says more than what goes wrong after that.
+    await open.close().catch(() => {});
     throw error;
   }
 }

@@ -279,7 +279,12 @@ export async function startDataPlane(
     },
   };
   const pathMtu = (path: Path): number | undefined => pathMtus.read(path);
-  return createDataPlane({ ...facts, workers, quiescence, driver, pathMtu });
+  try {
+    return createDataPlane({ ...facts, workers, quiescence, driver, pathMtu });
+  } catch (error) {
+    await driver.stop();
+    throw error;
+  }
 }
 
 /**

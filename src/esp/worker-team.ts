@@ -47,7 +47,7 @@ export class WorkerTeam {
     },
   ): Promise<WorkerTeam> {
     const { memory, systemCalls, roles, devices } = start;
-    const wakeUps = roles.map(() => new LinuxWakeUp(systemCalls));
+    const wakeUps = openWakeUps(systemCalls, roles.length);
     const wakeUpOf = (worker: number): number => wakeUps[worker - 1]!.descriptor;
     const team = new WorkerTeam(memory, roles, wakeUps);
     team.#command(COMMAND_RUN);
@@ -114,5 +114,17 @@ export class WorkerTeam {
     for (const { worker } of this.#roles) {
       Atomics.store(this.#words, (WORKER_BASE + worker * WORKER_SIZE + WORKER_COMMAND_OFFSET) >>> 2, command);
     }
+  }
+}
+
+/** All or none: throws PlatformError. */
+function openWakeUps(systemCalls: SystemCalls, count: number): readonly LinuxWakeUp[] {
+  const open: LinuxWakeUp[] = [];
+  try {
+    for (let i = 0; i < count; i++) open.push(new LinuxWakeUp(systemCalls));
+    return open;
+  } catch (error) {
+    for (const wakeUp of open) wakeUp.close();
+    throw error;
   }
 }

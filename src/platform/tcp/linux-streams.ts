@@ -3,7 +3,7 @@ import { customerPrefix, formatAddress, parseAddress } from "../../bytes/ip-addr
 import type { Path, SocketAddress } from "../address.ts";
 import type { Clock } from "../clock.ts";
 import type { SystemCalls } from "../system-calls/system-calls.ts";
-import { LocalStream } from "./local-stream.ts";
+import { LocalStream, type OnFrames } from "./local-stream.ts";
 import { countFrames, StreamConnection } from "./stream-connection.ts";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./stream-limits.ts";
 import type { StreamCounts, Streams, StreamsListener, StreamUse } from "./streams.ts";
@@ -34,7 +34,7 @@ export class LinuxStreams implements Streams {
 
   /**
    * `listeners`: sockets that listen. `locals`: our ends of the local streams, of which the first carries what comes in. All of them are
-   * its own from now on. `isUsed`: set as soon as there is something to read for a data worker.
+   * its own from now on, and closed when it throws. `isUsed`: set as soon as there is something to read for a data worker.
    */
   constructor(facts: {
     readonly systemCalls: SystemCalls;
@@ -52,11 +52,23 @@ export class LinuxStreams implements Streams {
     this.#limits = { ...DEFAULT_STREAM_LIMITS, ...facts.limits };
     this.#listener = facts.listener;
     this.#isUsed = new Int32Array(facts.isUsed);
-    this.#locals = facts.locals.map(
-      (descriptor) =>
-        new LocalStream(descriptor, (stream, frames, count) => this.#carryOut(stream, frames, count)),
-    );
-    this.#servers = facts.listeners.map((descriptor) => this.#serve(descriptor));
+    const locals: LocalStream[] = [];
+    const servers: Server[] = [];
+    try {
+      for (const descriptor of facts.locals) {
+        const carryOut = (...outbound: Parameters<OnFrames>): void => this.#carryOut(...outbound);
+        locals.push(new LocalStream(descriptor, carryOut));
+      }
+      for (const descriptor of facts.listeners) servers.push(this.#serve(descriptor));
+    } catch (error) {
+      for (const local of locals) void local.close();
+      for (const server of servers) server.close();
+      const left = [...facts.locals.slice(locals.length), ...facts.listeners.slice(servers.length)];
+      for (const descriptor of left) facts.systemCalls.close(descriptor);
+      throw error;
+    }
+    this.#locals = locals;
+    this.#servers = servers;
   }
 
   open({

@@ -42,7 +42,7 @@ export function openLocalStream(systemCalls: SystemCalls): readonly [number, num
 }
 
 /** Gets `count` whole frames for one TCP connection, in pieces that nobody else writes to. */
-type OnFrames = (stream: number, frames: readonly Uint8Array[], count: number) => void;
+export type OnFrames = (stream: number, frames: readonly Uint8Array[], count: number) => void;
 
 /** The main thread's end. */
 export class LocalStream {

@@ -41,7 +41,12 @@ export class NetlinkMonitor {
     const address = new Uint8Array(SOCKADDR_NL_SIZE);
     address[0] = AF_NETLINK;
     viewOf(address).setUint32(GROUPS_OFFSET, GROUPS, true);
-    succeed(what, systemCalls.bind(this.#descriptor, address));
+    try {
+      succeed(what, systemCalls.bind(this.#descriptor, address));
+    } catch (error) {
+      systemCalls.close(this.#descriptor);
+      throw error;
+    }
   }
 
   /** Whether anything has changed since the last call. */

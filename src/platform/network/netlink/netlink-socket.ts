@@ -58,7 +58,12 @@ export class NetlinkSocket {
     // Connected to port 0, the kernel, it hears nobody else.
     const kernel = new Uint8Array(SOCKADDR_NL_SIZE);
     kernel[0] = AF_NETLINK;
-    succeed("connect a netlink socket", systemCalls.connect(this.#descriptor, kernel));
+    try {
+      succeed("connect a netlink socket", systemCalls.connect(this.#descriptor, kernel));
+    } catch (error) {
+      systemCalls.close(this.#descriptor);
+      throw error;
+    }
     const one = Uint8Array.of(1, 0, 0, 0);
     systemCalls.setsockopt(this.#descriptor, SOL_NETLINK, NETLINK_EXT_ACK, one);
     systemCalls.setsockopt(this.#descriptor, SOL_NETLINK, NETLINK_CAP_ACK, one);
