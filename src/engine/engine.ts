@@ -4,7 +4,6 @@ import type { IkeDatagram, TrapCall } from "../esp/index.ts";
 import { IkeEndpoint } from "../ike/endpoint.ts";
 import type { IkeEvent, IkeOutput, NegotiatedChildSa } from "../ike/io.ts";
 import { isGatewayHost } from "../ike/redirect/notifications.ts";
-import { TicketOffice } from "../ike/resumption/ticket-office.ts";
 import type { OpenStream } from "../ike/streams.ts";
 import { TokenBucket } from "../ike/token-bucket.ts";
 import type { Path } from "../platform/address.ts";
@@ -36,7 +35,7 @@ import { isSamePolicy } from "./same-policy.ts";
 import type { EngineStatus } from "./status.ts";
 import { describeEngine } from "./status-report.ts";
 import { TicketFile } from "./ticket-file.ts";
-import { ticketKeysIn } from "./ticket-key-file.ts";
+import { TicketOfficeFiles } from "./ticket-office-files.ts";
 import { Wakefulness } from "./wakefulness.ts";
 
 /** After these a connection may not be up any more. */
@@ -86,6 +85,7 @@ export class Engine implements EngineControl {
   readonly #ticketFile: TicketFile;
   /** Sockets for ESP without UDP, which are opened at the start or never. */
   readonly #hasRawSockets: boolean;
+  readonly #officeFiles: TicketOfficeFiles;
   #config: EngineConfig;
   /** The gateways that each connection was sent to last: with the one before there is still a farewell to exchange. */
   #sentTo: ReadonlyMap<string, readonly string[]> = new Map();
@@ -205,15 +205,18 @@ export class Engine implements EngineControl {
         : undefined;
     const keptIn = config.keepsTickets === true ? config.stateDirectory : undefined;
     this.#ticketFile = new TicketFile(keptIn, onWarning);
+    this.#officeFiles = new TicketOfficeFiles({
+      stateDirectory: keptIn,
+      boot: open.kernelSettings.read("kernel/random/boot_id"),
+      random: host.random,
+      wallClock: Date.now,
+      onWarning,
+    });
     this.#endpoint = new IkeEndpoint({
       network: this.#localAddresses,
       ...(open.streams && { openStream: (ends) => this.#openStream(ends) }),
       ...(crashSecret && { crashSecret }),
-      tickets: new TicketOffice({
-        keys: ticketKeysIn(keptIn, { random: host.random, onWarning }),
-        random: host.random,
-        wallClock: Date.now,
-      }),
+      tickets: this.#officeFiles.office,
       wallet: this.#ticketFile.wallet,
       connections: config.connections,
       random: host.random,
@@ -425,6 +428,7 @@ export class Engine implements EngineControl {
     await this.#attempt(() => this.#gateway.remove());
     await this.#addresses.close();
     this.#ticketFile.close();
+    this.#officeFiles.close();
     await this.#open.close();
     await this.#host.close();
   }

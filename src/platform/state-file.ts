@@ -6,7 +6,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
 import { PlatformError } from "../errors/index.ts";
@@ -37,7 +37,7 @@ export class StateFile<T> {
   /** Throws PlatformError that names the file. */
   write(value: T): void {
     try {
-      this.#replace(JSON.stringify(value));
+      replaceFile(this.#path, JSON.stringify(value));
     } catch (cause) {
       const { code = "PLATFORM" } = cause as NodeJS.ErrnoException;
       throw new PlatformError(`write ${this.#path}: ${code}`, { code, cause });
@@ -47,17 +47,18 @@ export class StateFile<T> {
   remove(): void {
     rmSync(this.#path, { force: true });
   }
+}
 
-  #replace(text: string): void {
-    mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
-    const draft = `${this.#path}.new`;
-    const file = openSync(draft, "w", 0o600);
-    try {
-      writeSync(file, text);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(draft, this.#path);
+/** The text is on the disk, as the whole of a file that we alone can read, when this returns. Throws what the system says. */
+export function replaceFile(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const draft = `${path}.new`;
+  const file = openSync(draft, "w", 0o600);
+  try {
+    writeFileSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
   }
+  renameSync(draft, path);
 }

@@ -438,7 +438,7 @@ describe("a ticket is refused, and a full exchange follows at once,", () => {
     expectEstablished(lab.client, lab.gateway);
   });
 
-  test("when it was used before", async () => {
+  test.each(["this life", "another life"])("when it was used before, in %s of the gateway", async (life) => {
     const lab = new ResumptionLab(63);
     await lab.connect();
     const used = lab.tickets;
@@ -446,21 +446,26 @@ describe("a ticket is refused, and a full exchange follows at once,", () => {
     await lab.connect();
     expect(isResumed(lab)).toBe(true);
     lab.tickets = used;
+    if (life === "another life") lab.restartGateway();
     lab.restartClient();
     await lab.connect();
     expect(refusal(lab)).toContain("used before");
     expectFullExchange(lab);
   });
 
-  test("when its IKE SA was ended by the gateway's will", async () => {
-    const lab = new ResumptionLab(64);
-    await lab.connect();
-    lab.gateway.disconnect();
-    await lab.link.settle();
-    await lab.connect();
-    expect(refusal(lab)).toContain("its IKE SA was ended");
-    expectFullExchange(lab);
-  });
+  test.each(["this life", "another life"])(
+    "when its IKE SA was ended by the gateway's will, in %s of the gateway",
+    async (life) => {
+      const lab = new ResumptionLab(64);
+      await lab.connect();
+      lab.gateway.disconnect();
+      await lab.link.settle();
+      if (life === "another life") lab.restartGateway();
+      await lab.connect();
+      expect(refusal(lab)).toContain("its IKE SA was ended");
+      expectFullExchange(lab);
+    },
+  );
 
   test.each<[string, PolicyOptions]>([
     ["its pre-shared key is another", { psk: "another secret of some length" }],

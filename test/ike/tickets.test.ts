@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { toHex } from "../../src/bytes/hex.ts";
-import { SpentFamilies } from "../../src/ike/resumption/spent-families.ts";
+import { SpentFamilies, type SpentFamily } from "../../src/ike/resumption/spent-families.ts";
 import { stampOf } from "../../src/ike/resumption/stamp.ts";
 import { TICKET_LIFETIME_MAX_MS, type TicketKey, TicketKeys } from "../../src/ike/resumption/ticket-keys.ts";
 import { type OwnTicket, TicketWallet } from "../../src/ike/resumption/ticket-wallet.ts";
@@ -122,11 +122,25 @@ describe("families of tickets that are spent", () => {
   });
 
   test("are bounded: where the first has to go, nothing that is not younger is good any more", () => {
-    const families = new SpentFamilies(2);
+    const families = new SpentFamilies({ limit: 2 });
     for (const [i, id] of ["a", "b", "c"].entries()) families.add({ id, bornAt: NOW + i }, NOW + i);
     expect(families.has({ id: "a", bornAt: NOW }, NOW + 3)).toBe(true);
     expect(families.has({ id: "of that time", bornAt: NOW }, NOW + 3)).toBe(true);
     expect(families.has({ id: "younger", bornAt: NOW + 1 }, NOW + 3)).toBe(false);
+  });
+
+  test("are the same in another life, what had to go among them", () => {
+    const saved: SpentFamily[] = [];
+    const families = new SpentFamilies({ limit: 2, save: (spent) => saved.push(spent) });
+    for (const [i, id] of ["a", "b", "c"].entries()) families.add({ id, bornAt: NOW + i }, NOW + i);
+    // By the list as it was, and by what was told of one after the other.
+    for (const kept of [families.list, { families: saved, refusedUntil: 0 }]) {
+      const again = new SpentFamilies({ limit: 2, kept });
+      expect(again.list).toEqual(families.list);
+      expect(again.has({ id: "of that time", bornAt: NOW }, NOW + 3)).toBe(true);
+      expect(again.add({ id: "c", bornAt: NOW + 2 }, NOW + 3)).toBe(false);
+      expect(again.add({ id: "d", bornAt: NOW + 3 }, NOW + 3)).toBe(true);
+    }
   });
 });
 

@@ -6,6 +6,22 @@ interface Family {
   readonly bornAt: number;
 }
 
+/** A family of tickets that are good for nothing any more, and until when one of them might live. */
+export interface SpentFamily extends Family {
+  readonly until: number;
+}
+
+/** What outlives us. */
+export interface SpentList {
+  /** The first to be spent is the first. */
+  readonly families: readonly SpentFamily[];
+  /** What is born until then is refused without being known. */
+  readonly refusedUntil: number;
+}
+
+/** How many families are known at most. */
+export const SPENT_LIMIT = 65_536;
+
 /**
  * Families of tickets that are good for nothing any more, each for as long as one of its tickets might live. When there are too many, the
  * one that was spent first goes, and with it all that are not younger: they are refused without being known, which costs their clients a
@@ -13,12 +29,29 @@ interface Family {
  */
 export class SpentFamilies {
   readonly #limit: number;
+  readonly #save: (spent: SpentFamily) => void;
   /** The first to be spent is the first to go. */
-  readonly #families = new Map<string, { readonly bornAt: number; readonly until: number }>();
-  #refusedUntil = Number.NEGATIVE_INFINITY;
+  readonly #families = new Map<string, SpentFamily>();
+  #refusedUntil: number;
 
-  constructor(limit = 65_536) {
+  /** `kept`: what the former life has saved. `save` is called before `add` returns. */
+  constructor({
+    limit = SPENT_LIMIT,
+    kept = { families: [], refusedUntil: 0 },
+    save = () => {},
+  }: {
+    readonly limit?: number;
+    readonly kept?: SpentList;
+    readonly save?: (spent: SpentFamily) => void;
+  } = {}) {
     this.#limit = limit;
+    this.#save = save;
+    this.#refusedUntil = kept.refusedUntil;
+    for (const family of kept.families) this.#put(family);
+  }
+
+  get list(): SpentList {
+    return { families: [...this.#families.values()], refusedUntil: this.#refusedUntil };
   }
 
   has({ id, bornAt }: Family, wallNow: number): boolean {
@@ -29,14 +62,19 @@ export class SpentFamilies {
   /** False when it is there already. */
   add({ id, bornAt }: Family, wallNow: number): boolean {
     if (this.has({ id, bornAt }, wallNow)) return false;
-    const [oldest] = this.#families;
-    if (oldest !== undefined && this.#families.size >= this.#limit) {
-      const [oldestId, { bornAt: oldestBornAt }] = oldest;
-      this.#families.delete(oldestId);
-      this.#refusedUntil = Math.max(this.#refusedUntil, oldestBornAt);
-    }
-    this.#families.set(id, { bornAt, until: wallNow + TICKET_LIFETIME_MAX_MS });
+    const spent = { id, bornAt, until: wallNow + TICKET_LIFETIME_MAX_MS };
+    this.#put(spent);
+    this.#save(spent);
     return true;
+  }
+
+  #put(spent: SpentFamily): void {
+    const [oldest] = this.#families.values();
+    if (oldest !== undefined && this.#families.size >= this.#limit) {
+      this.#families.delete(oldest.id);
+      this.#refusedUntil = Math.max(this.#refusedUntil, oldest.bornAt);
+    }
+    this.#families.set(spent.id, spent);
   }
 
   #forgetOld(wallNow: number): void {

@@ -20,15 +20,17 @@ export class TicketOffice {
   readonly #keys: TicketKeys;
   readonly #random: Random;
   readonly #wallClock: () => number;
-  readonly #spent = new SpentFamilies();
+  readonly #spent: SpentFamilies;
 
-  /** `wallClock`: milliseconds since 1970. */
+  /** `spent`: what the former lives have used, as long as `keys` are theirs. `wallClock`: milliseconds since 1970. */
   constructor(facts: {
     readonly keys: TicketKeys;
+    readonly spent?: SpentFamilies;
     readonly random: Random;
     readonly wallClock: () => number;
   }) {
     this.#keys = facts.keys;
+    this.#spent = facts.spent ?? new SpentFamilies();
     this.#random = facts.random;
     this.#wallClock = facts.wallClock;
   }

@@ -3,6 +3,7 @@ import {
   encodeSessionState,
   type SessionState,
 } from "../../../src/ike/resumption/session-state.ts";
+import { SpentFamilies, type SpentFamily } from "../../../src/ike/resumption/spent-families.ts";
 import { type TicketKey, TicketKeys } from "../../../src/ike/resumption/ticket-keys.ts";
 import { TicketOffice } from "../../../src/ike/resumption/ticket-office.ts";
 import { type OwnTicket, TicketWallet } from "../../../src/ike/resumption/ticket-wallet.ts";
@@ -26,6 +27,7 @@ export class ResumptionLab {
   readonly dates = { client: 1_700_000_000_000, gateway: 1_700_000_000_000 };
   /** What is on the gateway's disk, and on the client's. */
   keys: readonly TicketKey[] = [];
+  spent: readonly SpentFamily[] = [];
   tickets: readonly { readonly ticket: Uint8Array; readonly session: Uint8Array }[] = [];
   client: SimulatedMachine;
   gateway: SimulatedMachine;
@@ -87,6 +89,12 @@ export class ResumptionLab {
       this.keys = keys.map((key) => ({ ...key, key: key.key.slice() }));
     };
     const keys = new TicketKeys({ kept: isClient ? [] : this.keys, wallNow: wallClock(), random, save });
+    const spent = new SpentFamilies({
+      kept: { families: isClient ? [] : this.spent, refusedUntil: 0 },
+      save: (family) => {
+        this.spent = [...this.spent, family];
+      },
+    });
     const wallet = new TicketWallet({
       kept: this.tickets.map(({ ticket, session }) => ({ ticket, session: decodeSessionState(session) })),
       wallClock,
@@ -104,7 +112,7 @@ export class ResumptionLab {
       connections: [isClient ? initiatorPolicy() : responderPolicy()],
       seed,
       crashSecret: new Uint8Array(32).fill(isClient ? 1 : 2),
-      ...(isClient ? { wallet } : { tickets: new TicketOffice({ keys, random, wallClock }) }),
+      ...(isClient ? { wallet } : { tickets: new TicketOffice({ keys, spent, random, wallClock }) }),
       clock: this.link,
       transmit: (octets, path) => this.link.transmit(machine, octets, path),
       ...(hasTcp && { openStream: (ends) => this.link.openStream(machine, ends) }),
