@@ -7,14 +7,23 @@ import { processTerminal } from "./terminal.ts";
 
 // The engine brings the kernel, system calls and key exchanges along: only who runs one waits for them.
 const startEngine: StartEngine = async ({ config, onEvent }) => {
-  const [{ Engine }, { createLinuxHost }, { impairHost }, { InheritedSockets }, { createLinuxSystemCalls }] =
-    await Promise.all([
-      import("../engine/engine.ts"),
-      import("../engine/linux-host.ts"),
-      import("../engine/impairment.ts"),
-      import("../platform/privileges/inherited-sockets.ts"),
-      import("../platform/system-calls/linux-system-calls.ts"),
-    ]);
+  const [
+    { Engine },
+    { createLinuxHost },
+    { impairHost },
+    { claimDirectory },
+    { InheritedSockets },
+    { createLinuxSystemCalls },
+  ] = await Promise.all([
+    import("../engine/engine.ts"),
+    import("../engine/linux-host.ts"),
+    import("../engine/impairment.ts"),
+    import("../platform/directory-claim.ts"),
+    import("../platform/privileges/inherited-sockets.ts"),
+    import("../platform/system-calls/linux-system-calls.ts"),
+  ]);
+  // Before anything is put back that a former life has left there: it may live.
+  claimDirectory(createLinuxSystemCalls(), config.stateDirectory);
   const inherited = InheritedSockets.take(process.env, createLinuxSystemCalls);
   const host = createLinuxHost({ onThreadStart: keepHeapSmall, inherited });
   const faults = process.env.IKEBANA_IMPAIR ?? "";

@@ -4,7 +4,7 @@ import type { Firewall, ForwardingRules } from "../platform/firewall/firewall.ts
 import type { BorrowedSettings } from "../platform/kernel-settings/borrowed-settings.ts";
 import type { Network, Rule } from "../platform/network/network.ts";
 import { ownAddressIn } from "../pool/prefix.ts";
-import { forwardsAll, switchForwardingOn } from "./forwarding.ts";
+import { FORWARDING_GROUP, familiesSwitchedOn, forwardingChanges } from "./forwarding.ts";
 
 /** What a gateway's clients find behind it. */
 export interface InsideNetwork {
@@ -24,7 +24,8 @@ const ISOLATION_PRIORITY = 7_290;
  *
  *   priority 7290    from POOL to POOL iif TUN prohibit        for each two pools of a family
  *
- * Everything is put back by `remove`, and what a former life left by the first `apply`.
+ * Everything is put back by `remove`, and what a former life left by the first `apply`. Of several gateways on one machine, each writes beside its
+ * rules which settings it needs; whoever needs one last puts it back.
  */
 export class GatewayNetwork {
   readonly #network: Network;
@@ -35,7 +36,9 @@ export class GatewayNetwork {
   /** What the machine is made for. */
   #inside: InsideNetwork | undefined;
   #addresses: readonly string[] = [];
-  #rules: readonly Rule[] = [];
+  #isolation: readonly Rule[] = [];
+  #rules: ForwardingRules | undefined;
+  #isForwarding = false;
 
   constructor(facts: {
     readonly network: Network;
@@ -55,7 +58,7 @@ export class GatewayNetwork {
   /** Takes back what a former life left. */
   async clean(): Promise<void> {
     for (const rule of this.#network.rules()) if (this.#isIsolation(rule)) this.#network.removeRule(rule);
-    this.#borrowed.restore();
+    await this.#giveBack();
     await this.#firewall.remove();
   }
 
@@ -68,30 +71,58 @@ export class GatewayNetwork {
     if (isDeepStrictEqual(inside, this.#inside)) return;
     this.#inside = undefined;
     this.#exchangeAddresses(inside.pools.map((pool) => hostPrefix(ownAddressIn(pool))));
-    this.#exchangeRules(inside.reachEachOther ? [] : isolation(inside.pools, this.#link));
-    const families = familiesOf(inside.pools);
-    this.#borrowed.restore();
+    this.#exchangeIsolation(inside.reachEachOther ? [] : isolation(inside.pools, this.#link));
+    await this.#giveBack();
+    this.#isForwarding = true;
+    this.#network.setLinkUp(this.#link, { group: FORWARDING_GROUP });
+    // In this order: who changes a setting has said so before.
+    const changes = forwardingChanges(this.#borrowed.settings, familiesOf(inside.pools));
+    this.#borrowed.share((await this.#firewall.others()).flatMap(({ borrowed }) => borrowed));
+    const borrowed = [...this.#borrowed.changes, ...changes];
     const rules: ForwardingRules = {
       link: this.#link,
       pools: inside.pools,
       masquerades: inside.masquerades,
-      isForUsOnly: !forwardsAll(this.#borrowed, families),
+      group: FORWARDING_GROUP,
+      onlyForGroup: familiesSwitchedOn(borrowed),
+      borrowed,
     };
     await this.#filter(rules);
-    switchForwardingOn(this.#borrowed, families);
+    this.#rules = rules;
+    for (const change of changes) this.#borrowed.make(change);
     this.#inside = inside;
   }
 
   async remove(): Promise<void> {
     this.#inside = undefined;
-    this.#borrowed.restore();
+    await this.#takeBackNotes();
+    await this.#giveBack();
+    this.#borrowed.forget();
     await this.#firewall.remove();
-    this.#exchangeRules([]);
+    if (this.#isForwarding) this.#network.setLinkUp(this.#link, { group: 0 });
+    this.#isForwarding = false;
+    this.#exchangeIsolation([]);
     this.#exchangeAddresses([]);
   }
 
+  /** First of all, so that of two that end at once the second sees that nobody needs the settings any more. The rules still stand. */
+  async #takeBackNotes(): Promise<void> {
+    const rules = this.#rules;
+    this.#rules = undefined;
+    if (rules === undefined || rules.borrowed.length === 0) return;
+    await this.#firewall.replace({ ...rules, borrowed: [] }).catch(() => {});
+  }
+
+  /** What another gateway that lives needs too is left to it. */
+  async #giveBack(): Promise<void> {
+    if (this.#borrowed.changes.length === 0) return;
+    const links = new Set(this.#network.links().map(({ name }) => name));
+    const living = (await this.#firewall.others()).filter(({ link }) => links.has(link));
+    this.#borrowed.restore(living.flatMap(({ borrowed }) => borrowed));
+  }
+
   async #filter(rules: ForwardingRules): Promise<void> {
-    if (!rules.masquerades && !rules.isForUsOnly) return this.#firewall.remove();
+    if (!rules.masquerades && rules.onlyForGroup.length === 0) return this.#firewall.remove();
     try {
       await this.#firewall.replace(rules);
     } catch (error) {
@@ -114,10 +145,10 @@ export class GatewayNetwork {
     this.#addresses = addresses;
   }
 
-  #exchangeRules(rules: readonly Rule[]): void {
-    const before = this.#rules;
+  #exchangeIsolation(rules: readonly Rule[]): void {
+    const before = this.#isolation;
     for (const rule of rules) this.#network.addRule(rule);
-    this.#rules = rules;
+    this.#isolation = rules;
     for (const rule of before) {
       if (!rules.some((other) => isSameIsolation(other, rule))) this.#network.removeRule(rule);
     }

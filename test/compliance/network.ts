@@ -51,6 +51,12 @@ export function networkSuite(name: string, open: () => NetworkBench): void {
         isUp: true,
         mtu: 1400,
         queueLength: 77,
+        group: 0,
+      });
+      network.setLinkUp("wire0", { group: 7_296 });
+      expect(network.links().find((link) => link.name === "wire0")).toMatchObject({
+        queueLength: 77,
+        group: 7_296,
       });
     });
 

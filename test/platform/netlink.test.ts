@@ -73,7 +73,9 @@ describe("netlink", () => {
       -Errno.EINTR,
       answer({ type: NLMSG_DONE, body: errno(0) }),
     );
-    expect(busy.links()).toEqual([{ name: "eth0", index: 0, isUp: false, mtu: 1400, queueLength: 0 }]);
+    expect(busy.links()).toEqual([
+      { name: "eth0", index: 0, isUp: false, mtu: 1400, queueLength: 0, group: 0 },
+    ]);
   });
 
   test("lists again when the table changed while it was listed", () => {

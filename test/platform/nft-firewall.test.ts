@@ -13,7 +13,9 @@ const RULES: ForwardingRules = {
   link: "ikebana0",
   pools: ["10.77.0.0/24", "10.78.0.0/24", "fd77::/64"],
   masquerades: true,
-  isForUsOnly: true,
+  group: 7_296,
+  onlyForGroup: [4, 6],
+  borrowed: [],
 };
 
 describe.skipIf(!mayRun)("nftables in a fresh network namespace", () => {
@@ -41,6 +43,29 @@ describe.skipIf(!mayRun)("nftables in a fresh network namespace", () => {
     await firewall().remove();
   });
 
+  test("keep beside the rules what the settings were, for others of us to read, also when we were killed", async () => {
+    const change = (name: string) => ({ name, before: "0", ours: "1" });
+    const [ipv4, ipv6] = [change("net/ipv4/ip_forward"), change("net/ipv6/conf/eth0.7/accept_ra")];
+    const elsewhere = mkdtempSync(join(tmpdir(), "ikebana-nft-"));
+    try {
+      const other = new NftFirewall({ link: "vpn-1.2", stateDirectory: elsewhere });
+      const odd = { ...ipv4, name: 'net/ipv6/conf/a"b/accept_ra' };
+      await firewall().replace({ ...RULES, borrowed: [ipv4, odd] });
+      await other.replace({ ...RULES, link: "vpn-1.2", onlyForGroup: [4], borrowed: [ipv6, ipv4] });
+      expect(await firewall().others()).toEqual([
+        { link: "vpn-1.2", borrowed: [ipv6] },
+        { link: "vpn-1.2", borrowed: [ipv4] },
+      ]);
+      expect(await other.others()).toEqual([{ link: "ikebana0", borrowed: [ipv4] }]);
+      await other.remove();
+      expect(await firewall().others()).toEqual([]);
+      await firewall().remove();
+      expect(await ruleset()).toBe("");
+    } finally {
+      rmSync(elsewhere, { recursive: true });
+    }
+  });
+
   test("keep what they had when they refuse something", async () => {
     await firewall().replace(RULES);
     const before = await ruleset();
@@ -58,6 +83,7 @@ describe.skipIf(!mayRun)("nftables in a fresh network namespace", () => {
         code: "ENOENT",
         message: "the program nft is missing: install the package nftables",
       });
+      expect(await firewall().others()).toEqual([]);
       await firewall().remove();
     } finally {
       process.env.PATH = path;

@@ -1,4 +1,6 @@
-import { existsSync, readdirSync, readlinkSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { describeFrame } from "../../src/platform/packet-kind.ts";
 import { type Gateways, untilDown, untilUp, withGateways } from "../interop/gateways.ts";
@@ -153,6 +155,25 @@ describe.skipIf(!mayRun)("without an SA", () => {
     } finally {
       await ikebana?.stop("SIGKILL");
       await sites.close();
+    }
+  });
+
+  test("a second daemon on the same state is refused while the first lives, whatever their sockets", async () => {
+    const sites = await createSites();
+    const folder = mkdtempSync(join(tmpdir(), "ikebana-state-"));
+    const start = () =>
+      startIkebana(sites.left, SCENARIO.ikebana.replace(/^state: .*$/m, `state: ${folder}`));
+    let ikebana: IkebanaDaemon | undefined;
+    try {
+      ikebana = await start();
+      await expect(start()).rejects.toThrow(`another ikebana keeps its state in ${folder}`);
+      expect(sites.leftRoutes("ikebana0")).toEqual(["10.2.0.0/24", "fd02::/64"]);
+      await ikebana.stop("SIGKILL");
+      ikebana = await start();
+    } finally {
+      await ikebana?.stop("SIGKILL");
+      await sites.close();
+      rmSync(folder, { recursive: true });
     }
   });
 

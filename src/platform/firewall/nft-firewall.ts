@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Change } from "../kernel-settings/borrowed-settings.ts";
 import { runProgram } from "../run-program.ts";
 import { StateFile } from "../state-file.ts";
 import type { Firewall, ForwardingRules } from "./firewall.ts";
@@ -15,7 +16,7 @@ export class NftFirewall implements Firewall {
   readonly #file: StateFile<string>;
 
   constructor({ link, stateDirectory }: { readonly link: string; readonly stateDirectory: string }) {
-    this.#table = `ikebana_${link.replace(/[^A-Za-z0-9_]/g, "_")}`;
+    this.#table = tableOf(link);
     this.#file = new StateFile(join(stateDirectory, "firewall.json"), isTableName);
   }
 
@@ -24,7 +25,9 @@ export class NftFirewall implements Firewall {
     const former = this.#file.read();
     this.#file.write(this.#table);
     try {
-      await nft(`${removalOf(this.#table)}${table} {\n${forwardChain(rules)}${natChain(rules)}}\n`);
+      await nft(
+        `${removalOf(this.#table)}${table} {\n${forwardChain(rules)}${natChain(rules)}${borrowedChain(rules)}}\n`,
+      );
     } catch (error) {
       if (former === undefined) this.#file.remove();
       throw error;
@@ -38,6 +41,20 @@ export class NftFirewall implements Firewall {
     await nft(removalOf(table));
     this.#file.remove();
   }
+
+  async others(): ReturnType<Firewall["others"]> {
+    // There may be no nft, or one of them ends just now.
+    const list = (...words: readonly string[]): Promise<string> =>
+      runProgram(["nft", "list", ...words]).catch(() => "");
+    const tables = [...(await list("tables", "inet")).matchAll(/^table inet (ikebana_\w+)$/gm)];
+    const names = tables.map(([, name]) => name!).filter((name) => name !== this.#table);
+    const texts = await Promise.all(names.map((name) => list("table", "inet", name)));
+    return texts.flatMap(borrowedIn);
+  }
+}
+
+function tableOf(link: string): string {
+  return `ikebana_${link.replace(/[^A-Za-z0-9_]/g, "_")}`;
 }
 
 function isTableName(value: unknown): value is string {
@@ -54,14 +71,15 @@ async function nft(script: string): Promise<void> {
 }
 
 /** What another table drops stays dropped: to accept here means no more than not to drop. */
-function forwardChain({ link, pools, masquerades, isForUsOnly }: ForwardingRules): string {
+function forwardChain({ link, pools, masquerades, group, onlyForGroup }: ForwardingRules): string {
   const rules: string[] = [];
   if (masquerades) {
     for (const { keyword, prefixes } of byFamily(pools))
       rules.push(`iifname != "${link}" oifname "${link}" ${keyword} daddr { ${prefixes} } ct state new drop`);
   }
-  if (isForUsOnly) {
-    rules.push(`iifname != "${link}" oifname != "${link}" drop comment "forwarding is on for ${link} only"`);
+  for (const family of onlyForGroup) {
+    const stranger = `meta nfproto ipv${family} iifgroup != ${group} oifgroup != ${group}`;
+    rules.push(`${stranger} drop comment "forwarding is on for gateways only"`);
   }
   return chain("forward", "type filter hook forward priority filter", rules);
 }
@@ -76,6 +94,27 @@ function natChain({ link, pools, masquerades }: ForwardingRules): string {
 
 function chain(name: string, hook: string, rules: readonly string[]): string {
   return `chain ${name} {\n${hook}; policy accept;\n${rules.map((rule) => `${rule}\n`).join("")}}\n`;
+}
+
+/** No packet comes here. A name that the filter would take for something else stays out: then the setting is ours alone. */
+function borrowedChain({ link, borrowed }: ForwardingRules): string {
+  const notes = borrowed.map(({ name, before, ours }) => `${link} ${name} ${before} ${ours}`);
+  const rules = notes.filter((note) => NOTE.test(note)).map((note) => `return comment "${note}"\n`);
+  return rules.length === 0 ? "" : `chain borrowed {\n${rules.join("")}}\n`;
+}
+
+const NOTE =
+  /^([\w.:@-]{1,15}) (net\/ipv4\/ip_forward|net\/ipv6\/conf\/[\w.:@-]{1,15}\/(?:forwarding|accept_ra)) (\d) (\d)$/;
+
+/** What `nft` tells of a table of ours. */
+function borrowedIn(
+  table: string,
+): readonly { readonly link: string; readonly borrowed: readonly Change[] }[] {
+  return [...table.matchAll(/ comment "([^"]*)"/g)].flatMap(([, comment]) => {
+    const [, link, name, before, ours] = NOTE.exec(comment!) ?? [];
+    if (link === undefined) return [];
+    return [{ link, borrowed: [{ name: name!, before: before!, ours: ours! }] }];
+  });
 }
 
 function byFamily(

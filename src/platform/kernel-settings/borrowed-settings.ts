@@ -8,7 +8,7 @@ export interface Borrowed {
   readonly changes: readonly Change[];
 }
 
-interface Change {
+export interface Change {
   readonly name: string;
   readonly before: string;
   readonly ours: string;
@@ -42,22 +42,61 @@ export class BorrowedSettings {
     return true;
   }
 
-  /** Puts everything back, the last change first; also what a former life left. Throws the first refusal, having tried all. */
-  restore(): void {
+  /** Makes a change that was decided upon before; somebody else may have made the same meanwhile. Throws PlatformError when it is refused. */
+  make(change: Change): void {
+    const { name, ours } = change;
+    if (!this.#changes.some((known) => known.name === name)) this.#remember([...this.#changes, change]);
+    if (this.#settings.read(name) !== ours) this.#settings.write(name, ours);
+  }
+
+  /**
+   * Settings that others have changed and that we need as they are now: whoever needs one last puts it back. What is not as they have set it
+   * is nobody's.
+   */
+  share(changes: readonly Change[]): void {
+    const held = new Map(this.#changes.map((change) => [change.name, change]));
+    for (const change of changes) {
+      const { name, ours } = change;
+      if (!held.has(name) && this.#settings.read(name) === ours) held.set(name, change);
+    }
+    if (held.size > this.#changes.length) this.#remember([...held.values()]);
+  }
+
+  /** What there is to put back: ours, or what a former life left. */
+  get changes(): readonly Change[] {
+    if (this.#changes.length > 0) return this.#changes;
     const left = this.#file.read();
-    const isOfThisBoot = left?.boot === this.#boot();
-    const changes = this.#changes.length > 0 ? this.#changes : isOfThisBoot ? (left?.changes ?? []) : [];
+    return left?.boot === this.#boot() ? left.changes : [];
+  }
+
+  /**
+   * Puts everything back, the last change first; also what a former life left. What others have `shared` and need stays as it is, and remains
+   * ours to put back too, until `forget`. Throws the first refusal, having tried all.
+   */
+  restore(shared: readonly Change[] = []): void {
+    const isShared = ({ name, ours }: Change): boolean =>
+      shared.some((change) => change.name === name && change.ours === ours);
     const refusals: unknown[] = [];
-    for (const { name, before, ours } of changes.toReversed()) {
+    const { changes } = this;
+    for (const change of changes.toReversed()) {
+      const { name, before, ours } = change;
+      if (isShared(change)) continue;
       try {
         if (this.#settings.read(name) === ours) this.#settings.write(name, before);
       } catch (error) {
         refusals.push(error);
       }
     }
+    const kept = changes.filter(isShared);
+    if (kept.length > 0) this.#remember(kept);
+    else this.forget();
+    if (refusals.length > 0) throw refusals[0];
+  }
+
+  /** Nothing is ours to put back any more. */
+  forget(): void {
     this.#changes = [];
     this.#file.remove();
-    if (refusals.length > 0) throw refusals[0];
   }
 
   #remember(changes: readonly Change[]): void {

@@ -34,7 +34,7 @@ interface OwnedRoute {
 
 /** Addresses and routes without a kernel, with its rules: what is connected, what is in the way, what disappears with what. */
 export class MemoryNetwork implements Network {
-  #links: Link[] = [{ name: "lo", index: 1, isUp: true, mtu: 65_536, queueLength: 1000 }];
+  #links: Link[] = [{ name: "lo", index: 1, isUp: true, mtu: 65_536, queueLength: 1000, group: 0 }];
   #addresses: LinkAddress[] = [];
   #routes: OwnedRoute[] = [];
   #rules: Rule[] = [...FIRST_RULES];
@@ -45,7 +45,7 @@ export class MemoryNetwork implements Network {
   /** Test side: a link appears, down, as a TUN device does. */
   addLink(name: string, { mtu = 1500 }: { readonly mtu?: number } = {}): void {
     this.#lastIndex++;
-    this.#links.push({ name, index: this.#lastIndex, isUp: false, mtu, queueLength: 1000 });
+    this.#links.push({ name, index: this.#lastIndex, isUp: false, mtu, queueLength: 1000, group: 0 });
   }
 
   links(): readonly Link[] {

@@ -39,10 +39,12 @@ export interface Link {
   readonly mtu: number;
   /** Packets that wait for the device. */
   readonly queueLength: number;
+  /** Links of one group can be meant together by a packet filter; 0 but for those that were put into another. */
+  readonly group: number;
 }
 
 /** What is left out stays as it is. */
-export type LinkOptions = Partial<Pick<Link, "mtu" | "queueLength">>;
+export type LinkOptions = Partial<Pick<Link, "mtu" | "queueLength" | "group">>;
 
 export interface LinkAddress {
   readonly link: string;

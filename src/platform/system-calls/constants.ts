@@ -6,6 +6,9 @@ export const O_RDWR = 2;
 export const O_NONBLOCK = 0x800;
 export const O_CLOEXEC = 0x80000;
 
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+
 // poll.h
 export const POLLIN = 1;
 

@@ -26,6 +26,8 @@ export interface SystemCalls {
 
   open(path: string, flags: number): number;
   close(descriptor: number): number;
+  /** A claim on what a descriptor stands for, which ends with the descriptor. */
+  flock(descriptor: number, operation: number): number;
   socket(family: number, type: number, protocol: number): number;
   /** Fills `pair`: two descriptors, an int each. */
   socketpair(family: number, type: number, protocol: number, pair: Uint8Array): number;

@@ -6,6 +6,7 @@ import {
   IFF_UP,
   IFLA_AF_SPEC,
   IFLA_EXT_MASK,
+  IFLA_GROUP,
   IFLA_GSO_MAX_SEGS,
   IFLA_IFNAME,
   IFLA_INET6_ADDR_GEN_MODE,
@@ -44,11 +45,13 @@ export function encodeLinkChange(change: {
   readonly isUp?: boolean;
   readonly mtu?: number;
   readonly queueLength?: number;
+  readonly group?: number;
   readonly pid?: number;
 }): Uint8Array {
   const parts = [ifinfomsg(change)];
   if (change.mtu !== undefined) parts.push(attribute(IFLA_MTU, change.mtu));
   if (change.queueLength !== undefined) parts.push(attribute(IFLA_TXQLEN, change.queueLength));
+  if (change.group !== undefined) parts.push(attribute(IFLA_GROUP, change.group));
   if (change.pid !== undefined) parts.push(attribute(IFLA_NET_NS_PID, change.pid));
   return concat(...parts);
 }
@@ -77,6 +80,7 @@ export function decodeLink(body: Uint8Array): Link | undefined {
     isUp: (view.getUint32(8, true) & IFF_UP) !== 0,
     mtu: readU32(attributes.get(IFLA_MTU)) ?? 0,
     queueLength: readU32(attributes.get(IFLA_TXQLEN)) ?? 0,
+    group: readU32(attributes.get(IFLA_GROUP)) ?? 0,
   };
 }
 
