@@ -18,6 +18,10 @@ const REKEY_EVERY = CAMPAIGN ? 10 : 2;
 const RECONNECT_EVERY = CAMPAIGN ? 60 : 4;
 const SAMPLE_EVERY = CAMPAIGN ? 10 : 1;
 const LOOK_EVERY_MS = 1000;
+/** Octets; the last are fragments inside. */
+const PING_LENGTHS = [56, 600, 1200, 4000] as const;
+/** As often as ping sleeps between two: from 10 ms on downwards it keeps a core busy instead. */
+const PING_EVERY_S = "0.011";
 /** Of resident memory. What V8 collects late is most of it; a record of 1 KB kept for each packet would be some hundred. */
 const MOST_GROWTH_MB = CAMPAIGN ? 12 : 24;
 /** Whoever asks through the control socket has a descriptor meanwhile. */
@@ -29,9 +33,12 @@ test.skipIf(!requireRoot("a soak"))(
   async () => {
     await withTwoOfUs(async ({ sites, left, right }) => {
       const ends = [left, right] as const;
-      const flood = (from: string, to: string): HostProcess =>
-        new HostProcess(sites.left, ["ping", "-q", "-i", "0.002", "-s", "1000", "-I", from, to]);
-      const floods = ([0, 1] as const).map((family) => flood(LEFT_INSIDE[family], RIGHT_INSIDE[family]));
+      const floods = ([0, 1] as const).flatMap((family) =>
+        PING_LENGTHS.map((length) => {
+          const words = ["ping", "-q", "-i", PING_EVERY_S, "-s", String(length), "-I"] as const;
+          return new HostProcess(sites.left, [...words, LEFT_INSIDE[family], RIGHT_INSIDE[family]]);
+        }),
+      );
       const samples: Sample[] = [];
       const counts = { rekeys: 0, reconnects: 0 };
       for (let second = 1; second <= SECONDS; second++) {
