@@ -10,6 +10,18 @@ export function udpPayloadOf(frame: Uint8Array): Uint8Array {
   return frame.slice(HEADERS_LENGTH, HEADERS_LENGTH + length);
 }
 
+/** The same datagram from another IPv4 address and port. */
+export function fromElsewhere(
+  frame: Uint8Array,
+  { address, port }: { readonly address: string; readonly port: number },
+): Uint8Array {
+  const moved = frame.slice();
+  moved.set(address.split(".").map(Number), ETHERNET_LENGTH + 12);
+  new DataView(moved.buffer).setUint16(ETHERNET_LENGTH + IPV4_LENGTH, port);
+  // With the checksums made anew.
+  return withUdpPayload(moved, udpPayloadOf(moved));
+}
+
 /** The same frame with another datagram in it: addresses and ports stay, as a forger on the path would have it. */
 export function withUdpPayload(frame: Uint8Array, payload: Uint8Array): Uint8Array {
   const forged = new Uint8Array(HEADERS_LENGTH + payload.length);
