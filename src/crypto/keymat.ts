@@ -39,8 +39,8 @@ export function deriveIkeKeys(
 }
 
 /**
- * Keys of an IKE SA that replaces another, RFC 7296 section 2.18. SKEYSEED is made with the PRF of the old SA, everything
- * after it with the PRF of the new one.
+ * Keys of an IKE SA that replaces another, RFC 7296 section 2.18, with SK(1) to SK(n) of further key exchanges behind the nonces (RFC 9370
+ * section 2.2.4). SKEYSEED is made with the PRF of the old SA, everything after it with the PRF of the new one.
  */
 export function deriveRekeyedIkeKeys(
   input: Freshness & {
@@ -48,10 +48,13 @@ export function deriveRekeyedIkeKeys(
     readonly oldSkD: Uint8Array;
     readonly prfId: number;
     readonly sharedSecret: Uint8Array;
+    /** SK(1) to SK(n), one behind the other. */
+    readonly furtherSecrets?: Uint8Array | undefined;
     readonly lengths: KeyLengths;
   },
 ): IkeKeys {
-  const skeyseed = prf(input.oldPrfId, input.oldSkD, input.sharedSecret, input.ni, input.nr);
+  const { oldPrfId, oldSkD, sharedSecret, ni, nr, furtherSecrets = new Uint8Array(0) } = input;
+  const skeyseed = prf(oldPrfId, oldSkD, sharedSecret, ni, nr, furtherSecrets);
   return expandIkeKeys({ ...input, skeyseed });
 }
 
@@ -122,7 +125,8 @@ export interface ChildKeys {
 }
 
 /**
- * KEYMAT = prf+ (SK_d, [g^ir |] Ni | Nr), RFC 7296 section 2.17: first the octets for the SA from the initiator to the
+ * KEYMAT = prf+ (SK_d, [g^ir |] Ni | Nr), RFC 7296 section 2.17, and with further key exchanges SK(1) | ... | SK(n) behind that (RFC 9370
+ * section 2.2.4): first the octets for the SA from the initiator to the
  * responder, then those for the other. Within a direction the encryption key (with its salt) comes before the integrity
  * key; `keyLength` is their sum. "Initiator" is whoever began the exchange that made this child SA.
  */
@@ -133,10 +137,13 @@ export function deriveChildKeys(input: {
   readonly nr: Uint8Array;
   /** Of the key exchange within CREATE_CHILD_SA, where there was one. */
   readonly sharedSecret?: Uint8Array | undefined;
+  /** SK(1) to SK(n), one behind the other. */
+  readonly furtherSecrets?: Uint8Array | undefined;
   readonly keyLength: number;
 }): ChildKeys {
-  const { prfId, skD, ni, nr, sharedSecret = new Uint8Array(0), keyLength } = input;
-  const seed = concat(sharedSecret, ni, nr);
+  const { prfId, skD, ni, nr, keyLength } = input;
+  const { sharedSecret = new Uint8Array(0), furtherSecrets = new Uint8Array(0) } = input;
+  const seed = concat(sharedSecret, ni, nr, furtherSecrets);
   const keymat = prfPlus({ prfId, key: skD, seed, length: 2 * keyLength });
   const next = cutter(keymat);
   const keys = { initiatorToResponder: next(keyLength), responderToInitiator: next(keyLength) };

@@ -6,18 +6,28 @@ import type { ChildPolicy, ConnectionPolicy } from "../policy/connection.ts";
 import { isSubset, MAXIMUM_SELECTORS, narrowBoth } from "../policy/narrow.ts";
 import { checkChosen, selectProposal } from "../policy/select-proposal.ts";
 import { formatTrafficSelectors } from "../policy/traffic-selectors.ts";
-import { findTransform, numberProposals, offeredGroups, withoutKeyExchange } from "../policy/transforms.ts";
+import {
+  additionalTransforms,
+  findTransform,
+  insistsOnAdditional,
+  numberProposals,
+  offeredGroups,
+  withoutKeyExchange,
+  withPlain,
+} from "../policy/transforms.ts";
 import type { Payload, PayloadOf } from "../wire/payloads/payload.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
 import { type ChildMode, mayBeTransport, modeOf, TRANSPORT_NOTIFIES } from "./child-mode.ts";
 import { askToDelete } from "./child-sa-deletion.ts";
 import { childSaEstablished, childSaFailed, childSaRekeyed, formatProposals } from "./events.ts";
+import { type FollowUps, INSISTING } from "./exchanges/ike-followup-ke.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import type { Keyed, KeyPair } from "./ike-sa-state.ts";
 import type { Trigger } from "./io.ts";
 import { scheduleChild } from "./lifetimes.ts";
 import { decodeSpi, encodeSpi, find, findError, notify, notifyName } from "./payloads.ts";
+import type { SharedSecrets } from "./pending-exchanges.ts";
 import { suiteOf } from "./proposals.ts";
 import type { TimerHandle } from "./timers.ts";
 
@@ -67,6 +77,8 @@ export interface ChildAttempt {
   offer: ChildOffer | undefined;
   /** What the peer has made of `replaces` while this attempt was under way. */
   rival: ChildSa | undefined;
+  /** Further key exchanges, from the answer on. */
+  followUps: FollowUps | undefined;
   /** The user wants the child down: what comes of this is deleted. */
   isUnwanted: boolean;
   /** SPIs that the peer has deleted meanwhile and that nobody here knows: what it has made for us may be among them. */
@@ -88,8 +100,8 @@ export interface ChildOffer {
 export interface ChildKeying extends Pick<Keyed, "proposal" | "keys"> {
   readonly ni: Uint8Array;
   readonly nr: Uint8Array;
-  /** Of a key exchange in CREATE_CHILD_SA; undefined without one. */
-  readonly sharedSecret?: Uint8Array | undefined;
+  /** Of key exchanges in CREATE_CHILD_SA and behind it; undefined without one. */
+  readonly secrets?: SharedSecrets | undefined;
 }
 
 /** How a new child SA comes in: from the start, or beside one that still carries our packets. */
@@ -126,7 +138,7 @@ export function offerChild(
   const { trigger } = ikeSa;
   const isCalled = trigger?.child === policy.name;
   if (isCalled) ikeSa.trigger = undefined;
-  const proposals = numberProposals(offered, encodeSpi(inboundSpi));
+  const proposals = numberProposals(withPlain(offered), encodeSpi(inboundSpi));
   return { policy, inboundSpi, proposals, trigger: isCalled ? trigger : undefined, path: ikeSa.path };
 }
 
@@ -214,7 +226,8 @@ function refusalByPeer(offer: ChildOffer, error: PayloadOf<"notify"> | undefined
   const reason = notifyName(notifyType);
   if (notifyType === NotifyType.NO_PROPOSAL_CHOSEN) {
     const offered = formatProposals(proposals);
-    const message = `the peer accepts none of our ESP proposals (${reason}); offered ${offered.join(", ")}`;
+    const hint = proposals.every(insistsOnAdditional) ? INSISTING : "";
+    const message = `the peer accepts none of our ESP proposals (${reason}); offered ${offered.join(", ")}${hint}`;
     return { child, notifyType, message, offered };
   }
   if (notifyType === NotifyType.TS_UNACCEPTABLE) {
@@ -309,7 +322,18 @@ export function answerChild(
   request: ChildRequest,
   facts: Omit<Parameters<typeof installChild>[1], "inboundSpi">,
 ): { readonly childSa: ChildSa; readonly payloads: readonly Payload[] } | undefined {
-  const { agreed } = facts;
+  const promised = promiseChild(ikeSa, request, facts.agreed);
+  if (promised === undefined) return undefined;
+  const { inboundSpi, payloads } = promised;
+  return { childSa: installChild(ikeSa, { ...facts, inboundSpi }), payloads };
+}
+
+/** The same, without a child SA so far: takes the SPI for it. */
+export function promiseChild(
+  ikeSa: IkeSa,
+  request: ChildRequest,
+  agreed: AgreedChild,
+): { readonly inboundSpi: number; readonly payloads: readonly Payload[] } | undefined {
   const inboundSpi = ikeSa.machine.allocateSpi();
   if (inboundSpi === undefined) {
     const notifyType = NotifyType.NO_ADDITIONAL_SAS;
@@ -317,16 +341,13 @@ export function answerChild(
     reportChildRefusal(ikeSa, { child: agreed.policy.name, notifyType, message });
     return undefined;
   }
-  const childSa = installChild(ikeSa, { ...facts, inboundSpi });
-  return {
-    childSa,
-    payloads: [
-      { ...request.sa, proposals: [{ ...agreed.proposal, spi: encodeSpi(inboundSpi) }] },
-      { ...request.tsi, selectors: agreed.remote },
-      { ...request.tsr, selectors: agreed.local },
-      ...(agreed.mode.isTransport ? TRANSPORT_NOTIFIES : []),
-    ],
-  };
+  const payloads = [
+    { ...request.sa, proposals: [{ ...agreed.proposal, spi: encodeSpi(inboundSpi) }] },
+    { ...request.tsi, selectors: agreed.remote },
+    { ...request.tsr, selectors: agreed.local },
+    ...(agreed.mode.isTransport ? TRANSPORT_NOTIFIES : []),
+  ];
+  return { inboundSpi, payloads };
 }
 
 /** Which policy, proposal and selectors a request comes to, or why none. */
@@ -398,7 +419,8 @@ export function chooseChild(
 
 /**
  * What a peer may choose from. A policy that says nothing about groups leaves it to the peer whether there is a key exchange: Apple's and
- * Windows' profiles ask for one, and clients that were set up by hand for none. Then a group that is good enough for the IKE SA will do.
+ * Windows' profiles ask for one, and clients that were set up by hand for none. Then a group that is good enough for the IKE SA will do, and
+ * further key exchanges as there, or none.
  */
 function proposalsFor(
   { espProposals }: ChildPolicy,
@@ -407,7 +429,11 @@ function proposalsFor(
 ): readonly Proposal[] {
   if (!hasKeyExchange || offeredGroups(espProposals).length > 0) return espProposals;
   const groups = offeredGroups(ikeProposals).map((id) => ({ type: TransformType.KE, id }));
-  return espProposals.flatMap((each) => [{ ...each, transforms: [...each.transforms, ...groups] }, each]);
+  const further = additionalTransforms(ikeProposals);
+  return espProposals.flatMap((each) => [
+    { ...each, transforms: [...each.transforms, ...groups, ...further] },
+    each,
+  ]);
 }
 
 /** Whether the IKE SA carries as many child SAs as it may. */
@@ -431,7 +457,7 @@ export function installChild(
 ): ChildSa {
   const { agreed, inboundSpi, keying, isInitiator, carriesOutbound, replaces, now } = facts;
   const { policy, proposal, local, remote } = agreed;
-  const { ni, nr, sharedSecret, keys } = keying;
+  const { ni, nr, secrets, keys } = keying;
   const outboundSpi = decodeSpi(proposal.spi);
   const childSa: ChildSa = {
     name: policy.name,
@@ -460,7 +486,7 @@ export function installChild(
     skD: keys.skD,
     ni,
     nr,
-    sharedSecret,
+    ...secrets,
     keyLength: encryptionKeyLength + integrityKeyLength,
   });
   const { initiatorToResponder, responderToInitiator } = derived;

@@ -9,6 +9,7 @@ import { processCreateChildRequest } from "./exchanges/create-child-sa-request.t
 import { processCreateChildResponse } from "./exchanges/create-child-sa-response.ts";
 import { processAuthRequest } from "./exchanges/ike-auth-request.ts";
 import { processAuthResponse } from "./exchanges/ike-auth-response.ts";
+import { processFollowUpRequest, processFollowUpResponse } from "./exchanges/ike-followup-ke.ts";
 import { processIntermediateRequest, processIntermediateResponse } from "./exchanges/ike-intermediate.ts";
 import { processInformationalRequest, processInformationalResponse } from "./exchanges/informational.ts";
 import { preferRival, processIkeRekeyResponse } from "./exchanges/rekey-ike-sa.ts";
@@ -78,6 +79,8 @@ function answerTo(
       return processInformationalRequest(ikeSa, { payloads, messageId, path, now });
     case ExchangeType.CREATE_CHILD_SA:
       return processCreateChildRequest(ikeSa, { payloads, messageId, now });
+    case ExchangeType.IKE_FOLLOWUP_KE:
+      return processFollowUpRequest(ikeSa, { payloads, messageId });
     default:
       return nonsense(`exchange type ${nameOf(ExchangeType, exchangeType)}`);
   }
@@ -153,6 +156,9 @@ export function processResponse(
       break;
     case "rekey-ike-sa":
       processIkeRekeyResponse(ikeSa, { attempt: purpose.attempt, payloads, now });
+      break;
+    case "follow-up":
+      processFollowUpResponse(ikeSa, { ...purpose, payloads, now });
       break;
     case "redirect":
       processInformationalResponse(ikeSa, { payloads, now });

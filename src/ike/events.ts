@@ -2,11 +2,13 @@ import type { Path, SocketAddress } from "../platform/address.ts";
 import { formatIdentity } from "../policy/identity.ts";
 import { formatProposal } from "../policy/keywords.ts";
 import { formatTrafficSelector, formatTrafficSelectors } from "../policy/traffic-selectors.ts";
+import { additionalMethods, additionalTransforms } from "../policy/transforms.ts";
 import type { Proposal } from "../wire/payloads/proposal.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
 import type { Closing } from "./answer.ts";
 import type { ChildSa } from "./child-sa.ts";
 import type { IkeSa } from "./ike-sa.ts";
+import { isKeyed } from "./ike-sa-state.ts";
 import type { IkeEvent } from "./io.ts";
 import type { Drop } from "./machine.ts";
 import type { OutstandingRequest } from "./window.ts";
@@ -126,19 +128,36 @@ export function childSaRekeyed(
     ...about(ikeSa),
     name: "child-sa-rekeyed",
     level: "info",
-    message: `child SA ${childSa.name} rekeyed`,
-    facts: { ...factsOfChild(childSa), replaces: formatEspSpi(replaces) },
+    message: `child SA ${childSa.name} rekeyed${lackOf(childSa.policy.espProposals, childSa.proposal)}`,
+    facts: {
+      ...factsOfChild(childSa),
+      replaces: formatEspSpi(replaces),
+      proposal: formatProposal(childSa.proposal),
+    },
   };
 }
 
 export function ikeSaRekeyed(old: IkeSa, heir: IkeSa): IkeEvent {
+  const { state, connection } = heir;
+  const proposal = isKeyed(state) ? state.proposal : undefined;
+  const lack = proposal === undefined ? "" : lackOf(connection?.ikeProposals ?? [], proposal);
   return {
     ...about(heir),
     name: "ike-sa-rekeyed",
     level: "info",
-    message: `IKE SA with ${peerOf(heir)} rekeyed`,
-    facts: { ...factsOf(heir), replacesInitiator: formatIkeSpi(old.initiatorSpi) },
+    message: `IKE SA with ${peerOf(heir)} rekeyed${lack}`,
+    facts: {
+      ...factsOf(heir),
+      replacesInitiator: formatIkeSpi(old.initiatorSpi),
+      ...(proposal && { proposal: formatProposal(proposal) }),
+    },
   };
+}
+
+/** Further key exchanges that our proposals name and do not insist on, and that the peer has left out. */
+function lackOf(wanted: readonly Proposal[], chosen: Proposal): string {
+  const isLacking = additionalTransforms(wanted).length > 0 && additionalMethods(chosen).length === 0;
+  return isLacking ? " without further key exchanges, which the peer has left out" : "";
 }
 
 /** The SA that was to be replaced stays. `facts.child` is empty when that is the IKE SA. */

@@ -20,7 +20,7 @@ import { endLogin } from "./eap-conversation.ts";
 import { formatEnd, ikeSaDeleted, ikeSaFailed, rekeyFailed } from "./events.ts";
 import { giveUpOnHint, processInitResponse } from "./exchanges/ike-sa-init-response.ts";
 import { processResumeResponse } from "./exchanges/ike-session-resume.ts";
-import { type IkeAttempt, preferRival, rekeyIkeSa } from "./exchanges/rekey-ike-sa.ts";
+import { endIkeAttempt, type IkeAttempt, preferRival, rekeyIkeSa } from "./exchanges/rekey-ike-sa.ts";
 import type { HalfOpenPlace } from "./half-open.ts";
 import { type Authenticating, type IkeSaState, isKeyed, type Keyed } from "./ike-sa-state.ts";
 import { describe, Inbox } from "./inbox.ts";
@@ -35,6 +35,7 @@ import { isSamePath } from "./mobility/ways.ts";
 import { Outbox } from "./outbox.ts";
 import { PathProber } from "./path-prober.ts";
 import { deleteIkeSa } from "./payloads.ts";
+import { PendingExchanges } from "./pending-exchanges.ts";
 import { PostponedChildren } from "./postponed-children.ts";
 import { authenticated, watchAuthentication } from "./reauthentication.ts";
 import type { SentTo } from "./redirect/follow.ts";
@@ -92,6 +93,8 @@ export class IkeSa {
   readonly childAttempts = new Set<ChildAttempt>();
   /** What the peer did not make, and is asked for again. */
   readonly postponed: PostponedChildren;
+  /** What the peer has begun, and needs further key exchanges for. */
+  readonly pending: PendingExchanges;
   /** What the path to the peer carries. */
   readonly prober: PathProber;
   /** How it moves to another path. */
@@ -192,6 +195,8 @@ export class IkeSa {
 
   /** Attempts to rekey it that came to nothing. */
   failedRekeys = 0;
+  /** Key exchanges of ours in a row of which the peer knows nothing any more. */
+  statesNotFound = 0;
   /** The IKE SA that could not be rekeyed, and that this one is to take the place of. */
   renews: IkeSa | undefined;
   /** CREATE_CHILD_SA requests of the peer, of this IKE SA and of those that it has replaced. */
@@ -214,6 +219,7 @@ export class IkeSa {
     this.outbox = new Outbox(this);
     this.creations = new TokenBucket(facts.machine.limits.peerCreationsPerSecond);
     this.postponed = new PostponedChildren(this);
+    this.pending = new PendingExchanges(this);
     this.prober = new PathProber(this);
     this.mobility = new Mobility(this);
     this.#inbox = new Inbox(this);
@@ -405,6 +411,7 @@ export class IkeSa {
         this.#removeChildSas(closing.message);
         this.#giveBack(closing);
         this.outbox.requests.clearQueue();
+        this.pending.clear();
         this.state = { name: "deleting", ...keyed };
         for (const reason of LIFETIMES) this.timers.cancel(reason);
         this.postponed.clear();
@@ -548,7 +555,8 @@ export class IkeSa {
   close(closing: Closing, now: number): void {
     if (this.state.name === "closed") return;
     const rival = this.attempt?.rival;
-    this.attempt = undefined;
+    endIkeAttempt(this);
+    this.pending.clear();
     // The peer has deleted this one because it has another: its attempt has won over ours.
     if (rival?.predecessor === this) preferRival(rival, now);
     // The peer has deleted this one, or has asked for the other in vain for so long that it does not any more.
@@ -560,6 +568,7 @@ export class IkeSa {
       const { offer } = attempt;
       if (offer !== undefined) this.machine.emit({ kind: "release-spi", inboundSpi: offer.inboundSpi });
       attempt.offer = undefined;
+      wipe(...(attempt.followUps?.secrets ?? []));
     }
     this.childAttempts.clear();
     this.#inbox.clear();

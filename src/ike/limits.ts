@@ -200,6 +200,17 @@ export interface Limits {
    * the fastest client known rekeys one every two seconds. Each may cost a key exchange.
    */
   readonly peerCreationsPerSecond: number;
+  /**
+   * What a peer has begun in CREATE_CHILD_SA and goes on with in IKE_FOLLOWUP_KE, so many at a time: all child SAs of an IKE SA may be
+   * rekeyed at once. Each keeps a shared secret and what was agreed on, and may cost up to seven key exchanges more.
+   */
+  readonly pendingExchangeCount: number;
+  /** How long the peer may take between two of these: RFC 9370 section 2.2.4 suggests 5 to 20 seconds, and a slow group takes its time on a bad path. */
+  readonly pendingExchangeMs: number;
+  /** Octets that a peer may have us send back to it in ADDITIONAL_KEY_EXCHANGE. */
+  readonly linkLength: number;
+  /** Attempts in a row that the peer has answered with STATE_NOT_FOUND: then the IKE SA is deleted (RFC 9370 section 2.2.4). */
+  readonly stateNotFoundCount: number;
   /** IKE SAs of one connection: one, another that crossed it or renews it, and some of a peer that was restarted. */
   readonly ikeSaCount: number;
   /** IKE SAs of one account, where many share a connection: some devices, each twice while it comes anew. */
@@ -304,6 +315,10 @@ export const DEFAULT_LIMITS: Limits = {
   queuedRequestCount: 16,
   childSaCount: 16,
   peerCreationsPerSecond: 32,
+  pendingExchangeCount: 16,
+  pendingExchangeMs: 20_000,
+  linkLength: 1_024,
+  stateNotFoundCount: 5,
   ikeSaCount: 4,
   ikeSaRemainsCount: 16,
   accountIkeSaCount: 16,

@@ -31,10 +31,10 @@ export class Outbox {
 
   // ---- Requests -------------------------------------------------------------------------------------------
 
-  /** Sends a request when the window is open, or queues it. False when too many wait already; what ends an SA always finds a place. */
+  /** Sends a request when the window is open, or queues it. False when too many wait already; what ends an SA, or what has begun, always finds a place. */
   request(request: PendingRequest, now: number): boolean {
-    const isEnd = ENDS.includes(request.purpose.kind);
-    if (!isEnd && this.requests.queue.length >= this.#ikeSa.machine.limits.queuedRequestCount) return false;
+    const isFree = UNREFUSED.includes(request.purpose.kind);
+    if (!isFree && this.requests.queue.length >= this.#ikeSa.machine.limits.queuedRequestCount) return false;
     this.requests.enqueue(request);
     this.sendNext(now);
     if (this.requests.queue.length > 0) this.#makeRoom(now);
@@ -45,7 +45,9 @@ export class Outbox {
   sendNext(now: number): void {
     const { state } = this.#ikeSa;
     if (!isKeyed(state) || this.requests.isExhausted) return;
-    for (let next = this.requests.takeNext(); next !== undefined; next = this.requests.takeNext()) {
+    const isBeingReplaced = this.#ikeSa.pending.replacing(this.#ikeSa) !== undefined;
+    const takeNext = () => this.requests.takeNext({ isBeingReplaced });
+    for (let next = takeNext(); next !== undefined; next = takeNext()) {
       const payloads = next.build(this.#ikeSa);
       if (payloads === undefined) continue;
       const { purpose, exchangeType, fillTo, aside } = next;
@@ -343,7 +345,8 @@ function fill({ header, payloads }: Outgoing, length: number): Outgoing {
   return { header, payloads: [...payloads, { ...FILLER, data: new Uint8Array(length) }] };
 }
 
-const ENDS: readonly PendingRequest["purpose"]["kind"][] = [
+const UNREFUSED: readonly PendingRequest["purpose"]["kind"][] = [
+  "follow-up",
   "delete-ike-sa",
   "delete-child-sas",
   "authentication-failed",

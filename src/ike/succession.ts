@@ -1,6 +1,6 @@
 import { passSession } from "./client-session.ts";
 import { tellToken } from "./crash-detection.ts";
-import { createChild } from "./exchanges/create-child-sa.ts";
+import { createChild, failAttempt } from "./exchanges/create-child-sa.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import { renewTicket } from "./resumption/tickets.ts";
 
@@ -20,6 +20,10 @@ export function bequeath(old: IkeSa, heir: IkeSa, now: number): void {
   [heir.configuration, old.configuration] = [old.configuration, undefined];
   for (const attempt of old.childAttempts) heir.childAttempts.add(attempt);
   old.childAttempts.clear();
+  for (const attempt of heir.childAttempts) {
+    // Its key exchanges were the old one's.
+    if (attempt.followUps !== undefined) failAttempt(heir, attempt, now);
+  }
   for (const request of old.outbox.requests.takeAll()) heir.outbox.requests.enqueue(request);
   heir.hasPpk = old.hasPpk;
   heir.sentTo = old.sentTo;
@@ -45,6 +49,7 @@ export function standAside(ikeSa: IkeSa, heir: IkeSa, now: number): void {
   ikeSa.state = { name: "rekeyed", ...keyed };
   ikeSa.successor = heir;
   ikeSa.predecessor = undefined;
+  ikeSa.pending.clear();
   for (const reason of ["liveness", "rekey", "renew", "ticket", "reauthenticate", "path-mtu"] as const) {
     ikeSa.timers.cancel(reason);
   }
@@ -69,5 +74,6 @@ export function retire(ikeSa: IkeSa, now: number): void {
     ikeSa.timers.cancel(reason);
   }
   ikeSa.state = { ...state, name: "deleting" };
+  ikeSa.pending.clear();
   ikeSa.requestDeletion(now);
 }

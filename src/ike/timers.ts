@@ -9,6 +9,8 @@ export type DeadlineReason =
   /** Whether UDP gets through again is to be asked. */
   | "udp"
   | "reassembly"
+  /** The peer is to go on with a key exchange behind CREATE_CHILD_SA. */
+  | "follow-up"
   /** The path is to be probed. */
   | "path-mtu"
   | "linger"

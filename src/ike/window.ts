@@ -2,6 +2,7 @@ import type { PrivateKey } from "../crypto/jobs.ts";
 import type { Path } from "../platform/address.ts";
 import type { Payload } from "../wire/payloads/payload.ts";
 import type { ChildAttempt } from "./child-sa.ts";
+import type { FollowUps } from "./exchanges/ike-followup-ke.ts";
 import type { IkeAttempt } from "./exchanges/rekey-ike-sa.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import type { Outgoing } from "./impair.ts";
@@ -29,6 +30,8 @@ type RequestPurpose =
   | { readonly kind: "verify-path"; readonly update: AddressUpdate }
   | { readonly kind: "create-child-sa"; readonly attempt: ChildAttempt }
   | { readonly kind: "rekey-ike-sa"; readonly attempt: IkeAttempt }
+  /** A further key exchange behind either of these. */
+  | { readonly kind: "follow-up"; readonly followUps: FollowUps; readonly privateKey: PrivateKey }
   /** The peer is told to go elsewhere. */
   | { readonly kind: "redirect" }
   | { readonly kind: "delete-ike-sa" }
@@ -126,15 +129,22 @@ export class RequestWindow {
     return this.#outstanding.get(messageId);
   }
 
+  /** What goes on with something that has begun comes before all else. */
   enqueue(request: PendingRequest): void {
-    this.#queue.push(request);
+    if (request.purpose.kind === "follow-up") this.#queue.unshift(request);
+    else this.#queue.push(request);
   }
 
-  /** The next request to send, when there is room for it. */
-  takeNext(): PendingRequest | undefined {
-    const [next] = this.#queue;
+  /**
+   * The next request to send, when there is room for it. `isBeingReplaced`: the peer is about to replace the IKE SA, and what would change
+   * SAs waits for it (RFC 7296 section 2.25.2).
+   */
+  takeNext({ isBeingReplaced }: { readonly isBeingReplaced: boolean }): PendingRequest | undefined {
+    const index = this.#queue.findIndex(({ purpose }) => !isBeingReplaced || !changesSas(purpose));
+    const next = this.#queue[index];
     if (next === undefined || this.isHeld || !this.#hasRoomFor(next)) return undefined;
-    return this.#queue.shift();
+    this.#queue.splice(index, 1);
+    return next;
   }
 
   /**
@@ -175,8 +185,14 @@ export class RequestWindow {
   }
 }
 
-function goesAlone({ kind }: RequestPurpose): boolean {
+function goesAlone(purpose: RequestPurpose): boolean {
+  const { kind } = purpose;
+  if (kind === "follow-up") return purpose.followUps.isForIkeSa;
   return kind === "rekey-ike-sa" || kind === "init" || kind === "resume" || kind === "auth";
+}
+
+function changesSas({ kind }: RequestPurpose): boolean {
+  return kind === "rekey-ike-sa" || kind === "create-child-sa" || kind === "delete-child-sas";
 }
 
 /** "deferred": the request is being worked on, and its answer is to come. */

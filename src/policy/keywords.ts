@@ -42,9 +42,7 @@ export function parseIkeProposal(text: string): Proposal {
   }
   const groups = ofType(named, KE);
   if (groups.length === 0) throw refuse('it has no key exchange group: add one such as "x25519"');
-  const additional = ADDITIONAL_KEY_EXCHANGES.flatMap((type) => ofType(named, type));
-  const missing = firstGap(additional);
-  if (missing !== undefined) throw refuse(`there is no ke${missing}, and one behind it`);
+  const additional = additionalOf(named, refuse);
   return proposal(ProtocolId.IKE, [
     ...encryption,
     ...prf,
@@ -56,7 +54,8 @@ export function parseIkeProposal(text: string): Proposal {
 
 /**
  * An ESP proposal from keywords: `aes256gcm16`, `chacha20poly1305-esn`, `aes256-sha256`, `aes256gcm16-x25519`. A group asks for a
- * key exchange of its own when the SA is rekeyed. Without `esn` or `noesn` it is `noesn`. Throws PolicyError (code "PROPOSAL").
+ * key exchange of its own when the SA is rekeyed, and `ke1_mlkem768` behind it for a further one. Without `esn` or `noesn` it is `noesn`.
+ * Throws PolicyError (code "PROPOSAL").
  */
 export function parseEspProposal(text: string): Proposal {
   const refuse = refuser("ESP", text);
@@ -75,10 +74,13 @@ export function parseEspProposal(text: string): Proposal {
   const prf = ofType(named, PRF);
   if (prf.length > 0) throw refuse(`"${keywordOf(prf[0]!)}" belongs in an IKE proposal`);
   const esn = ofType(named, ESN);
-  const additional = named.find(({ type }) => ADDITIONAL_KEY_EXCHANGES.includes(type));
-  if (additional !== undefined) throw refuse(`"${keywordOf(additional)}" belongs in an IKE proposal`);
+  const groups = ofType(named, KE);
+  const additional = additionalOf(named, refuse);
+  if (additional.length > 0 && groups.length === 0) {
+    throw refuse(`"${keywordOf(additional[0]!)}" needs a group beside it: add one such as "x25519"`);
+  }
   const sequence = esn.length > 0 ? esn : [KEYWORDS.noesn!];
-  return proposal(ProtocolId.ESP, [...encryption, ...integrity, ...ofType(named, KE), ...sequence]);
+  return proposal(ProtocolId.ESP, [...encryption, ...integrity, ...groups, ...sequence, ...additional]);
 }
 
 /**
@@ -103,11 +105,13 @@ export function formatProposal({ protocolId, transforms }: Proposal): string {
   return parts.map(keywordOf).join("-");
 }
 
-/** Number of a further key exchange that is left out although there is one behind it. */
-function firstGap(additional: readonly Transform[]): number | undefined {
+/** The further key exchanges in their order, of which none may be left out before another. */
+function additionalOf(named: readonly Transform[], refuse: Refuse): readonly Transform[] {
+  const additional = ADDITIONAL_KEY_EXCHANGES.flatMap((type) => ofType(named, type));
   const types = new Set(additional.map(({ type }) => type));
   const gap = ADDITIONAL_KEY_EXCHANGES.slice(0, types.size).find((type) => !types.has(type));
-  return gap === undefined ? undefined : gap - TransformType.ADDKE1 + 1;
+  if (gap !== undefined) throw refuse(`there is no ke${gap - TransformType.ADDKE1 + 1}, and one behind it`);
+  return additional;
 }
 
 function needsIntegrity(encryption: Transform): string {

@@ -5,6 +5,7 @@ import type { Transform } from "../wire/payloads/transform.ts";
 import { formatProposal } from "./keywords.ts";
 import {
   ADDITIONAL_KEY_EXCHANGES,
+  isKeyExchange,
   isNone,
   sameTransform,
   transformsOf,
@@ -125,7 +126,7 @@ const TYPES: ReadonlyMap<
   { readonly mandatory: readonly number[]; readonly optional: readonly number[] }
 > = new Map([
   [ProtocolId.IKE, { mandatory: [PRF, KE], optional: ADDITIONAL_KEY_EXCHANGES }],
-  [ProtocolId.ESP, { mandatory: [ESN], optional: [KE] }],
+  [ProtocolId.ESP, { mandatory: [ESN], optional: [KE, ...ADDITIONAL_KEY_EXCHANGES] }],
 ]);
 
 /** The transforms that both have, one of each type in the order ENCR, INTEG, then the rest; undefined when a type has none. */
@@ -145,8 +146,13 @@ function match(
   for (const type of [...mandatory, ...optional]) {
     const candidates =
       type === KE ? preferred(transformsOf(ours, KE), preferredGroup) : transformsOf(ours, type);
+    // RFC 9370 section 2.2.4: a further key exchange comes behind a first one, which child SAs may do without.
+    const isFurther = ADDITIONAL_KEY_EXCHANGES.includes(type);
+    const isAlone = isFurther && !rest.some((taken) => taken.type === KE && !isNone(taken));
     // RFC 9370 section 2.2.2: no method twice.
-    const fresh = candidates.filter((one) => isNone(one) || !rest.some((taken) => isSameMethod(taken, one)));
+    const fresh = candidates.filter(
+      (one) => isNone(one) || !(isAlone || rest.some((taken) => isSameMethod(taken, one))),
+    );
     if (fresh.length < candidates.length && fresh.length === 0) return undefined;
     const chosen = pick({ type, candidates: fresh, theirs, isOptional: optional.includes(type) });
     if (chosen === undefined) return undefined;
@@ -163,8 +169,6 @@ function match(
 }
 
 function isSameMethod(taken: Transform, one: Transform): boolean {
-  const isKeyExchange = ({ type }: Transform): boolean =>
-    type === KE || ADDITIONAL_KEY_EXCHANGES.includes(type);
   return isKeyExchange(taken) && isKeyExchange(one) && taken.id === one.id;
 }
 
@@ -215,7 +219,9 @@ function withinBounds(offered: readonly Proposal[]): readonly Proposal[] {
 
 /** A peer that names groups in IKE_AUTH has no way to use them. NONE stays, to be answered. */
 function withoutGroups(proposal: Proposal): Proposal {
-  const transforms = proposal.transforms.filter((transform) => transform.type !== KE || isNone(transform));
+  const transforms = proposal.transforms.filter(
+    (transform) => !isKeyExchange(transform) || isNone(transform),
+  );
   return { ...proposal, transforms };
 }
 
@@ -225,6 +231,7 @@ const TYPE_NAMES: ReadonlyMap<number, string> = new Map<number, string>([
   [INTEG, "integrity"],
   [KE, "key exchange"],
   [ESN, "sequence numbers"],
+  ...ADDITIONAL_KEY_EXCHANGES.map((type, i) => [type, `further key exchange ${i + 1}`] as const),
 ]);
 
 function explain(offered: readonly Proposal[], allowed: readonly Proposal[]): string {

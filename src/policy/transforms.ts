@@ -26,7 +26,7 @@ export function sameTransform(a: Transform, b: Transform): boolean {
 export function isNone({ type, id }: Transform): boolean {
   return (
     (type === TransformType.INTEG && id === IntegrityTransform.NONE) ||
-    ((type === TransformType.KE || ADDITIONAL_KEY_EXCHANGES.includes(type)) && id === KeyExchangeMethod.NONE)
+    (isKeyExchange({ type, id }) && id === KeyExchangeMethod.NONE)
   );
 }
 
@@ -49,17 +49,43 @@ export function additionalMethods(proposal: Proposal): readonly number[] {
   });
 }
 
+/** Every further key exchange that proposals name, most wanted first, and doing without each of them. */
+export function additionalTransforms(proposals: readonly Proposal[]): readonly Transform[] {
+  return ADDITIONAL_KEY_EXCHANGES.flatMap((type) => {
+    const named = proposals.flatMap((proposal) => transformsOf(proposal, type)).filter((one) => !isNone(one));
+    const distinct = named.filter((one, i) => named.findIndex((other) => sameTransform(one, other)) === i);
+    return distinct.length === 0 ? [] : [...distinct, { type, id: KeyExchangeMethod.NONE }];
+  });
+}
+
 /** Whether a proposal asks for further key exchanges, or could. */
 export function hasAdditional({ transforms }: Proposal): boolean {
   return transforms.some(({ type }) => ADDITIONAL_KEY_EXCHANGES.includes(type));
 }
 
-/** Proposals of IKE SAs without further key exchanges, which rekeying does not do again: SK_d, which goes on, has them in it. */
-export function withoutAdditional(proposals: readonly Proposal[]): Proposal[] {
-  return proposals.map((proposal) => ({
-    ...proposal,
-    transforms: proposal.transforms.filter(({ type }) => !ADDITIONAL_KEY_EXCHANGES.includes(type)),
-  }));
+/** Whether there is no way to take a proposal without further key exchanges. */
+export function insistsOnAdditional(proposal: Proposal): boolean {
+  return ADDITIONAL_KEY_EXCHANGES.some((type) => {
+    const transforms = transformsOf(proposal, type);
+    return transforms.length > 0 && !transforms.some(isNone);
+  });
+}
+
+/**
+ * Proposals as an initiator writes them: one that may go without further key exchanges stands once more without them, for a peer that does
+ * not know such types, and passes over what has them (RFC 7296 section 3.3.6).
+ */
+export function withPlain(proposals: readonly Proposal[]): readonly Proposal[] {
+  return proposals.flatMap((proposal) => {
+    if (!hasAdditional(proposal) || insistsOnAdditional(proposal)) return [proposal];
+    const transforms = proposal.transforms.filter(({ type }) => !ADDITIONAL_KEY_EXCHANGES.includes(type));
+    return [proposal, { ...proposal, transforms }];
+  });
+}
+
+/** Whether a type stands for a key exchange, the first or a further one. */
+export function isKeyExchange({ type }: Transform): boolean {
+  return type === TransformType.KE || ADDITIONAL_KEY_EXCHANGES.includes(type);
 }
 
 /** Numbers proposals 1, 2, ... for an SA payload, each with the SPI: none in IKE_SA_INIT, 4 octets for ESP, 8 when an IKE SA is rekeyed. */
@@ -74,7 +100,7 @@ export function numberProposals(
 export function withoutKeyExchange(proposals: readonly Proposal[]): Proposal[] {
   return proposals.map((proposal) => ({
     ...proposal,
-    transforms: proposal.transforms.filter(({ type }) => type !== TransformType.KE),
+    transforms: proposal.transforms.filter((transform) => !isKeyExchange(transform)),
   }));
 }
 

@@ -101,6 +101,38 @@ test("a key exchange within CREATE_CHILD_SA goes before the nonces", () => {
   expect(toHex(secret)).toBe(toHex(octets(32, 0xc0)));
 });
 
+test("secrets of further key exchanges go behind the nonces (RFC 9370 section 2.2.4)", () => {
+  const furtherSecrets = octets(80, 0x11);
+  const keyed = Buffer.concat([secret, ni, nr, furtherSecrets]);
+  const skD = octets(32, 7);
+  const child = deriveChildKeys({
+    prfId: 5,
+    skD,
+    ni,
+    nr,
+    sharedSecret: secret,
+    furtherSecrets,
+    keyLength: 20,
+  });
+  expect(toHex(child.initiatorToResponder) + toHex(child.responderToInitiator)).toBe(
+    expand("sha256", skD, keyed, 40),
+  );
+  const keys = deriveRekeyedIkeKeys({
+    oldPrfId: 5,
+    oldSkD: skD,
+    prfId: 7,
+    ni,
+    nr,
+    sharedSecret: secret,
+    furtherSecrets,
+    initiatorSpi,
+    responderSpi,
+    lengths: { encryptionKeyLength: 20, integrityKeyLength: 0 },
+  });
+  const keymat = expand("sha512", hmac("sha256", skD, keyed), Buffer.concat([ni, nr, spis]), 3 * 64 + 2 * 20);
+  expect([keys.skD, keys.skEi, keys.skEr, keys.skPi, keys.skPr].map(toHex).join("")).toBe(keymat);
+});
+
 test("wiped IKE keys are zeros", () => {
   const lengths = { encryptionKeyLength: 36, integrityKeyLength: 20 };
   const keys = deriveIkeKeys({ prfId: 5, ni, nr, sharedSecret: secret, initiatorSpi, responderSpi, lengths });

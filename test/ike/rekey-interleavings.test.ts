@@ -16,6 +16,11 @@ import { forEachSeed, seedCount } from "../support/simulator/seeds.ts";
 // message; and whoever wants SAs rekeyed says so at any moment, also in the middle of a crossing.
 
 const PFS: PolicyOptions = { esp: ["aes256gcm16-x25519"] };
+/** With a further key exchange behind CREATE_CHILD_SA. */
+const FURTHER: PolicyOptions = {
+  ike: ["aes256gcm16-prfsha256-x25519-ke1_ecp384"],
+  esp: ["aes256gcm16-x25519-ke1_ecp384"],
+};
 const children: IkeInput = { kind: "rekey", connection: "tunnel", what: "children" };
 const ike: IkeInput = { kind: "rekey", connection: "tunnel", what: "ike" };
 const liveness: IkeInput = { kind: "liveness", connection: "tunnel" };
@@ -40,6 +45,20 @@ const CROSSINGS: readonly Crossing[] = [
   },
   { name: "both rekey the IKE SA", scripts: [[ike], [ike]], seeds: [1, 2], least: 50 },
   { name: "one rekeys the IKE SA, the other a child SA", scripts: [[ike], [children]], seeds: [1], least: 5 },
+  {
+    name: "both rekey a child SA with further key exchanges",
+    scripts: [[children], [children]],
+    options: FURTHER,
+    seeds: [1, 15],
+    least: 20,
+  },
+  {
+    name: "both rekey the IKE SA with further key exchanges",
+    scripts: [[ike], [ike]],
+    options: FURTHER,
+    seeds: [1, 2],
+    least: 20,
+  },
   {
     name: "one rekeys a child SA twice, the other once",
     scripts: [[children, children], [children]],
@@ -75,7 +94,9 @@ test("commands at any time, messages in any order, and one of each is left", { t
   forEachSeed(seedCount(200), (seed) => {
     const random = new SeededRandom(seed);
     const weather = WEATHERS[random.below(WEATHERS.length)]!;
-    const esp = random.fraction() < 0.5 ? PFS : {};
+    const kind = random.fraction();
+    const options = kind < 0.3 ? FURTHER : kind < 0.6 ? PFS : {};
+    const { ike: proposals, ...esp } = options;
     const names = random.fraction() < 0.3 ? ["lan", "second"] : ["lan"];
     const seenFrom = (ours: number, theirs: number) =>
       names.map((name, i) =>
@@ -83,6 +104,7 @@ test("commands at any time, messages in any order, and one of each is left", { t
       );
     const pair = establishedPair({
       seed,
+      ...(proposals && { common: { ike: proposals } }),
       initiator: { children: seenFrom(1, 2) },
       responder: { children: seenFrom(2, 1) },
       ...(random.fraction() < 0.2 && { linkMtu: 1500 }),

@@ -7,6 +7,11 @@ import { CROSSING_SEEDS } from "../support/simulator/seeds.ts";
 // Everything that may cross, in every order in which its messages can arrive. Several seeds, so that each side wins.
 
 const PFS: PolicyOptions = { esp: ["aes256gcm16-x25519"] };
+/** With a further key exchange behind CREATE_CHILD_SA. */
+const FURTHER: PolicyOptions = {
+  ike: ["aes256gcm16-prfsha256-x25519-ke1_ecp384"],
+  esp: ["aes256gcm16-x25519-ke1_ecp384"],
+};
 
 interface Crossing {
   readonly name: string;
@@ -115,7 +120,13 @@ const CROSSINGS: readonly Crossing[] = [
   },
 ];
 
-describe.each(CROSSINGS)("$name", ({ begin, options, end }) => {
+/** Where both sides want something, the same with more messages between. */
+const WITH_FURTHER: readonly Crossing[] = CROSSINGS.filter(
+  ({ name, options }) =>
+    options === undefined && /^both rekey|^one rekeys .*(rekeys|child SA|IKE SA|it)$/.test(name),
+).map((one) => ({ ...one, name: `${one.name}, with further key exchanges`, options: FURTHER }));
+
+describe.each([...CROSSINGS, ...WITH_FURTHER])("$name", ({ begin, options, end }) => {
   test("ends well in every order, and nothing is left over", () => {
     for (const seed of CROSSING_SEEDS) {
       const count = inEveryOrder({

@@ -226,6 +226,17 @@ describe("ESP proposals", () => {
       ],
     ],
     [
+      "aes256gcm16-x25519-ke2_none-ke1_mlkem768-ke2_mlkem1024",
+      [
+        [1, 20, 256],
+        [4, 31],
+        [5, 0],
+        [6, 36],
+        [7, 0],
+        [7, 37],
+      ],
+    ],
+    [
       "aes256gmac-aes128gmac",
       [
         [1, 21, 256],
@@ -248,7 +259,8 @@ describe("ESP proposals", () => {
     ["aes256-aesxcbc", /does not offer "aesxcbc"/],
     ["aes256gcm16-sha256", /"aes256gcm16" protects integrity itself: leave out "sha256"/],
     ["aes256gcm16-prfsha256", /"prfsha256" belongs in an IKE proposal/],
-    ["aes256gcm16-x25519-ke1_mlkem768", /"ke1_mlkem768" belongs in an IKE proposal/],
+    ["aes256gcm16-ke1_mlkem768", /"ke1_mlkem768" needs a group beside it: add one such as "x25519"/],
+    ["aes256gcm16-x25519-ke2_mlkem768", /there is no ke1, and one behind it/],
     ["esn", /no encryption/],
   ])("%j is refused", (text, reason) => {
     expect(() => parseEspProposal(text)).toThrow(PolicyError);

@@ -2,7 +2,12 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { formatProposal, parseEspProposal, parseIkeProposal } from "../../src/policy/keywords.ts";
 import { checkChosen, isAllowed, type Selection, selectProposal } from "../../src/policy/select-proposal.ts";
-import { numberProposals, offeredGroups, withoutKeyExchange } from "../../src/policy/transforms.ts";
+import {
+  numberProposals,
+  offeredGroups,
+  withoutKeyExchange,
+  withPlain,
+} from "../../src/policy/transforms.ts";
 import type { Proposal } from "../../src/wire/payloads/proposal.ts";
 import type { Transform } from "../../src/wire/payloads/transform.ts";
 
@@ -45,6 +50,46 @@ describe("further key exchanges", () => {
     const answer = ike("aes256gcm16-prfsha384-x25519");
     expect(checkChosen({ offered, answer }).kind).toBe("refused");
     expect(checkChosen({ offered, answer: offered }).kind).toBe("chosen");
+  });
+
+  test("of child SAs come behind a first one, or not at all", () => {
+    const both = "aes256gcm16-x25519-ke1_mlkem768-ke1_none";
+    const offered = esp(both);
+    expect(chosen(selectProposal({ offered, allowed: esp(both) }))).toBe("1:aes256gcm16-x25519-ke1_mlkem768");
+    // A proposal with a first key exchange, or none, and a further one.
+    const loose = esp("aes256gcm16").map((one) =>
+      withTransforms(one, { type: 4, id: 31 }, { type: 4, id: 0 }, { type: 6, id: 36 }),
+    );
+    const none = esp("aes256gcm16").map((one) =>
+      withTransforms(one, { type: 4, id: 0 }, { type: 6, id: 36 }),
+    );
+    expect(selectProposal({ offered: loose, allowed: none }).kind).toBe("refused");
+    expect(checkChosen({ offered: loose, answer: none }).kind).toBe("refused");
+  });
+
+  test("are left aside on both sides in IKE_AUTH, and an offered NONE is answered", () => {
+    const selection = selectProposal({
+      offered: esp("aes256gcm16-x25519-ke1_mlkem768-ke2_mlkem1024-ke2_none"),
+      allowed: esp("aes256gcm16-ecp256-ke1_mlkem512"),
+      ignoreKeyExchange: true,
+    });
+    expect(chosen(selection)).toBe("1:aes256gcm16");
+    const { transforms } = (selection as Extract<typeof selection, { kind: "chosen" }>).proposal;
+    expect(transforms.filter(({ type }) => type > 5)).toEqual([{ type: 7, id: 0 }]);
+  });
+
+  test("that may be left out are offered twice: with them, and for who does not know such types", () => {
+    const [insisting, flexible] = ["x25519-ke1_mlkem768", "x25519-ke1_mlkem768-ke1_none"].map(
+      (groups) => `aes256gcm16-prfsha384-${groups}`,
+    );
+    const written = withPlain(ike(insisting!, flexible!, "aes256-sha256-modp2048"));
+    expect(written.map(formatProposal)).toEqual([
+      insisting,
+      insisting,
+      "aes256gcm16-prfsha384-x25519",
+      "aes256-sha256-modp2048",
+    ]);
+    expect(written[2]!.transforms.some(({ type }) => type > 5)).toBe(false);
   });
 });
 

@@ -1,6 +1,7 @@
 import { equal } from "../../bytes/constant-time.ts";
+import { wipe } from "../../bytes/wipe.ts";
 import { NotifyType, TransformType } from "../../iana/ikev2-parameters.ts";
-import { findTransform, offeredGroups } from "../../policy/transforms.ts";
+import { additionalMethods, findTransform, offeredGroups } from "../../policy/transforms.ts";
 import type { Payload, PayloadOf } from "../../wire/payloads/payload.ts";
 import {
   type AgreedChild,
@@ -15,14 +16,17 @@ import { askToDelete, awaitDeletion, deleteReplaced, removeChildSa } from "../ch
 import type { IkeSa } from "../ike-sa.ts";
 import { hasNonceLength } from "../nonces.ts";
 import { decodeSpi, find, findError, notifyName } from "../payloads.ts";
+import type { SharedSecrets } from "../pending-exchanges.ts";
 import {
   beginAttempt,
   createChild,
   failAttempt,
   forgetAttempt,
+  giveWay,
   isReplaceable,
   releaseOffer,
 } from "./create-child-sa.ts";
+import { type FollowUpFailure, type FollowUps, followUp, isForgotten, linkIn } from "./ike-followup-ke.ts";
 
 // What the peer answers to our CREATE_CHILD_SA for a child SA (`create-child-sa.ts`).
 
@@ -59,14 +63,29 @@ export function processCreateChildResponse(
   const hasGroup = group === undefined || (group === attempt.group && ke?.group === group);
   if (nonce === undefined || !hasNonceLength(nonce.nonce) || equal(nonce.nonce, attempt.ni) || !hasGroup) {
     const message = "the peer's answer contradicts itself or our request";
-    const refusal = { child: attempt.policy.name, notifyType: NotifyType.INVALID_SYNTAX, message };
-    refuseAnswer(ikeSa, { attempt, refusal, isMade: true, now });
+    breakDown(ikeSa, { attempt, message, isMade: true, now });
     return;
   }
   const nr = nonce.nonce;
   if (group === undefined || ke === undefined || attempt.keyPair === undefined) {
-    finish(ikeSa, { attempt, agreed, nr, sharedSecret: undefined, now });
+    finish(ikeSa, { attempt, agreed, nr, secrets: undefined, now });
     return;
+  }
+
+  const remaining = additionalMethods(agreed.proposal);
+  if (remaining.length > 0) {
+    const link = linkIn(ikeSa, payloads);
+    if (link === undefined) {
+      const message = "the peer agrees to further key exchanges, and says nothing to link them by";
+      breakDown(ikeSa, { attempt, message, isMade: false, now });
+      return;
+    }
+    if (isOutdone(ikeSa, attempt, lowestOf(attempt.ni, nr))) {
+      giveWay(ikeSa, attempt, now);
+      return;
+    }
+    if (attempt.replaces !== undefined) ikeSa.pending.drop(ikeSa.pending.replacing(attempt.replaces));
+    attempt.followUps = followUpsOf(ikeSa, { attempt, agreed, nr, remaining, link });
   }
 
   // Nothing else of ours goes out before this child SA is in its place.
@@ -74,16 +93,85 @@ export function processCreateChildResponse(
   const { privateKey } = attempt.keyPair;
   ikeSa.machine.compute({ kind: "agree", group, privateKey, peerPublicValue: ke.data }, (result, then) => {
     ikeSa.outbox.requests.release();
-    if (result.kind === "shared-secret") {
-      finish(ikeSa, { attempt, agreed, nr, sharedSecret: result.sharedSecret, now: then });
-      result.sharedSecret.fill(0);
-    } else {
+    const { followUps } = attempt;
+    if (result.kind !== "shared-secret") {
       const message = `the key exchange failed: ${result.kind === "failed" ? result.reason : "no secret"}`;
-      const refusal = { child: attempt.policy.name, notifyType: NotifyType.INVALID_SYNTAX, message };
-      refuseAnswer(ikeSa, { attempt, refusal, isMade: true, now: then });
+      breakDown(ikeSa, { attempt, message, isMade: followUps === undefined, now: then });
+    } else if (followUps === undefined) {
+      const { sharedSecret } = result;
+      const secrets = { sharedSecret, furtherSecrets: new Uint8Array(0) };
+      finish(ikeSa, { attempt, agreed, nr, secrets, now: then });
+      wipe(sharedSecret);
+    } else {
+      followUps.secrets.push(result.sharedSecret);
+      followUp(ikeSa, followUps);
     }
     ikeSa.outbox.sendNext(then);
   });
+}
+
+function followUpsOf(
+  ikeSa: IkeSa,
+  facts: Pick<FollowUps, "remaining" | "link"> & {
+    readonly attempt: ChildAttempt;
+    readonly agreed: AgreedChild;
+    readonly nr: Uint8Array;
+  },
+): FollowUps {
+  const { attempt, agreed, nr, remaining, link } = facts;
+  return {
+    isForIkeSa: false,
+    remaining,
+    link,
+    secrets: [],
+    standing: () => {
+      if (!ikeSa.childAttempts.has(attempt)) return "over";
+      return ikeSa.state.name === "established" && !attempt.isUnwanted ? "wanted" : "moot";
+    },
+    finish: (secrets, now) => {
+      ikeSa.statesNotFound = 0;
+      // Its secrets are overwritten once they have been used.
+      attempt.followUps = undefined;
+      finish(ikeSa, { attempt, agreed, nr, secrets, now });
+    },
+    fail: (failure, now) => failFollowUps(ikeSa, { attempt, failure, now }),
+    abandon: () => forgetAttempt(ikeSa, attempt),
+  };
+}
+
+function failFollowUps(
+  ikeSa: IkeSa,
+  facts: { readonly attempt: ChildAttempt; readonly failure: FollowUpFailure; readonly now: number },
+): void {
+  const { attempt, failure, now } = facts;
+  if (ikeSa.state.name !== "established") forgetAttempt(ikeSa, attempt);
+  else if (failure.kind === "broken") breakDown(ikeSa, { attempt, ...failure, now });
+  else obeyError(ikeSa, { attempt, ...failure, now });
+}
+
+/** The answer is none that keys could come of. */
+function breakDown(
+  ikeSa: IkeSa,
+  facts: {
+    readonly attempt: ChildAttempt;
+    readonly message: string;
+    readonly isMade: boolean;
+    readonly now: number;
+  },
+): void {
+  const { attempt, message, isMade, now } = facts;
+  const refusal = { child: attempt.policy.name, notifyType: NotifyType.INVALID_SYNTAX, message };
+  refuseAnswer(ikeSa, { attempt, refusal, isMade, now });
+}
+
+/** RFC 7296 section 2.8.1: of two, the one with the lowest of the four nonces goes, and who made it deletes it. */
+function isOutdone(
+  ikeSa: IkeSa,
+  { replaces, rival }: Pick<ChildAttempt, "replaces" | "rival">,
+  lowestNonce: Uint8Array,
+): boolean {
+  const other = rival ?? (replaces && ikeSa.pending.replacing(replaces));
+  return other !== undefined && Buffer.compare(lowestNonce, other.lowestNonce) < 0;
 }
 
 /** The new child SA, and the end of the old one or, when the peer's came first, of the new one. */
@@ -93,11 +181,11 @@ function finish(
     readonly attempt: ChildAttempt;
     readonly agreed: AgreedChild;
     readonly nr: Uint8Array;
-    readonly sharedSecret: Uint8Array | undefined;
+    readonly secrets: SharedSecrets | undefined;
     readonly now: number;
   },
 ): void {
-  const { attempt, agreed, nr, sharedSecret, now } = facts;
+  const { attempt, agreed, nr, secrets, now } = facts;
   const { offer, replaces, rival, ni } = attempt;
   const { state } = ikeSa;
   if (offer === undefined) return;
@@ -114,15 +202,16 @@ function finish(
     return;
   }
 
+  const isRedundant = isOutdone(ikeSa, attempt, lowestOf(ni, nr));
   attempt.offer = undefined;
-  forgetAttempt(ikeSa, attempt);
-  // RFC 7296 section 2.8.1: of two, the one with the lowest of the four nonces goes, and who made it deletes it.
-  const isRedundant = rival !== undefined && Buffer.compare(lowestOf(ni, nr), rival.lowestNonce) < 0;
+  if (isRedundant) giveWay(ikeSa, attempt, now);
+  else forgetAttempt(ikeSa, attempt);
+  if (replaces !== undefined && !isRedundant) ikeSa.pending.drop(ikeSa.pending.replacing(replaces));
   const { proposal, keys } = state;
   const childSa = installChild(ikeSa, {
     agreed,
     inboundSpi,
-    keying: { proposal, keys, ni, nr, sharedSecret },
+    keying: { proposal, keys, ni, nr, secrets },
     isInitiator: true,
     carriesOutbound: !isRedundant,
     replaces: replaces?.inboundSpi,
@@ -136,7 +225,7 @@ function finish(
     replaces.successor = childSa;
     if (!replaces.isDeleting) deleteReplaced(ikeSa, replaces, now);
   }
-  if (rival !== undefined) awaitDeletion(rival, now);
+  if (rival !== undefined && ikeSa.childSas.includes(rival)) awaitDeletion(rival, now);
 }
 
 function obeyError(
@@ -152,6 +241,7 @@ function obeyError(
   const { replaces, policy } = attempt;
   switch (error.notifyType) {
     case NotifyType.INVALID_KE_PAYLOAD: {
+      if (attempt.followUps !== undefined) break;
       const group = error.data.length === 2 ? (error.data[0]! << 8) | error.data[1]! : 0;
       const isOffered = offeredGroups(policy.espProposals).includes(group);
       if (!isOffered || attempt.groupsTried.includes(group)) break;
@@ -178,6 +268,7 @@ function obeyError(
       ikeSa.close({ reason: "INVALID_SYNTAX", message: "the peer calls our request nonsense" }, now);
       return;
   }
+  if (isForgotten(ikeSa, error, now)) return;
   const verdict = judgeChildAnswer(attempt.offer!, payloads);
   if (verdict.kind === "refused") refuseAnswer(ikeSa, { attempt, ...verdict, now });
 }

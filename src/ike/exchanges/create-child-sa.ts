@@ -1,3 +1,4 @@
+import { wipe } from "../../bytes/wipe.ts";
 import { ExchangeType, NotifyType, ProtocolId } from "../../iana/ikev2-parameters.ts";
 import type { ChildPolicy } from "../../policy/connection.ts";
 import { offeredGroups } from "../../policy/transforms.ts";
@@ -18,7 +19,7 @@ import { encodeSpi, notify } from "../payloads.ts";
 //
 // When a child SA is rekeyed, the new one opens what arrives from the moment it exists. Who began sends through it at once
 // and deletes the old one; the other goes on sending through the old one until it is deleted or the new one carries
-// something (section 2.8).
+// something (section 2.8). Further key exchanges (`ike-followup-ke.ts`) come between the answer and the new child SA.
 //
 // Here is how an attempt of ours begins, waits and ends; `create-child-sa-response.ts` takes the answer to it, and
 // `create-child-sa-request.ts` the peer's attempts.
@@ -42,6 +43,11 @@ export function rekeyChild(childSa: ChildSa, now: number): void {
   const ikeSa = childSa.owner;
   if (ikeSa.state.name !== "established" || childSa.attempt !== undefined) return;
   if (!isReplaceable(ikeSa, childSa)) return;
+  if (ikeSa.pending.replacing(childSa) !== undefined) {
+    // The peer is about to.
+    retryChild(childSa, { at: retryTime(ikeSa, { now, failures: 0 }) });
+    return;
+  }
   if (ikeSa.childSas.some(({ successor, isDeleting }) => successor === childSa && !isDeleting)) {
     // The peer has asked for it, and may not have heard of it before it deletes what it replaces.
     retryChild(childSa, { at: retryTime(ikeSa, { now, failures: 0 }) });
@@ -75,6 +81,7 @@ function newAttempt(
     keyPair: undefined,
     offer: undefined,
     rival: undefined,
+    followUps: undefined,
     isUnwanted: false,
     deletedSpis: [],
   };
@@ -105,7 +112,7 @@ function enqueue(ikeSa: IkeSa, attempt: ChildAttempt, now: number): void {
     {
       purpose: { kind: "create-child-sa", attempt },
       exchangeType: ExchangeType.CREATE_CHILD_SA,
-      build: (owner) => buildRequest(owner, attempt),
+      build: (owner) => buildRequest(owner, attempt, now),
     },
     now,
   );
@@ -113,8 +120,12 @@ function enqueue(ikeSa: IkeSa, attempt: ChildAttempt, now: number): void {
 }
 
 /** Undefined when the attempt has become pointless while it waited. */
-function buildRequest(ikeSa: IkeSa, attempt: ChildAttempt): readonly Payload[] | undefined {
+function buildRequest(ikeSa: IkeSa, attempt: ChildAttempt, now: number): readonly Payload[] | undefined {
   const { replaces, policy, ni, group, keyPair } = attempt;
+  if (replaces !== undefined && ikeSa.pending.replacing(replaces) !== undefined) {
+    giveWay(ikeSa, attempt, now);
+    return undefined;
+  }
   const isMoot = attempt.isUnwanted || (replaces !== undefined && !isReplaceable(ikeSa, replaces));
   const offer =
     isMoot || ikeSa.state.name !== "established"
@@ -158,8 +169,17 @@ export function failAttempt(ikeSa: IkeSa, attempt: ChildAttempt, now: number): v
   }
 }
 
+/** The peer's attempt takes the place of ours. If nothing comes of that, ours comes again. */
+export function giveWay(ikeSa: IkeSa, attempt: ChildAttempt, now: number): void {
+  const { replaces } = attempt;
+  forgetAttempt(ikeSa, attempt);
+  if (replaces === undefined || !isReplaceable(ikeSa, replaces)) return;
+  retryChild(replaces, { at: retryTime(ikeSa, { now, failures: 0 }) });
+}
+
 export function forgetAttempt(ikeSa: IkeSa, attempt: ChildAttempt): void {
   ikeSa.childAttempts.delete(attempt);
+  wipe(...(attempt.followUps?.secrets ?? []));
   if (attempt.replaces?.attempt === attempt) attempt.replaces.attempt = undefined;
   releaseOffer(ikeSa, attempt);
 }

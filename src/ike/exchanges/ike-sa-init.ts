@@ -2,7 +2,7 @@ import { prfKeyLength } from "../../crypto/prf.ts";
 import { ExchangeType, NotifyType } from "../../iana/ikev2-parameters.ts";
 import type { Path } from "../../platform/address.ts";
 import type { ConnectionPolicy } from "../../policy/connection.ts";
-import { hasAdditional, numberProposals, offeredGroups } from "../../policy/transforms.ts";
+import { hasAdditional, numberProposals, offeredGroups, withPlain } from "../../policy/transforms.ts";
 import { encodeMessage } from "../../wire/message.ts";
 import type { Payload } from "../../wire/payloads/payload.ts";
 import type { Proposal } from "../../wire/payloads/proposal.ts";
@@ -165,7 +165,7 @@ function buildInitRequest(ikeSa: IkeSa, state: Initiating): readonly Payload[] {
 }
 
 export function offered(ikeSa: IkeSa): readonly Proposal[] {
-  return numberProposals(ikeSa.connection?.ikeProposals ?? []);
+  return numberProposals(withPlain(ikeSa.connection?.ikeProposals ?? []));
 }
 
 /** RFC 7296 section 2.10: and at least half the key of the PRF. */

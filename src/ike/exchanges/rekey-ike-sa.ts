@@ -5,7 +5,14 @@ import { prfKeyLength } from "../../crypto/prf.ts";
 import { keyLengths } from "../../crypto/suites.ts";
 import { ExchangeType, NotifyType, TransformType } from "../../iana/ikev2-parameters.ts";
 import { checkChosen, selectProposal } from "../../policy/select-proposal.ts";
-import { findTransform, numberProposals, offeredGroups, withoutAdditional } from "../../policy/transforms.ts";
+import {
+  additionalMethods,
+  findTransform,
+  insistsOnAdditional,
+  numberProposals,
+  offeredGroups,
+  withPlain,
+} from "../../policy/transforms.ts";
 import type { Payload, PayloadOf } from "../../wire/payloads/payload.ts";
 import type { Proposal } from "../../wire/payloads/proposal.ts";
 import { type Answer, refusal } from "../answer.ts";
@@ -18,8 +25,17 @@ import { retryTime } from "../lifetimes.ts";
 import { MessageProtection } from "../message-protection.ts";
 import { NONCE_LENGTH } from "../nonces.ts";
 import { decodeIkeSpi, encodeIkeSpi, find, findError, notify, notifyName } from "../payloads.ts";
+import type { PendingExchange, SharedSecrets } from "../pending-exchanges.ts";
 import { suiteOf } from "../proposals.ts";
 import { bequeath, retire, standAside } from "../succession.ts";
+import {
+  type FollowUpFailure,
+  type FollowUps,
+  followUp,
+  INSISTING,
+  isForgotten,
+  linkIn,
+} from "./ike-followup-ke.ts";
 
 // CREATE_CHILD_SA that replaces the IKE SA itself, RFC 7296 sections 1.3.2, 2.8.2 and 2.18:
 //
@@ -28,6 +44,9 @@ import { bequeath, retire, standAside } from "../succession.ts";
 //
 // Child SAs move to the new IKE SA, where message IDs begin at 0 again. Who began deletes the old one. When both begin at
 // once, two new ones come to be: the one with the lowest nonce goes, and who made it deletes it.
+//
+// Further key exchanges (`ike-followup-ke.ts`) come between the answer and the new IKE SA. All nonces are known before them: whoever has
+// the lowest one then does not begin with them, and waits for those of the other.
 
 /** Our attempt to replace an IKE SA. */
 export interface IkeAttempt {
@@ -42,6 +61,8 @@ export interface IkeAttempt {
   isSent: boolean;
   /** What the peer has made of the same IKE SA meanwhile. */
   rival: IkeSa | undefined;
+  /** Further key exchanges, from the answer on. */
+  followUps: FollowUps | undefined;
 }
 
 // ---- Initiator ----------------------------------------------------------------------------------------------
@@ -52,7 +73,7 @@ export function rekeyIkeSa(ikeSa: IkeSa): void {
   if (state.name !== "established" || connection === undefined) return;
   if (ikeSa.attempt !== undefined || ikeSa.predecessor !== undefined) return;
   const spi = machine.newIkeSpi();
-  const proposals = numberProposals(withoutAdditional(connection.ikeProposals), encodeIkeSpi(spi));
+  const proposals = numberProposals(withPlain(connection.ikeProposals), encodeIkeSpi(spi));
   const groups = offeredGroups(proposals);
   // The group of the present IKE SA will be accepted again; another one may cost a round trip.
   const present = findTransform(state.proposal, TransformType.KE)?.id ?? 0;
@@ -66,6 +87,7 @@ export function rekeyIkeSa(ikeSa: IkeSa): void {
     keyPair: undefined,
     isSent: false,
     rival: undefined,
+    followUps: undefined,
   };
   begin(ikeSa, ikeSa.attempt);
 }
@@ -129,26 +151,119 @@ export function processIkeRekeyResponse(
   }
   const chosen = checkAnswer(attempt, payloads);
   if (typeof chosen === "string") {
-    // The peer believes in an IKE SA that we cannot have, and has moved everything there.
-    ikeSa.attempt = undefined;
-    ikeSa.terminate({ reason: "protocol-error", message: `rekeying failed: ${chosen}` }, now);
+    breakDown(ikeSa, `rekeying failed: ${chosen}`, now);
     return;
   }
   const { proposal, nr, peerPublicValue } = chosen;
   const { group } = attempt;
   const { privateKey } = attempt.keyPair;
+  const remaining = additionalMethods(proposal);
+  if (remaining.length > 0) {
+    const link = linkIn(ikeSa, payloads);
+    if (link === undefined) {
+      const message = "the peer agrees to further key exchanges, and says nothing to link them by";
+      ikeSa.reportRekeyFailure({ child: "", reason: "INVALID_SYNTAX", message });
+      fail(ikeSa, now);
+      return;
+    }
+    if (isOutdone(ikeSa, attempt, lowestOf(attempt.ni, nr))) {
+      giveWay(ikeSa, now);
+      return;
+    }
+    ikeSa.pending.drop(ikeSa.pending.replacing(ikeSa));
+    attempt.followUps = followUpsOf(ikeSa, { attempt, proposal, nr, remaining, link });
+  }
   ikeSa.outbox.requests.hold();
   ikeSa.machine.compute({ kind: "agree", group, privateKey, peerPublicValue }, (result, then) => {
     ikeSa.outbox.requests.release();
     if (ikeSa.attempt === attempt && result.kind === "shared-secret") {
-      finish(ikeSa, { attempt, proposal, nr, sharedSecret: result.sharedSecret, now: then });
+      const { sharedSecret } = result;
+      const { followUps } = attempt;
+      if (followUps === undefined) {
+        finish(ikeSa, { attempt, proposal, nr, secrets: { sharedSecret, furtherSecrets: NONE }, now: then });
+        wipe(sharedSecret);
+      } else {
+        followUps.secrets.push(sharedSecret);
+        followUp(ikeSa, followUps);
+      }
+    } else if (result.kind === "shared-secret") {
+      wipe(result.sharedSecret);
     } else if (ikeSa.attempt === attempt) {
-      ikeSa.attempt = undefined;
-      ikeSa.terminate({ reason: "protocol-error", message: "the key exchange of rekeying failed" }, then);
+      breakDown(ikeSa, "the key exchange of rekeying failed", then);
     }
-    if (result.kind === "shared-secret") wipe(result.sharedSecret);
     ikeSa.outbox.sendNext(then);
   });
+}
+
+function followUpsOf(
+  ikeSa: IkeSa,
+  facts: Pick<FollowUps, "remaining" | "link"> & {
+    readonly attempt: IkeAttempt;
+    readonly proposal: Proposal;
+    readonly nr: Uint8Array;
+  },
+): FollowUps {
+  const { attempt, proposal, nr, remaining, link } = facts;
+  return {
+    isForIkeSa: true,
+    remaining,
+    link,
+    secrets: [],
+    standing: () => {
+      if (ikeSa.attempt !== attempt) return "over";
+      return ikeSa.state.name === "established" ? "wanted" : "moot";
+    },
+    finish: (secrets, now) => {
+      ikeSa.statesNotFound = 0;
+      finish(ikeSa, { attempt, proposal, nr, secrets, now });
+    },
+    fail: (failure, now) => failFollowUps(ikeSa, { attempt, failure, now }),
+    abandon: () => endIkeAttempt(ikeSa),
+  };
+}
+
+function failFollowUps(
+  ikeSa: IkeSa,
+  facts: { readonly attempt: IkeAttempt; readonly failure: FollowUpFailure; readonly now: number },
+): void {
+  const { attempt, failure, now } = facts;
+  if (ikeSa.state.name !== "established") {
+    endIkeAttempt(ikeSa);
+  } else if (failure.kind === "refused") {
+    obeyError(ikeSa, { attempt, error: failure.error, now });
+  } else if (failure.isMade) {
+    breakDown(ikeSa, `rekeying failed: ${failure.message}`, now);
+  } else {
+    ikeSa.reportRekeyFailure({ child: "", reason: "INVALID_SYNTAX", message: failure.message });
+    fail(ikeSa, now);
+  }
+}
+
+/** The peer believes in an IKE SA that we cannot have, and has moved everything there. */
+function breakDown(ikeSa: IkeSa, message: string, now: number): void {
+  endIkeAttempt(ikeSa);
+  ikeSa.terminate({ reason: "protocol-error", message }, now);
+}
+
+/** RFC 7296 section 2.8.2: whether the lowest of the four nonces is one of ours. */
+function isOutdone(ikeSa: IkeSa, { rival }: IkeAttempt, lowestNonce: Uint8Array): boolean {
+  const other = rival ?? ikeSa.pending.replacing(ikeSa);
+  return other !== undefined && Buffer.compare(lowestNonce, other.lowestNonce) < 0;
+}
+
+/** What the peer has made takes our attempt's place, or what it is about to make. */
+function giveWay(ikeSa: IkeSa, now: number): void {
+  const rival = ikeSa.attempt?.rival;
+  endIkeAttempt(ikeSa);
+  if (ikeSa.state.name !== "established") return;
+  if (rival?.state.name === "established") inherit(ikeSa, rival, now);
+  else ikeSa.rekeyAt(retryTime(ikeSa, { now, failures: 0 }));
+}
+
+/** The attempt is over. */
+export function endIkeAttempt(ikeSa: IkeSa): void {
+  wipe(...(ikeSa.attempt?.followUps?.secrets ?? []));
+  ikeSa.attempt = undefined;
 }
 
 /** What the responder chose, or what is wrong with it. */
@@ -183,14 +298,16 @@ function finish(
     readonly attempt: IkeAttempt;
     readonly proposal: Proposal;
     readonly nr: Uint8Array;
-    readonly sharedSecret: Uint8Array;
+    readonly secrets: SharedSecrets;
     readonly now: number;
   },
 ): void {
-  const { attempt, proposal, nr, sharedSecret, now } = facts;
+  const { attempt, proposal, nr, secrets, now } = facts;
   const { rival, ni, spi } = attempt;
-  ikeSa.attempt = undefined;
-  if (!isLive(ikeSa)) return;
+  if (!isLive(ikeSa)) {
+    endIkeAttempt(ikeSa);
+    return;
+  }
   const fresh = derive(ikeSa, {
     role: "initiator",
     localSpi: spi,
@@ -198,19 +315,21 @@ function finish(
     proposal,
     ni,
     nr,
-    sharedSecret,
+    secrets,
     now,
   });
   if (ikeSa.state.name !== "established") {
     // The user has taken the connection down meanwhile, or the peer uses its own new one already.
+    endIkeAttempt(ikeSa);
     retire(fresh, now);
     return;
   }
-  if (rival !== undefined && Buffer.compare(fresh.lowestNonce, rival.lowestNonce) < 0) {
-    inherit(ikeSa, rival, now);
+  if (isOutdone(ikeSa, attempt, fresh.lowestNonce)) {
+    giveWay(ikeSa, now);
     retire(fresh, now);
     return;
   }
+  endIkeAttempt(ikeSa);
   inherit(ikeSa, fresh, now);
   retire(ikeSa, now);
   if (rival !== undefined) standAside(rival, fresh, now);
@@ -222,7 +341,8 @@ function obeyError(
 ): void {
   const { attempt, error, now } = facts;
   const reason = notifyName(error.notifyType);
-  if (error.notifyType === NotifyType.INVALID_KE_PAYLOAD && attempt.rival === undefined) {
+  const isFirst = attempt.followUps === undefined && attempt.rival === undefined;
+  if (error.notifyType === NotifyType.INVALID_KE_PAYLOAD && isFirst) {
     const group = error.data.length === 2 ? (error.data[0]! << 8) | error.data[1]! : 0;
     if (offeredGroups(attempt.proposals).includes(group) && !attempt.groupsTried.includes(group)) {
       attempt.group = group;
@@ -237,9 +357,12 @@ function obeyError(
     ikeSa.close({ reason, message: "the peer calls our request nonsense" }, now);
     return;
   }
+  if (isForgotten(ikeSa, error, now)) return;
   const { rival } = attempt;
   if (rival === undefined && error.notifyType !== NotifyType.TEMPORARY_FAILURE) {
-    const message = `the peer answered ${reason} when the IKE SA was to be rekeyed`;
+    const isChoice = error.notifyType === NotifyType.NO_PROPOSAL_CHOSEN;
+    const hint = isChoice && attempt.proposals.every(insistsOnAdditional) ? INSISTING : "";
+    const message = `the peer answered ${reason} when the IKE SA was to be rekeyed${hint}`;
     const offered = formatProposals(attempt.proposals);
     ikeSa.reportRekeyFailure({ child: "", reason, message, offered });
   }
@@ -249,9 +372,9 @@ function obeyError(
 /** The attempt is over; the peer's takes its place, or it comes again. */
 function fail(ikeSa: IkeSa, now: number): void {
   const rival = ikeSa.attempt?.rival;
-  ikeSa.attempt = undefined;
+  endIkeAttempt(ikeSa);
   if (ikeSa.state.name !== "established") return;
-  if (rival !== undefined) inherit(ikeSa, rival, now);
+  if (rival?.state.name === "established") inherit(ikeSa, rival, now);
   else ikeSa.rekeyAt(retryTime(ikeSa, { now, failures: ++ikeSa.failedRekeys }));
 }
 
@@ -274,7 +397,7 @@ export function processIkeRekeyRequest(
   if (isBusy(ikeSa)) return refusal(NotifyType.TEMPORARY_FAILURE);
   const verdict = selectProposal({
     offered: sa.proposals.filter(({ spi }) => decodeIkeSpi(spi) !== 0n),
-    allowed: withoutAdditional(connection?.ikeProposals ?? []),
+    allowed: connection?.ikeProposals ?? [],
     preferredGroup: ke?.group,
   });
   if (verdict.kind === "refused") {
@@ -321,43 +444,84 @@ function accept(
   },
 ): void {
   const { proposal, ni, group, publicValue, sharedSecret, wantsTicket, messageId, now } = facts;
-  const { machine, attempt } = ikeSa;
-  if (isBusy(ikeSa)) {
+  const { machine } = ikeSa;
+  // A peer that asks anew has given up what it has begun before.
+  ikeSa.pending.drop(ikeSa.pending.replacing(ikeSa));
+  const remaining = additionalMethods(proposal);
+  if (isBusy(ikeSa) || (remaining.length > 0 && ikeSa.pending.isFull)) {
     ikeSa.answerLater(messageId, refusal(NotifyType.TEMPORARY_FAILURE), now);
+    ikeSa.outbox.sendNext(now);
     return;
   }
   const nr = machine.random.bytes(NONCE_LENGTH);
   const localSpi = machine.newIkeSpi();
-  const peerSpi = decodeIkeSpi(proposal.spi);
-  const fresh = derive(ikeSa, {
-    role: "responder",
-    localSpi,
-    peerSpi,
-    proposal,
-    ni,
-    nr,
-    sharedSecret,
-    now,
-  });
-  fresh.isUnconfirmed = true;
   const proposals = [{ ...proposal, spi: encodeIkeSpi(localSpi) }];
   const ticket = wantsTicket ? [notify(NotifyType.TICKET_ACK)] : [];
   const payloads = [...buildPayloads({ proposals, nonce: nr, group, publicValue }), ...ticket];
-  ikeSa.answerLater(messageId, { payloads }, now);
+  // What is kept does not keep the message.
+  const agreed = { proposal: { ...proposal, spi: proposal.spi.slice() }, localSpi, ni: ni.slice(), nr };
+  if (remaining.length === 0) {
+    const fresh = makeResponder(ikeSa, { ...agreed, secrets: { sharedSecret, furtherSecrets: NONE }, now });
+    ikeSa.answerLater(messageId, { payloads }, now);
+    succeed(ikeSa, fresh, now);
+    return;
+  }
+  const pending: PendingExchange = {
+    replaces: ikeSa,
+    lowestNonce: lowestOf(ni, nr).slice(),
+    remaining,
+    secrets: [sharedSecret.slice()],
+    conclude: (secrets, then) => {
+      if (isBusy(ikeSa)) return notify(NotifyType.TEMPORARY_FAILURE);
+      const fresh = makeResponder(ikeSa, { ...agreed, secrets, now: then });
+      return () => succeed(ikeSa, fresh, then);
+    },
+    giveBack: () => {},
+  };
+  const link = notify(NotifyType.ADDITIONAL_KEY_EXCHANGE, ikeSa.pending.await(pending, now));
+  ikeSa.answerLater(messageId, { payloads: [...payloads, link] }, now);
+}
+
+/** The new IKE SA exists on our side, and the peer is told so. */
+function makeResponder(
+  ikeSa: IkeSa,
+  facts: {
+    readonly proposal: Proposal;
+    readonly localSpi: bigint;
+    readonly ni: Uint8Array;
+    readonly nr: Uint8Array;
+    readonly secrets: SharedSecrets;
+    readonly now: number;
+  },
+): IkeSa {
+  const peerSpi = decodeIkeSpi(facts.proposal.spi);
+  const fresh = derive(ikeSa, { ...facts, role: "responder", peerSpi });
+  fresh.isUnconfirmed = true;
+  return fresh;
+}
+
+/** It takes over, unless our own attempt is under way: then that has to be decided first. */
+function succeed(ikeSa: IkeSa, fresh: IkeSa, now: number): void {
+  const { attempt } = ikeSa;
   if (attempt?.isSent) {
     attempt.rival = fresh;
     fresh.predecessor = ikeSa;
   } else {
-    ikeSa.attempt = undefined;
+    endIkeAttempt(ikeSa);
     inherit(ikeSa, fresh, now);
   }
 }
 
-/** RFC 7296 section 2.25.2: what makes us answer TEMPORARY_FAILURE. A rekeying of our own does not. */
+/**
+ * RFC 7296 section 2.25.2: what makes us answer TEMPORARY_FAILURE. A rekeying of our own does not, before its further key exchanges: then
+ * it is known that the peer has no attempt that would be the stronger one.
+ */
 function isBusy(ikeSa: IkeSa): boolean {
-  const { state, outbox, attempt, predecessor } = ikeSa;
+  const { state, outbox, attempt, predecessor, childAttempts } = ikeSa;
   const { requests } = outbox;
   if (state.name !== "established" || predecessor !== undefined || attempt?.rival !== undefined) return true;
+  const hasFollowUps = [...childAttempts].some(({ followUps }) => followUps !== undefined);
+  if (hasFollowUps || attempt?.followUps !== undefined) return true;
   const isChangingChildren = requests.allOutstanding.some(
     ({ purpose }) => purpose.kind === "create-child-sa" || purpose.kind === "delete-child-sas",
   );
@@ -382,11 +546,11 @@ function derive(
     readonly proposal: Proposal;
     readonly ni: Uint8Array;
     readonly nr: Uint8Array;
-    readonly sharedSecret: Uint8Array;
+    readonly secrets: SharedSecrets;
     readonly now: number;
   },
 ): IkeSa {
-  const { role, localSpi, peerSpi, proposal, ni, nr, sharedSecret, now } = facts;
+  const { role, localSpi, peerSpi, proposal, ni, nr, secrets, now } = facts;
   const { machine } = old;
   const before = old.state as Established;
   const { encryption, integrity, prfId } = suiteOf(proposal);
@@ -394,7 +558,7 @@ function derive(
     oldPrfId: suiteOf(before.proposal).prfId,
     oldSkD: before.keys.skD,
     prfId,
-    sharedSecret,
+    ...secrets,
     ni,
     nr,
     initiatorSpi: role === "initiator" ? localSpi : peerSpi,
@@ -445,6 +609,8 @@ function inherit(old: IkeSa, heir: IkeSa, now: number): void {
 function isLive({ state }: IkeSa): boolean {
   return state.name === "established" || state.name === "rekeyed" || state.name === "deleting";
 }
+
+const NONE = new Uint8Array(0);
 
 function isNonceFit(nonce: Uint8Array, proposal: Proposal): boolean {
   const half = prfKeyLength(suiteOf(proposal).prfId) / 2;
