@@ -24,13 +24,18 @@ export class MailDrain {
 
   #turn(): void {
     this.#isUnderWay = false;
-    this.#mailbox.answer();
     for (let count = 0; count < TURN_COUNT; count++) {
-      const datagram = this.#mailbox.take();
+      const datagram = this.#mailbox.take() ?? this.#takeLast();
       if (datagram === undefined) return;
       this.#onIkeDatagram(datagram);
     }
     this.#isUnderWay = true;
     setImmediate(() => this.#turn());
+  }
+
+  /** Whoever puts something in while we read need not ring: it is found. The bell is answered when there is no more, and then we look once again. */
+  #takeLast(): IkeDatagram | undefined {
+    this.#mailbox.answer();
+    return this.#mailbox.take();
   }
 }

@@ -2,7 +2,7 @@ import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
 import { createSharedMemory } from "../../src/esp/kernel.ts";
 import { MailDrain } from "../../src/esp/mail-drain.ts";
-import { MailboxReader } from "../../src/esp/mailbox.ts";
+import { MailboxReader, MailboxWriter } from "../../src/esp/mailbox.ts";
 
 const WORKER = 1;
 
@@ -46,4 +46,23 @@ test("a mailbox that fills as fast as it is read leaves time for everything else
   } finally {
     await flood.terminate();
   }
+});
+
+test("what is put in while the mailbox is read is found without a bell, and what comes later rings again", () => {
+  const memory = createSharedMemory();
+  const writer = new MailboxWriter(memory, WORKER);
+  const local = { address: "192.0.2.2", port: 500 };
+  const remote = { address: "192.0.2.1", port: 500 };
+  const put = (): boolean => {
+    writer.put({ address: 0, length: 28, local, remote, isStranger: false });
+    return writer.shouldRing();
+  };
+  const rings: boolean[] = [];
+  const drain = new MailDrain(new MailboxReader(memory, WORKER), () => {
+    if (rings.length < 5) rings.push(put());
+  });
+  expect(put()).toBe(true);
+  drain.ring();
+  expect(rings).toEqual([false, false, false, false, false]);
+  expect([put(), put()]).toEqual([true, false]);
 });
