@@ -55,6 +55,7 @@ export class DataPump {
   readonly #outbound: Outbound | undefined;
   readonly #inbound: Inbound | undefined;
   #wipesAsked = 0;
+  #mailInRound = 0;
   /** Whether a stream kept something back in the last round. */
   #hasRest = false;
 
@@ -130,6 +131,11 @@ export class DataPump {
     return handled;
   }
 
+  /** How many of what the last round returned were IKE datagrams, which wait for the host now. */
+  get mailInRound(): number {
+    return this.#mailInRound;
+  }
+
   #round(ready: number): number {
     const now = this.#clock.now();
     this.#passQuiescentPoint(now);
@@ -156,7 +162,8 @@ export class DataPump {
     for (let i = 0; i < this.#sockets.length; i++) {
       if ((ready & (2 << i)) !== 0) handled += inbound.round(this.#sockets[i]!);
     }
-    if (inbound.mailCount !== mailBefore && this.#mailbox.shouldRing()) this.#ring();
+    this.#mailInRound = inbound.mailCount - mailBefore;
+    if (this.#mailInRound > 0 && this.#mailbox.shouldRing()) this.#ring();
     return handled;
   }
 

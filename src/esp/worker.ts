@@ -112,7 +112,8 @@ function run({
     const handled = pump.round(ready);
     ready = EVERYTHING;
     if (handled !== 0) spin.noteWork();
-    else if (!spin.looksAgain()) {
+    // Behind mail nothing more is likely to have come: what has ends the sleep at once.
+    if (handled === pump.mailInRound && !spin.looksAgain()) {
       poller.wait(Math.min(SLEEP_MS, pump.restMs));
       // Most wake-ups are for one device, or for none. What comes to another meanwhile is found in the next round, or ends the next sleep.
       ready = role.sends ? poller.ready : poller.ready << 1;
