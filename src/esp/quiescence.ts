@@ -68,7 +68,8 @@ export class WorkerQuiescence implements Quiescence {
       this.#wake();
       setTimeout(look, delayMs, Math.min(2 * delayMs, SLOWEST_LOOK_MS));
     };
-    look(FIRST_LOOK_MS);
+    // Workers that are busy go round by themselves.
+    setTimeout(look, FIRST_LOOK_MS, FIRST_LOOK_MS);
   }
 
   /** The workers are gone: nothing is in use any more. */
