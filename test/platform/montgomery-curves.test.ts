@@ -9,13 +9,40 @@ import { openMontgomeryCurves } from "../../src/platform/native-curves/montgomer
 import { AGREEMENT_VECTORS } from "../vectors/key-exchange/vectors.ts";
 
 const refusals: string[] = [];
-const curves = openMontgomeryCurves((what) => refusals.push(what));
+/** OpenSSL that shows its public interface alone. */
+const publicAlone: typeof loadOpenSsl = (prototypes) => {
+  if (Object.keys(prototypes).some((name) => name.startsWith("ossl_"))) throw new Error("not shown");
+  return loadOpenSsl(prototypes);
+};
+const WAYS = {
+  "plain functions": openMontgomeryCurves((what) => refusals.push(what)),
+  "the public interface": openMontgomeryCurves((what) => refusals.push(what), publicAlone),
+} as const;
 const LENGTHS = { 31: 32, 32: 56 } as const;
 
-test("the runtime's OpenSSL has both curves", () => {
+test("the runtime's OpenSSL has both curves, in either way", () => {
   expect(refusals).toEqual([]);
-  expect(curves.map(({ id }) => id)).toEqual([31, 32]);
+  const [plain, byInterface] = Object.values(WAYS);
+  for (const curves of [plain, byInterface]) expect(curves!.map(({ id }) => id)).toEqual([31, 32]);
+  for (const [i, curve] of plain!.entries()) {
+    expect(curve.constructor).not.toBe(byInterface![i]!.constructor);
+  }
 });
+
+test.each(["ossl_x25519", "ossl_x25519_public_from_private"])(
+  "where %s is another function, the public interface does",
+  (wrong) => {
+    const told: string[] = [];
+    const load: typeof loadOpenSsl = (prototypes) => {
+      const calls = loadOpenSsl(prototypes);
+      return wrong in prototypes ? { ...calls, [wrong]: () => 1 } : calls;
+    };
+    const [first, second] = openMontgomeryCurves((what) => told.push(what), load);
+    expect(told).toEqual([]);
+    expect(first!.constructor).toBe(WAYS["the public interface"][0]!.constructor);
+    expect(second!.constructor).toBe(WAYS["plain functions"][1]!.constructor);
+  },
+);
 
 const TYPES = { 31: 1034, 32: 1035 } as const;
 const NAMES = { 31: "X25519", 32: "X448" } as const;
@@ -23,7 +50,7 @@ const NAMES = { 31: "X25519", 32: "X448" } as const;
 /** OpenSSL where private keys of one type are made by `make`. */
 function opensslWith(type: number, make: (real: Call) => Call): typeof loadOpenSsl {
   return (prototypes) => {
-    const calls = loadOpenSsl(prototypes);
+    const calls = publicAlone(prototypes);
     const real = (calls as Record<string, Call>).EVP_PKEY_new_raw_private_key!;
     const other = make(real);
     const EVP_PKEY_new_raw_private_key: Call = (...values) =>
@@ -61,8 +88,12 @@ test("without OpenSSL there is neither, and that is said of each", () => {
   ]);
 });
 
-describe.each([31, 32] as const)("group %d", (id) => {
-  const curve = (): Group => curves.find((each) => each.id === id)!;
+describe.each(
+  ([31, 32] as const).flatMap((id) =>
+    (Object.keys(WAYS) as (keyof typeof WAYS)[]).map((way) => ({ id, way })),
+  ),
+)("group $id by $way", ({ id, way }) => {
+  const curve = (): Group => WAYS[way].find((each) => each.id === id)!;
   const byNode = findGroup(id)!;
   const noble = id === 31 ? x25519 : x448;
 

@@ -3,8 +3,9 @@ import { equal } from "../../bytes/constant-time.ts";
 import { fromHex } from "../../bytes/hex.ts";
 import { wipe } from "../../bytes/wipe.ts";
 import type { Group, GroupSecret, KeyExchangeAnswer } from "../../crypto/key-exchange/group.ts";
-import { KeyExchangeMethod } from "../../iana/ikev2-parameters.ts";
 import { loadOpenSsl, type OpenSsl } from "../native-ciphers/openssl.ts";
+import { CURVES, type CurveFacts } from "./curve-facts.ts";
+import { openPlainCurve } from "./plain-curve.ts";
 
 const PROTOTYPES = {
   EVP_PKEY_new_raw_private_key: ["intptr_t", "int", "intptr_t", "intptr_t", "intptr_t"],
@@ -21,47 +22,6 @@ const PROTOTYPES = {
 
 type Calls = OpenSsl<keyof typeof PROTOTYPES>;
 
-interface Curve {
-  readonly name: string;
-  readonly id: number;
-  /** OpenSSL's number of the key type. */
-  readonly type: number;
-  /** Octets of keys, public values and shared secrets. */
-  readonly length: number;
-  /** Alice's private key, Bob's public key and their secret. */
-  readonly known: { readonly secret: string; readonly publicValue: string; readonly sharedSecret: string };
-}
-
-const CURVES: readonly Curve[] = [
-  {
-    name: "X25519",
-    id: KeyExchangeMethod.CURVE25519,
-    type: 1034,
-    length: 32,
-    // RFC 7748 section 6.1.
-    known: {
-      secret: "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
-      publicValue: "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f",
-      sharedSecret: "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742",
-    },
-  },
-  {
-    name: "X448",
-    id: KeyExchangeMethod.CURVE448,
-    type: 1035,
-    length: 56,
-    // RFC 7748 section 6.2.
-    known: {
-      secret: `9a8f4925d1519f5775cf46b04b5800d4ee9ee8bae8bc5565d498c28d
-        d9c9baf574a9419744897391006382a6f127ab1d9ac2d8c0a598726b`,
-      publicValue: `3eb7a829b0cd20f5bcfc0b599b6feccf6da4627107bdb0d4f345b430
-        27d8b972fc3e34fb4232a13ca706dcb57aec3dae07bdc1c67bf33609`,
-      sharedSecret: `07fff4181ac6cc95ec1c16a94a0f74d12da232ce40a77552281d282b
-        b60c0b56fd2464c335543936521c24403085d59a449a5037514a879d`,
-    },
-  },
-];
-
 /**
  * X25519 and X448 (RFC 7748, RFC 8031) of the OpenSSL that the runtime brings, with keys that go in and out as they are. By node:crypto they
  * go as DER, and to write and parse that takes longer than the curve does. Without those that OpenSSL cannot be called for, or that do not
@@ -72,6 +32,8 @@ export function openMontgomeryCurves(
   load: typeof loadOpenSsl = loadOpenSsl,
 ): readonly Group[] {
   return CURVES.flatMap((facts) => {
+    const plain = openPlainCurve(facts, load);
+    if (plain !== undefined) return [plain];
     const refuse = (why: string): readonly Group[] => {
       onRefusal(`${facts.name} of the runtime's OpenSSL: it ${why}`);
       return [];
@@ -85,7 +47,7 @@ export function openMontgomeryCurves(
   });
 }
 
-function givesKnownAnswer(curve: MontgomeryCurve, { known }: Curve): boolean {
+function givesKnownAnswer(curve: MontgomeryCurve, { known }: CurveFacts): boolean {
   const answer = curve.agree(fromHex(known.secret), fromHex(known.publicValue));
   return equal(answer, fromHex(known.sharedSecret));
 }
@@ -107,7 +69,7 @@ class MontgomeryCurve implements Group {
   readonly #outLength = new BigUint64Array(this.#room.buffer, LENGTH, 1);
   readonly #at: number;
 
-  constructor(calls: Calls, facts: Curve) {
+  constructor(calls: Calls, facts: CurveFacts) {
     this.id = facts.id;
     this.publicValueLength = facts.length;
     this.sharedSecretLength = facts.length;
