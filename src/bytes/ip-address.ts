@@ -5,9 +5,35 @@ export function parseAddress(text: string): Uint8Array | undefined {
 
 /** Canonical text (RFC 5952) of 4 or 16 octets. Throws RangeError for any other length. */
 export function formatAddress(octets: Uint8Array): string {
-  if (octets.length === 4) return octets.join(".");
+  if (octets.length === 4) return `${octets[0]}.${octets[1]}.${octets[2]}.${octets[3]}`;
   if (octets.length === 16) return formatIpv6(octets);
   throw new RangeError(`${octets.length} octets are no IP address`);
+}
+
+/** 4 or 16 octets as one number. */
+export function addressToNumber(octets: Uint8Array): bigint {
+  let number = 0n;
+  for (let at = 0; at < octets.length; at += 4) {
+    const word =
+      ((octets[at]! << 24) | (octets[at + 1]! << 16) | (octets[at + 2]! << 8) | octets[at + 3]!) >>> 0;
+    number = (number << 32n) | BigInt(word);
+  }
+  return number;
+}
+
+/** The 4 or 16 octets of such a number. */
+export function numberToAddress(number: bigint, length: number): Uint8Array {
+  const octets = new Uint8Array(length);
+  let rest = number;
+  for (let at = length - 4; at >= 0; at -= 4) {
+    const word = Number(BigInt.asUintN(32, rest));
+    octets[at] = word >>> 24;
+    octets[at + 1] = word >>> 16;
+    octets[at + 2] = word >>> 8;
+    octets[at + 3] = word;
+    rest >>= 32n;
+  }
+  return octets;
 }
 
 /** An inclusive range of addresses of one family. */

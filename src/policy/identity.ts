@@ -34,7 +34,12 @@ export function parseIdentity(text: string): Identity {
  * peer chose are shown in hex unless they are plain ASCII without spaces.
  */
 export function formatIdentity(identity: Identity): string {
-  const { type, data } = identity;
+  const forms = formsOf(identity);
+  forms.text ??= toText(identity);
+  return forms.text;
+}
+
+function toText({ type, data }: Identity): string {
   if ((type === ID_IPV4_ADDR && data.length === 4) || (type === ID_IPV6_ADDR && data.length === 16)) {
     return formatAddress(data);
   }
@@ -58,7 +63,9 @@ export function sameIdentity(a: Identity, b: Identity): boolean {
 
 /** The same text for the same identity, to look it up by. */
 export function identityKey(identity: Identity): string {
-  return `${identity.type}:${toHex(folded(identity))}`;
+  const forms = formsOf(identity);
+  forms.key ??= `${identity.type}:${toHex(folded(identity))}`;
+  return forms.key;
 }
 
 /** Of a domain name (RFC 1035 section 2.3.4); addresses and key IDs are kept below it as well. */
@@ -138,13 +145,28 @@ function isPlainName(text: string): boolean {
   return text.length <= MAXIMUM_LENGTH && /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(text);
 }
 
-/** A peer is compared with everybody in the configuration. */
-const foldings = new WeakMap<Identity, Uint8Array>();
+/** What was made of an identity: a peer is compared with everybody in the configuration, and told of in one event after the other. */
+interface Forms {
+  folded?: Uint8Array;
+  key?: string;
+  text?: string;
+}
+
+const known = new WeakMap<Identity, Forms>();
+
+function formsOf(identity: Identity): Forms {
+  let forms = known.get(identity);
+  if (forms === undefined) {
+    forms = {};
+    known.set(identity, forms);
+  }
+  return forms;
+}
 
 function folded(identity: Identity): Uint8Array {
-  const known = foldings.get(identity) ?? fold(identity);
-  foldings.set(identity, known);
-  return known;
+  const forms = formsOf(identity);
+  forms.folded ??= fold(identity);
+  return forms.folded;
 }
 
 function fold({ type, data }: Identity): Uint8Array {

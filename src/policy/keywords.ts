@@ -193,12 +193,13 @@ function keywordOf(transform: Transform): string {
   return `${name}${id}${transform.keyLength === undefined ? "" : `_${transform.keyLength}`}`;
 }
 
-function keyOf({ type, id, keyLength }: Transform): string {
-  return `${type}/${id}/${keyLength}`;
+/** One number for each type (8 bits), ID (16 bits) and key length (16 bits, or none). */
+function keyOf({ type, id, keyLength }: Transform): number {
+  return (type * 0x1_0000 + id) * 0x1_0001 + (keyLength === undefined ? 0 : keyLength + 1);
 }
 
 /** The first keyword of each transform. */
-const WORDS: ReadonlyMap<string, string> = new Map(
+const WORDS: ReadonlyMap<number, string> = new Map(
   [KEYWORDS, FOREIGN_KEYWORDS]
     .flatMap((table) => Object.entries(table))
     .map(([word, transform]) => [keyOf(transform), word] as const)

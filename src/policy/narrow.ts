@@ -84,6 +84,7 @@ function removeWithin(boxes: Box[], outer: Box): void {
 
 /** Takes each cover out of what is left; nothing may remain. */
 function isCovered(box: Box, cover: readonly Box[]): boolean {
+  if (cover.some((each) => contains(each, box))) return true;
   let rest: readonly Box[] = [box];
   for (const taken of cover) {
     rest = rest.flatMap((piece) => subtract(piece, taken));

@@ -1,3 +1,4 @@
+import { addressToNumber, numberToAddress } from "../bytes/ip-address.ts";
 import { TrafficSelectorType } from "../iana/ikev2-parameters.ts";
 import type { TrafficSelector } from "../wire/payloads/traffic-selector.ts";
 
@@ -37,7 +38,7 @@ export function toBox(selector: TrafficSelector): Box | undefined {
   const length = ADDRESS_LENGTHS.get(type);
   if (length === undefined || startAddress.length !== length || endAddress.length !== length)
     return undefined;
-  const addresses = { from: toNumber(startAddress), to: toNumber(endAddress) };
+  const addresses = { from: addressToNumber(startAddress), to: addressToNumber(endAddress) };
   const ports = toPorts(selector);
   if (addresses.from > addresses.to || ports === undefined) return undefined;
   if (protocol === 0 && ports !== ALL_PORTS) return undefined;
@@ -53,8 +54,8 @@ export function toSelector({ type, addresses, protocols, ports }: Box): TrafficS
     protocol: protocols.from === protocols.to ? Number(protocols.from) : 0,
     startPort: isOpaque ? MAXIMUM_PORT : Number(ports.from),
     endPort: isOpaque ? 0 : Math.min(Number(ports.to), MAXIMUM_PORT),
-    startAddress: toOctets(addresses.from, length),
-    endAddress: toOctets(addresses.to, length),
+    startAddress: numberToAddress(addresses.from, length),
+    endAddress: numberToAddress(addresses.to, length),
   };
 }
 
@@ -107,12 +108,4 @@ function overlap(a: Interval, b: Interval): Interval | undefined {
 
 function isWithin(inner: Interval, outer: Interval): boolean {
   return outer.from <= inner.from && inner.to <= outer.to;
-}
-
-function toNumber(octets: Uint8Array): bigint {
-  return octets.reduce((value, octet) => (value << 8n) | BigInt(octet), 0n);
-}
-
-function toOctets(value: bigint, length: number): Uint8Array {
-  return Uint8Array.from({ length }, (_, i) => Number((value >> BigInt(8 * (length - 1 - i))) & 0xffn));
 }
