@@ -1,11 +1,27 @@
-const INITIAL_CAPACITY = 256;
+/** As long as most messages are at most. */
+const CAPACITY = 2048;
+
+/** Zeros that no writer has at the moment. There is one writer at a time, nearly always, and each message takes several. */
+let spare: Uint8Array | undefined;
+
+function takeRoom(): Uint8Array {
+  const room = spare ?? new Uint8Array(CAPACITY);
+  spare = undefined;
+  return room;
+}
+
+function giveBack(room: Uint8Array, used: number): void {
+  if (room.length === CAPACITY) spare = room.fill(0, 0, used);
+}
 
 /**
  * Writes octets in network order into a buffer that grows. A value that does not fit its field is a mistake of ours and
  * throws a RangeError.
  */
 export class Writer {
-  #octets = new Uint8Array(INITIAL_CAPACITY);
+  #octets = takeRoom();
+  /** They belong to whoever called `finish`. */
+  #isHandedOut = false;
   #length = 0;
 
   /** Octets written so far; also the offset of the next one. */
@@ -65,7 +81,11 @@ export class Writer {
 
   /** What was written, as octets of its own. */
   finish(): Uint8Array {
-    return this.#octets.slice(0, this.#length);
+    const written = this.#octets.slice(0, this.#length);
+    if (!this.#isHandedOut) giveBack(this.#octets, this.#length);
+    this.#octets = written;
+    this.#isHandedOut = true;
+    return written;
   }
 
   #take(length: number): number {
@@ -74,13 +94,22 @@ export class Writer {
     if (needed > this.#octets.length) {
       const larger = new Uint8Array(Math.max(needed, 2 * this.#octets.length));
       larger.set(this.#octets);
+      if (!this.#isHandedOut) giveBack(this.#octets, at);
       this.#octets = larger;
-    }
+      this.#isHandedOut = false;
+    } else this.#own();
     this.#length = needed;
     return at;
   }
 
+  #own(): void {
+    if (!this.#isHandedOut) return;
+    this.#octets = this.#octets.slice();
+    this.#isHandedOut = false;
+  }
+
   #within(offset: number, length: number): void {
+    this.#own();
     if (!(offset >= 0 && offset + length <= this.#length)) {
       throw new RangeError(`octet ${offset} is not among the ${this.#length} written`);
     }

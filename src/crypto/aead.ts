@@ -46,10 +46,12 @@ export function createAeadCipher(input: {
       lastIv = value;
       const cipher = createCipheriv(algorithm, key, concat(salt, iv), options);
       cipher.setAAD(aad, { plaintextLength: plaintext.length + PAD_LENGTH_SIZE });
-      const ciphertext = cipher.update(plaintext);
-      const padLength = cipher.update(Uint8Array.of(0));
+      const padded = new Uint8Array(plaintext.length + PAD_LENGTH_SIZE);
+      padded.set(plaintext);
+      const ciphertext = cipher.update(padded);
+      wipe(padded);
       cipher.final();
-      return concat(iv, ciphertext, padLength, cipher.getAuthTag());
+      return concat(iv, ciphertext, cipher.getAuthTag());
     },
 
     open({ aad, body }) {

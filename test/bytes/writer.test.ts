@@ -33,6 +33,22 @@ test("finish gives octets of its own", () => {
   expect(writer.finish()[0]).toBe(2);
 });
 
+test("writers beside one another, and one behind another, have nothing of each other", () => {
+  const [first, second] = [new Writer(), new Writer()];
+  first.bytes(new Uint8Array(300).fill(1));
+  second.bytes(new Uint8Array(5000).fill(2));
+  expect(first.finish()).toEqual(new Uint8Array(300).fill(1));
+  expect(second.finish()).toEqual(new Uint8Array(5000).fill(2));
+  for (let i = 0; i < 3; i++) {
+    const next = new Writer();
+    next.reserve(2048);
+    expect(next.finish()).toEqual(new Uint8Array(2048));
+    next.u8(1);
+    next.patchU8(0, 1);
+    expect(next.finish()).toEqual(Uint8Array.from({ length: 2049 }, (_, at) => Number(at % 2048 === 0)));
+  }
+});
+
 test.each([256, -1, 1.5, Number.NaN])("%d does not fit one octet", (value) => {
   expect(() => new Writer().u8(value, "Flags")).toThrow(RangeError);
   expect(() => new Writer().u8(value, "Flags")).toThrow("Flags");
