@@ -1,3 +1,4 @@
+import { formatAddress } from "../bytes/ip-address.ts";
 import type { ChildSaVolume, DataPlane, TrafficCover } from "../esp/index.ts";
 import type { NegotiatedChildSa } from "../ike/io.ts";
 import type { Path } from "../platform/address.ts";
@@ -84,17 +85,27 @@ export class ChildSas {
     const hard = { octets: octets * HARD_FACTOR, packets: packets * HARD_FACTOR };
     const share = 1 - (JITTER * this.#random.bytes(1)[0]!) / 256;
     const soft = { octets: octets * share, packets: packets * share };
+    // Written out: to copy an object of so many fields takes longer than all else here.
     this.#dataPlane.installChildSa({
-      ...childSa,
+      inboundSpi,
+      outboundSpi: childSa.outboundSpi,
+      encryption: childSa.encryption,
+      integrity: childSa.integrity,
+      esn: childSa.esn,
+      inboundKey: childSa.inboundKey,
+      outboundKey: childSa.outboundKey,
+      local: childSa.local,
+      remote: childSa.remote,
+      path: childSa.path,
+      pathMtu: childSa.pathMtu,
+      isTransport: childSa.isTransport,
       octetLimit: Math.ceil(hard.octets),
       packetLimit: Math.ceil(hard.packets),
-      ...(childPolicy?.copyDscp && { copyDscp: childPolicy.copyDscp }),
-      ...(childPolicy && {
-        replayWindowPackets: childPolicy.replayWindowPackets,
-        cover: coverOf(childPolicy, childSa),
-      }),
-      ...(childPolicy?.clampsMss !== undefined && { clampsMss: childPolicy.clampsMss }),
-      ...(childPolicy?.df && { df: childPolicy.df }),
+      replayWindowPackets: childPolicy?.replayWindowPackets,
+      copyDscp: childPolicy?.copyDscp,
+      clampsMss: childPolicy?.clampsMss,
+      df: childPolicy?.df,
+      cover: childPolicy && coverOf(childPolicy, childSa),
     });
     const sa = { connection, child, selectors: selectorsOf(childSa) };
     this.#installed.set(inboundSpi, sa);
@@ -212,7 +223,7 @@ function selectorsOf({ local, remote }: NegotiatedChildSa): string {
     .map((side) =>
       side
         .map(({ protocol, startPort, endPort, startAddress, endAddress }) =>
-          [protocol, startPort, endPort, startAddress, endAddress].join(),
+          [protocol, startPort, endPort, formatAddress(startAddress), formatAddress(endAddress)].join(),
         )
         .join(" "),
     )

@@ -95,13 +95,13 @@ export interface ChildSaInstallation {
   /** The largest packet that the path was found to carry, IP header included, where that is less than the kernel knows of. */
   readonly pathMtu?: number | undefined;
   /** 64 to 8192, or 0 for no check. Default 1024. */
-  readonly replayWindowPackets?: number;
+  readonly replayWindowPackets?: number | undefined;
   /** Default "out". */
-  readonly copyDscp?: CopyDscp;
+  readonly copyDscp?: CopyDscp | undefined;
   /** Default true. */
-  readonly clampsMss?: boolean;
+  readonly clampsMss?: boolean | undefined;
   /** Default "set". */
-  readonly df?: DontFragment;
+  readonly df?: DontFragment | undefined;
   /** Hard limits of each direction. Default none but the sequence number. */
   readonly packetLimit?: number;
   readonly octetLimit?: number;
@@ -448,16 +448,25 @@ function createDataPlane({
     installChildSa: (childSa) => {
       try {
         const record = recordOf(childSa.path);
+        // Written out: to copy an object of so many fields takes longer than to expand the keys.
         sad.install({
-          replayWindowPackets: DEFAULT_REPLAY_WINDOW,
-          copyDscp: "out",
-          clampsMss: true,
-          df: "set",
-          packetLimit: Number.POSITIVE_INFINITY,
-          octetLimit: Number.POSITIVE_INFINITY,
-          ...childSa,
+          inboundSpi: childSa.inboundSpi,
+          outboundSpi: childSa.outboundSpi,
+          encryption: childSa.encryption,
+          integrity: childSa.integrity,
+          esn: childSa.esn,
+          inboundKey: childSa.inboundKey,
+          outboundKey: childSa.outboundKey,
           selectors: { local: childSa.local, remote: childSa.remote },
           path: record,
+          replayWindowPackets: childSa.replayWindowPackets ?? DEFAULT_REPLAY_WINDOW,
+          copyDscp: childSa.copyDscp ?? "out",
+          clampsMss: childSa.clampsMss ?? true,
+          df: childSa.df ?? "set",
+          packetLimit: childSa.packetLimit ?? Number.POSITIVE_INFINITY,
+          octetLimit: childSa.octetLimit ?? Number.POSITIVE_INFINITY,
+          cover: childSa.cover,
+          isTransport: childSa.isTransport,
         });
         paths.set(childSa.inboundSpi, childSa.path, { isRaw: isRaw(record), limit: childSa.pathMtu });
         // Something may have come for it already.

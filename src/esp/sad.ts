@@ -326,7 +326,10 @@ export class Sad {
     const { keyLength, saltLength, ivKeyLength } = facts.suite;
     const keyEnd = keyLength + saltLength;
     slot.write({
-      ...facts,
+      suite: facts.suite,
+      isInbound: facts.isInbound,
+      worker: facts.worker,
+      selectors: facts.selectors,
       spi: facts.isInbound ? record.inboundSpi : record.outboundSpi,
       hasEsn: record.esn,
       salt: keymat.subarray(keyLength, keyEnd),

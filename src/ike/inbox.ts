@@ -122,6 +122,7 @@ export class Inbox {
 
   /** Forgets fragments. */
   clear(): void {
+    if (this.#fragments.size === 0) return;
     for (const reassembly of this.#fragments.values()) reassembly.clear();
     this.#fragments.clear();
   }

@@ -48,6 +48,7 @@ export class PostponedChildren {
   }
 
   clear(): void {
+    if (this.#timers.size === 0 && this.#failures.size === 0) return;
     for (const handle of this.#timers.values()) this.#ikeSa.machine.timers.cancel(handle);
     this.#timers.clear();
     this.#failures.clear();

@@ -43,8 +43,8 @@ export class Timers {
   readonly #heap: Entry[] = [];
   #order = 0;
 
-  set(timer: Timer): TimerHandle {
-    const entry: Entry = { ...timer, order: this.#order++, index: this.#heap.length };
+  set({ at, reason, fire }: Timer): TimerHandle {
+    const entry: Entry = { at, reason, fire, order: this.#order++, index: this.#heap.length };
     this.#heap.push(entry);
     this.#up(entry);
     return entry;
@@ -142,6 +142,7 @@ export class NamedTimers {
   }
 
   clear(): void {
+    if (this.#handles.size === 0) return;
     for (const handle of this.#handles.values()) this.#timers.cancel(handle);
     this.#handles.clear();
   }
