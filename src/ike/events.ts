@@ -47,7 +47,7 @@ export function ikeSaNegotiated(
 ): IkeEvent {
   const proposal = formatProposal(facts.proposal);
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "ike-sa-negotiated",
     level: "info",
     message: `IKE SA with ${formatEnd(ikeSa.path.remote)} negotiated: ${proposal}, in ${round(facts.ms)} ms`,
@@ -57,14 +57,19 @@ export function ikeSaNegotiated(
 
 export function ikeSaEstablished(ikeSa: IkeSa, proposal: Proposal): IkeEvent {
   const { negotiationMs } = ikeSa;
+  const { role, initiatorSpi, responderSpi, local, remote } = factsOf(ikeSa);
   const peer = peerOf(ikeSa);
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "ike-sa-established",
     level: "info",
     message: `IKE SA with ${peer} ${ikeSa.isResumed ? "resumed" : "established"}${ikeSa.hasPpk ? " with PPK" : ""}${ikeSa.path.stream === undefined ? "" : " over TCP"} in ${round(negotiationMs)} ms`,
     facts: {
-      ...factsOf(ikeSa),
+      role,
+      initiatorSpi,
+      responderSpi,
+      local,
+      remote,
       proposal: formatProposal(proposal),
       localIdentity: ikeSa.connection === undefined ? "" : formatIdentity(ikeSa.connection.local.identity),
       remoteIdentity: ikeSa.remoteIdentity === undefined ? "" : formatIdentity(ikeSa.remoteIdentity),
@@ -79,7 +84,7 @@ export function ikeSaEstablished(ikeSa: IkeSa, proposal: Proposal): IkeEvent {
 /** `facts.reason` is a notification in registry spelling, "timeout", "terminated" or "protocol-error". */
 export function ikeSaFailed(ikeSa: IkeSa, closing: Closing): IkeEvent {
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "ike-sa-failed",
     level: closing.reason === "terminated" || closing.reason === "replaced" ? "info" : "error",
     message: `IKE SA with ${peerOf(ikeSa)} not established: ${closing.message}`,
@@ -91,7 +96,7 @@ export function ikeSaFailed(ikeSa: IkeSa, closing: Closing): IkeEvent {
 export function ikeSaDeleted(ikeSa: IkeSa, closing: Closing): IkeEvent {
   const isExpected = ["terminated", "peer-deleted", "replaced", "session-timeout"].includes(closing.reason);
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "ike-sa-deleted",
     level: isExpected ? "info" : "error",
     message: `IKE SA with ${peerOf(ikeSa)} deleted: ${closing.message}`,
@@ -104,7 +109,7 @@ export function childSaEstablished(ikeSa: IkeSa, childSa: ChildSa): IkeEvent {
   const proposal = formatProposal(childSa.proposal);
   const pair = `${formatTrafficSelectors(local)} === ${formatTrafficSelectors(remote)}`;
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "child-sa-established",
     level: "info",
     message: `child SA ${name} established: ${pair}, ${proposal}${childSa.isTransport ? ", transport mode" : ""}`,
@@ -125,7 +130,7 @@ export function childSaRekeyed(
 ): IkeEvent {
   const { childSa, replaces } = facts;
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "child-sa-rekeyed",
     level: "info",
     message: `child SA ${childSa.name} rekeyed${lackOf(childSa.policy.espProposals, childSa.proposal)}`,
@@ -142,7 +147,7 @@ export function ikeSaRekeyed(old: IkeSa, heir: IkeSa): IkeEvent {
   const proposal = isKeyed(state) ? state.proposal : undefined;
   const lack = proposal === undefined ? "" : lackOf(connection?.ikeProposals ?? [], proposal);
   return {
-    ...about(heir),
+    connection: nameOf(heir),
     name: "ike-sa-rekeyed",
     level: "info",
     message: `IKE SA with ${peerOf(heir)} rekeyed${lack}`,
@@ -174,7 +179,7 @@ export function rekeyFailed(
   const { child, reason, message } = facts;
   const what = child === "" ? `IKE SA with ${peerOf(ikeSa)}` : `child SA ${child}`;
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "rekey-failed",
     level: "warning",
     message: `${what} not rekeyed: ${message}`,
@@ -194,7 +199,7 @@ export function childSaFailed(
   },
 ): IkeEvent {
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "child-sa-failed",
     level: "error",
     message: `child SA ${facts.child} not established: ${facts.message}`,
@@ -208,7 +213,7 @@ export function childSaDeleted(
 ): IkeEvent {
   const { childSa, reason } = facts;
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "child-sa-deleted",
     // One that was replaced goes unnoticed.
     level: childSa.successor === undefined ? "info" : "debug",
@@ -220,7 +225,7 @@ export function childSaDeleted(
 export function retransmitted(ikeSa: IkeSa, request: OutstandingRequest): IkeEvent {
   const { messageId, transmissions } = request;
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "retransmit",
     // The first ones are the weather; from the third on somebody who waits wants to know what for.
     level: transmissions > 3 ? "info" : "debug",
@@ -233,7 +238,7 @@ export function retransmitted(ikeSa: IkeSa, request: OutstandingRequest): IkeEve
 export function tcpTried(ikeSa: IkeSa, to: SocketAddress): IkeEvent {
   const silent = formatEnd(ikeSa.path.remote);
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "tcp-tried",
     level: "info",
     message: `${silent} has not answered yet: ${formatEnd(to)} is tried over TCP as well`,
@@ -244,7 +249,7 @@ export function tcpTried(ikeSa: IkeSa, to: SocketAddress): IkeEvent {
 export function peerSilent(ikeSa: IkeSa, transmissions: number): IkeEvent {
   const peer = formatEnd(ikeSa.path.remote);
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "peer-silent",
     level: "warning",
     message: `${peer} has not answered ${transmissions} transmissions`,
@@ -254,7 +259,7 @@ export function peerSilent(ikeSa: IkeSa, transmissions: number): IkeEvent {
 
 export function peerAlive(ikeSa: IkeSa, rttMs: number): IkeEvent {
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "peer-alive",
     level: "info",
     message: `${peerOf(ikeSa)} answered in ${round(rttMs)} ms`,
@@ -276,7 +281,7 @@ export function pathChanged(ikeSa: IkeSa, before: Path): IkeEvent {
   const theirs = hasLeft(before.remote, remote) ? [`${peerOf(ikeSa)} moved from ${was} to ${is}`] : [];
   const transport = isOtherTransport ? [`${peerOf(ikeSa)} is reached by ${isTcp ? "TCP" : "UDP"} now`] : [];
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "path-changed",
     level: "info",
     message: [...ours, ...theirs, ...transport].join(", and "),
@@ -295,7 +300,7 @@ export function pathRefused(ikeSa: IkeSa, reason: string): IkeEvent {
   const { local, remote } = ikeSa.path;
   const message = `${peerOf(ikeSa)} refuses the path from ${formatEnd(local)} to ${formatEnd(remote)} (${reason})`;
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "path-refused",
     level: "warning",
     message,
@@ -306,7 +311,7 @@ export function pathRefused(ikeSa: IkeSa, reason: string): IkeEvent {
 /** The gateway sends us elsewhere, and we go. */
 export function redirected(ikeSa: IkeSa, host: string): IkeEvent {
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "redirected",
     level: "info",
     message: `${peerOf(ikeSa)} at ${formatEnd(ikeSa.path.remote)} sends us to ${host}`,
@@ -315,14 +320,20 @@ export function redirected(ikeSa: IkeSa, host: string): IkeEvent {
 }
 
 export function redirectRefused(ikeSa: IkeSa, message: string): IkeEvent {
-  return { ...about(ikeSa), name: "redirect-refused", level: "warning", message, facts: factsOf(ikeSa) };
+  return {
+    connection: nameOf(ikeSa),
+    name: "redirect-refused",
+    level: "warning",
+    message,
+    facts: factsOf(ikeSa),
+  };
 }
 
 /** A client that has shown who it is goes elsewhere. */
 export function sentAway(ikeSa: IkeSa, host: string): IkeEvent {
   const peer = `${ikeSa.user ?? peerOf(ikeSa)} at ${formatEnd(ikeSa.path.remote)}`;
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "redirected",
     level: "info",
     message: `${peer} is sent to ${host}`,
@@ -344,7 +355,7 @@ export function redirectAnswered(from: SocketAddress, host: string): IkeEvent {
 /** The peer was let in although something could not be found out about its certificate. */
 export function certificateNoted(ikeSa: IkeSa, note: string): IkeEvent {
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "certificate-noted",
     level: "warning",
     message: `${formatEnd(ikeSa.path.remote)}: ${note}`,
@@ -360,7 +371,7 @@ export function pathFound(
   const isShort = pathMtu < most;
   const carries = `${formatEnd(ikeSa.path.remote)} carries packets of ${pathMtu} octets`;
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "path-mtu",
     level: isShort ? "info" : "debug",
     message: `the path to ${carries}${isShort ? `, not ${most}` : ""}`,
@@ -371,7 +382,7 @@ export function pathFound(
 /** The peer answers, but no probe of the path, however short. */
 export function probesUnanswered(ikeSa: IkeSa): IkeEvent {
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "path-mtu",
     level: "info",
     message: `${formatEnd(ikeSa.path.remote)} answers no probe of the path: what the kernel knows of it has to do`,
@@ -382,7 +393,7 @@ export function probesUnanswered(ikeSa: IkeSa): IkeEvent {
 /** An unprotected error answered our request; it may be forged, so the attempt goes on for a moment. */
 export function refusalHeard(ikeSa: IkeSa, reason: string): IkeEvent {
   return {
-    ...about(ikeSa),
+    connection: nameOf(ikeSa),
     name: "refused",
     level: "debug",
     message: `${formatEnd(ikeSa.path.remote)} answered ${reason}, without protection`,
@@ -435,8 +446,8 @@ export function datagramDropped({ counter, reason, from }: Drop): IkeEvent {
   };
 }
 
-function about(ikeSa: IkeSa): { readonly connection: string | undefined } {
-  return { connection: ikeSa.connection?.name };
+function nameOf({ connection }: IkeSa): string | undefined {
+  return connection?.name;
 }
 
 function factsOf(ikeSa: IkeSa) {

@@ -65,17 +65,18 @@ export function decodeHeader(octets: Uint8Array): Header {
 
 /** Writes a header of version 2.0. */
 export function encodeHeader(
-  header: HeaderFields & Pick<Header, "nextPayload" | "length">,
+  header: HeaderFields,
+  { nextPayload, length }: Pick<Header, "nextPayload" | "length">,
   writer: Writer,
 ): void {
   writer.u64(header.initiatorSpi, "Initiator's SPI");
   writer.u64(header.responderSpi, "Responder's SPI");
-  writer.u8(header.nextPayload, "Next Payload");
+  writer.u8(nextPayload, "Next Payload");
   writer.u8(MAJOR_VERSION << 4);
   writer.u8(header.exchangeType, "Exchange Type");
   writer.u8((header.isInitiator ? FLAG_INITIATOR : 0) | (header.isResponse ? FLAG_RESPONSE : 0));
   writer.u32(header.messageId, "Message ID");
-  writer.u32(header.length, "Length");
+  writer.u32(length, "Length");
 }
 
 const FLAG_INITIATOR = 0x08;

@@ -43,7 +43,7 @@ export function decodeMessage(octets: Uint8Array): Message {
 /** Throws TypeError or RangeError for values that have no encoding. */
 export function encodeMessage(message: HeaderFields & { readonly payloads: readonly Payload[] }): Uint8Array {
   const writer = new Writer();
-  encodeHeader({ ...message, nextPayload: typeOf(message.payloads[0]), length: 0 }, writer);
+  encodeHeader(message, { nextPayload: typeOf(message.payloads[0]), length: 0 }, writer);
   encodeChain(message.payloads, writer);
   writer.patchU32(LENGTH_OFFSET, writer.length, "Length");
   return writer.finish();
@@ -80,7 +80,7 @@ export function encodeProtectedEnvelope(
   const nextType = fragment === undefined || fragment.number === 1 ? message.firstType : PayloadType.NONE;
 
   const writer = new Writer();
-  encodeHeader({ ...message, nextPayload, length }, writer);
+  encodeHeader(message, { nextPayload, length }, writer);
   encodeGenericHeader({ nextType, critical: false, length: payloadLength }, writer);
   if (fragment !== undefined) {
     encodeFragmentNumber({ fragmentNumber: fragment.number, totalFragments: fragment.total }, writer);
