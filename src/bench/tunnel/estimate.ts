@@ -9,8 +9,8 @@ const START_S = 5;
 const TRANSFER_OVERHEAD_S = 0.6;
 /** Trials of half a second until a rate is found. */
 const RATE_SEARCH_S = 5;
-/** A transfer begins before what is measured beside it, and ends after it. */
-const LOADED_OVERHEAD_S = 2;
+/** A transfer begins before what is measured beside it, and ends well after it. */
+const LOADED_OVERHEAD_S = 3;
 
 /** How long a contender will probably take in one round. */
 export function expectedMs(
