@@ -184,7 +184,9 @@ function charts(record: TunnelRecord, looks: ReadonlyMap<ContenderRecord, Look>)
 function tableOf(figure: FigureName, all: readonly ContenderRecord[]): string {
   const shown = figureTable(figure, all);
   const count = all.filter((contender) => summaryOf(contender, figure) !== undefined).length;
-  return count <= UNFOLDED ? shown : `<details><summary>Table: ${escapeHtml(FIGURES[figure].label)}</summary>${shown}</details>`;
+  return count <= UNFOLDED
+    ? shown
+    : `<details><summary>Table: ${escapeHtml(FIGURES[figure].label)}</summary>${shown}</details>`;
 }
 
 /** Rows of a table that is seen at once. */
