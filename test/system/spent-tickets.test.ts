@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { createSites } from "../interop/sites.ts";
@@ -45,8 +45,11 @@ describe.skipIf(!requireRoot(WHAT))(WHAT, () => {
 
       await kill(gateway);
       gateway = await start("right", gateway);
-      const { mode } = statSync(join(gateway.directory, "state/spent-tickets"));
-      expect(mode & 0o777).toBe(0o600);
+      expect(stateOf(gateway)).toMatchObject({ "spent-tickets": "600", "ticket-keys.json": "600" });
+      expect(stateOf(client)).toMatchObject({ "tickets.json": "600" });
+      // Whatever else there is: nobody but the owner has a part in it.
+      for (const daemon of [gateway, client])
+        expect(new Set(Object.values(stateOf(daemon)))).toEqual(new Set(["700", "600"]));
       writeFileSync(ticketsOf(client), first);
       client = await start("left", client);
       await client.logged(" established in ");
@@ -63,6 +66,14 @@ describe.skipIf(!requireRoot(WHAT))(WHAT, () => {
       await client.logged(" resumed in ");
     }));
 });
+
+/** What a daemon keeps for its next life, and for whom it may be read: modes by names, that of the folder under ".". */
+function stateOf({ directory }: IkebanaDaemon): Readonly<Record<string, string>> {
+  const folder = join(directory, "state");
+  const names = [".", ...readdirSync(folder)];
+  const modeOf = (name: string): string => (statSync(join(folder, name)).mode & 0o777).toString(8);
+  return Object.fromEntries(names.map((name) => [name, modeOf(name)]));
+}
 
 const ticketsOf = ({ directory }: IkebanaDaemon): string => join(directory, "state/tickets.json");
 
