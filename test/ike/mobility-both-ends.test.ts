@@ -214,6 +214,25 @@ describe("how many ways are tried", () => {
     expect(new Set(to)).toEqual(new Set([HOME]));
   });
 
+  test("none to an address that the caller has from us, inside", () => {
+    const all = connected(
+      { initiator: [HOME, AWAY], responder: [OFFICE] },
+      {
+        addresses: { assign: () => ({ addresses: [AWAY] }), release: () => {} },
+        initiator: { local: ["0.0.0.0/0"], more: { asks: { ipv4: true, ipv6: false } } },
+        responder: { remote: ["0.0.0.0/0"], more: { gives: { dns: [], subnets: [], domains: [] } } },
+      },
+    );
+    const { responder, link } = all;
+    link.fate = () => [];
+    const first = link.transmitted.length;
+    responder.renumber(BRANCH);
+    link.run({ until: link.now + 20_000 });
+    const to = link.transmitted.slice(first).map(({ path }) => path.local.address);
+    expect(to.length).toBeGreaterThan(3);
+    expect(to).not.toContain(AWAY);
+  });
+
   test("and what a stranger answers by one of them moves nobody", () => {
     const all = connected(ALL);
     const { initiator, responder, link } = all;

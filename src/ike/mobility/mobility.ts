@@ -432,7 +432,8 @@ export class Mobility {
     const { isCaller, sentTo, connection } = this.#ikeSa;
     if (!this.isAgreed) return [];
     const first = isCaller ? (sentTo?.address ?? connection?.remote.address) : undefined;
-    return first === undefined ? this.#peerAddresses : [...this.#peerAddresses, first];
+    const known = this.#peerAddresses.filter((address) => this.#mayBeAt(address));
+    return first === undefined ? known : [...known, first];
   }
 
   /** An answer has come another way: that one works. */
@@ -519,7 +520,8 @@ export class Mobility {
     if (says && isNewest) {
       this.#newest = messageId;
       if (isUpdate && !this.#ikeSa.isCaller) {
-        if (!heir.#mayBeAt(path)) return [notify(NotifyType.UNACCEPTABLE_ADDRESSES), ...cookie];
+        if (!heir.#mayBeAt(path.remote.address))
+          return [notify(NotifyType.UNACCEPTABLE_ADDRESSES), ...cookie];
         heir.#followUpdate(path, this.#natIn(payloads, path), now);
       }
       if (list !== undefined) heir.#takeList(list, { path, now });
@@ -529,8 +531,8 @@ export class Mobility {
   }
 
   /** An address that it has from us, inside, is no place to send the tunnel to. */
-  #mayBeAt({ remote }: Path): boolean {
-    return this.#ikeSa.lease?.addresses.includes(remote.address) !== true;
+  #mayBeAt(address: string): boolean {
+    return this.#ikeSa.lease?.addresses.includes(address) !== true;
   }
 
   #followUpdate(path: Path, nat: Nat | undefined, now: number): void {
