@@ -411,7 +411,7 @@ class EndpointMachine implements Machine {
       (ikeSa) => !["rekeyed", "deleting", "closed"].includes(ikeSa.state.name),
     );
     for (const ikeSa of underWay) ikeSa.want();
-    if (underWay.length === 0) connect(this, connection, now).trigger = trigger;
+    if (underWay.length === 0) connect(this, { connection, trigger }, now);
     for (const ikeSa of this.#established(name)) {
       if (!ikeSa.childSas.some(({ name }) => name === trigger?.child)) ikeSa.trigger = trigger;
       createMissingChildren(ikeSa, now);

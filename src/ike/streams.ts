@@ -44,7 +44,7 @@ export function tryTcp(ikeSa: IkeSa, transmissions: number, now: number): void {
   machine.report(tcpTried(ikeSa, stream.remote));
   const other =
     state.name === "resuming"
-      ? resumeAlong(machine, { connection, own: state.own, path: stream }, now)
+      ? resumeAlong(machine, { connection, own: state.own, path: stream, trigger: ikeSa.trigger }, now)
       : beginAlong(machine, connection, stream, now);
   other.trigger = ikeSa.trigger;
   other.renews = ikeSa.renews;

@@ -1,9 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { ExchangeType, nameOf } from "../../src/iana/ikev2-parameters.ts";
 import type { ConnectionPolicy } from "../../src/policy/connection.ts";
+import { selectorsOfPacket } from "../../src/policy/packet-selectors.ts";
 import { decodeHeader } from "../../src/wire/message.ts";
+import { innerPacket } from "../support/inner-packets.ts";
 import { expectClean, expectEstablished } from "../support/simulator/expectations.ts";
-import { initiatorPolicy, responderPolicy, SimulatedMachine } from "../support/simulator/index.ts";
+import {
+  childPolicy,
+  initiatorPolicy,
+  responderPolicy,
+  SimulatedMachine,
+} from "../support/simulator/index.ts";
 import { ResumptionLab } from "../support/simulator/resumption.ts";
 
 // Sessions that are resumed through TCP (RFC 5723 in RFC 9329), by clients that may be sent elsewhere meanwhile (RFC 5685).
@@ -103,6 +110,36 @@ describe("a session is resumed through TCP", () => {
       lab.link.run({ until: before + 100_000 });
       expectResumed(lab, isUdpShut);
     }
+  });
+
+  test("at once where a packet has called for it: its child comes first in TCP too", () => {
+    const inside = (name: string, remote: string) => ({ name, local: ["10.1.0.0/16"], remote: [remote] });
+    const [lan, dmz] = [inside("lan", "10.2.0.0/16"), inside("dmz", "10.3.0.0/16")];
+    const children = [lan, dmz].map((each) => childPolicy(each));
+    const mirrored = [lan, dmz].map((each) =>
+      childPolicy({ ...each, local: each.remote, remote: each.local }),
+    );
+    const client = {
+      connections: [initiatorPolicy({ children, more: { tcp: { mode: "auto", port: 4500 } } })],
+      hasTcp: true,
+    } as const;
+    const gateway = { connections: [responderPolicy({ children: mirrored })] };
+    const lab = new ResumptionLab(10, { client, gateway });
+    shutUdp(lab);
+    lab.client.connect();
+    lab.link.run({
+      until: 20_000,
+      isDone: () => lab.tickets.length === 1 && lab.client.installed.size === 2,
+    });
+    lab.restartGateway(gateway);
+    lab.client.handle({ kind: "liveness", connection: "tunnel" });
+    lab.link.run({ until: lab.link.now + 5_000, isDone: () => lab.client.state === "none" });
+    const packet = innerPacket({ source: "10.1.0.5", destination: "10.3.0.9" });
+    const trigger = { child: "dmz", ...selectorsOfPacket(packet)! };
+    lab.client.handle({ kind: "initiate", connection: "tunnel", trigger });
+    lab.link.run({ until: lab.link.now + 2_000, isDone: () => lab.client.installed.size === 2 });
+    expect(lab.client.ikeSas).toMatchObject([{ isResumed: true, path: { stream: 2 } }]);
+    expect(lab.client.childSas.map(({ name }) => name)).toEqual(["dmz", "lan"]);
   });
 
   test("with a cookie, where the gateway wants one", async () => {

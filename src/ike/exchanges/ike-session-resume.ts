@@ -8,6 +8,7 @@ import type { Payload } from "../../wire/payloads/payload.ts";
 import { ticketRefused } from "../events.ts";
 import type { IkeSa } from "../ike-sa.ts";
 import type { Resuming } from "../ike-sa-state.ts";
+import type { Trigger } from "../io.ts";
 import { authenticateResumed } from "../key-agreement.ts";
 import { RFC_LIMITS } from "../limits.ts";
 import type { Machine } from "../machine.ts";
@@ -33,12 +34,16 @@ import { begin, beginAgain, generateKeyPair, initiate, isNonceFit, NO_NAT_TRAVER
 // Behind it comes an IKE_AUTH without certificates, EAP and PPK (section 4.3.3). Here is the client; `ike-session-resume-request.ts` is the gateway,
 // and `resumed-auth.ts` what both make of IKE_AUTH.
 
-/** Begins a connection: by a ticket, where there is one that is good. */
-export function connect(machine: Machine, connection: ConnectionPolicy, now: number): IkeSa {
+/** Begins a connection: by a ticket, where there is one that is good. `trigger`: the packet that wants it. */
+export function connect(
+  machine: Machine,
+  { connection, trigger }: { readonly connection: ConnectionPolicy; readonly trigger: Trigger | undefined },
+  now: number,
+): void {
   const own = ticketFor(machine, connection);
   const path = own && firstPath(machine, connection);
-  if (own === undefined || path === undefined) return initiate(machine, connection, now);
-  return resumeAlong(machine, { connection, own, path }, now);
+  if (own === undefined || path === undefined) initiate(machine, connection, now).trigger = trigger;
+  else resumeAlong(machine, { connection, own, path, trigger }, now);
 }
 
 /** Undefined where TCP is a must and cannot be had: then there is nothing to resume either. */
@@ -68,7 +73,13 @@ export function resumeAlong(
     connection,
     own,
     path,
-  }: { readonly connection: ConnectionPolicy; readonly own: OwnTicket; readonly path: Path },
+    trigger,
+  }: {
+    readonly connection: ConnectionPolicy;
+    readonly own: OwnTicket;
+    readonly path: Path;
+    readonly trigger: Trigger | undefined;
+  },
   now: number,
 ): IkeSa {
   const state: Resuming = {
@@ -82,6 +93,8 @@ export function resumeAlong(
   };
   const ikeSa = machine.adopt({ role: "initiator", path, state, connection, now });
   ikeSa.remoteIdentity = connection.remote.identity;
+  // The request may have a twin at once, which takes this over.
+  ikeSa.trigger = trigger;
   sendResumeRequest(ikeSa, state, now);
   return ikeSa;
 }
