@@ -23,7 +23,7 @@ export interface ServiceFacts {
  *   PrivateNetwork, IPAddressDeny    it is a VPN
  */
 export function serviceUnit({ node, program, config }: ServiceFacts): string {
-  const isAtHome = [node, program].some((path) => /^\/(home|root|run\/user)\//.test(path));
+  const isAtHome = [node, program, config].some((path) => /^\/(home|root|run\/user)\//.test(path));
   const command = [node, program, "up", "-c", config].map(systemdWord).join(" ");
   return `# Written by "ikebana setup --systemd".
 [Unit]

@@ -7,6 +7,7 @@ import { installUnit } from "./units.ts";
 
 const CONFIG_MODE = 0o640;
 const READABLE_BY_GROUP = 0o040;
+const OF_GROUP = 0o070;
 const READABLE_BY_ALL = 0o004;
 
 /**
@@ -42,7 +43,7 @@ export async function installService({
     throw new PlatformError(`cannot give files to the user ${user}: ${message}`, { code, cause });
   }
   installUnit({ folder, ...SERVICE_UNIT }, serviceUnit(facts));
-  const files = [facts.node, facts.program, ...needed];
+  const files = [facts.node, facts.program, facts.config, ...needed];
   const isRead = await Promise.all(files.map((path) => canRead(ids, path)));
   const unread = files.filter((_, i) => !isRead[i]);
   return {
@@ -70,12 +71,14 @@ async function createUser(user: string): Promise<Ids> {
   return ids;
 }
 
-/** What others than root own is theirs to give. */
+/** What others than root own is theirs to give, and what another group reads stays with that one. */
 function share(path: string, group: number): void {
-  const { uid, mode } = statSync(path);
-  if (uid !== 0 || (mode & READABLE_BY_ALL) !== 0) return;
+  const { uid, gid, mode } = statSync(path);
+  const isOfRoot = uid === 0 && (gid === 0 || gid === group);
+  if (!isOfRoot || (mode & READABLE_BY_ALL) !== 0) return;
+  // What the group of root may do beside reading is not for this one.
+  chmodSync(path, (mode & 0o777 & ~OF_GROUP) | READABLE_BY_GROUP);
   chownSync(path, uid, group);
-  chmodSync(path, (mode & 0o7777) | READABLE_BY_GROUP);
 }
 
 function withContent(path: string): readonly string[] {

@@ -133,8 +133,11 @@ test.skipIf(!mayRun)(
       writeFileSync(at(name), "a secret", secret);
     writeFileSync(at("own.pem"), "", { mode: 0o644 });
     chownSync(at("theirs.psk"), 1, 1);
+    chmodSync(at("keys/own.key"), 0o620);
+    writeFileSync(at("group.psk"), "a secret", { mode: 0o640 });
+    chownSync(at("group.psk"), 0, 1);
     const named = filesNamedIn(SITE, site);
-    expect(named).toEqual(["office.psk", "own.pem", "keys/own.key", "theirs.psk"].map(at));
+    expect(named).toEqual(["office.psk", "own.pem", "keys/own.key", "theirs.psk", "group.psk"].map(at));
     const { warnings } = await installService({
       ...{ user: "nobody", folder, config: at("ikebana.yaml"), node: "/bin/sh", program: "/bin/sh" },
       ...{ owned: [], shared: named, needed: named },
@@ -146,15 +149,18 @@ test.skipIf(!mayRun)(
     };
     expect(facts("office.psk")).toEqual([0, group, 0o640]);
     expect(facts("keys/own.key")).toEqual([0, group, 0o640]);
-    // Open to all, of somebody else, not named.
-    expect([facts("own.pem")[2], facts("theirs.psk"), facts("other.psk")[2]]).toEqual([
+    // Open to all, of somebody else, of a group that has it already, not named.
+    expect([facts("own.pem")[2], facts("theirs.psk"), facts("group.psk"), facts("other.psk")[2]]).toEqual([
       0o644,
       [1, 1, 0o600],
+      [0, 1, 0o640],
       0o600,
     ]);
-    expect(warnings).toEqual([
-      `the user nobody cannot read ${at("theirs.psk")}, and the daemon runs as that one`,
-    ]);
+    expect(warnings).toEqual(
+      ["theirs.psk", "group.psk"].map(
+        (name) => `the user nobody cannot read ${at(name)}, and the daemon runs as that one`,
+      ),
+    );
   },
 );
 
@@ -166,4 +172,23 @@ const SITE = `connections:
   branch:
     local: { id: a.example.org, certificate: own.pem, key: keys/own.key, psk: missing.psk }
     remote: { address: 192.0.2.3, id: c.example.org, psk: ./theirs.psk }
+  third:
+    remote: { address: 192.0.2.4, id: d.example.org, psk: group.psk }
 `;
+
+test.skipIf(!mayRun)(
+  "a service of a configuration at somebody's home can read it there, or says that it cannot",
+  async () => {
+    const at = (home: string): string => serviceUnit({ node: "/bin/sh", program: "/bin/sh", config: home });
+    expect(at("/home/alice/ikebana.yaml")).toContain("ProtectHome=read-only\n");
+    expect(at("/etc/ikebana/ikebana.yaml")).toContain("ProtectHome=yes\n");
+    const home = join(folder, "home");
+    mkdirSync(home, { mode: 0o700 });
+    const config = join(home, "ikebana.yaml");
+    writeFileSync(config, "", { mode: 0o600 });
+    const { warnings } = await installService({
+      ...{ user: "nobody", folder, config, node: "/bin/sh", program: "/bin/sh", owned: [], needed: [] },
+    });
+    expect(warnings).toEqual([`the user nobody cannot read ${config}, and the daemon runs as that one`]);
+  },
+);
