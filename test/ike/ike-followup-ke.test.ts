@@ -10,6 +10,7 @@ import {
   expectSettled,
 } from "../support/simulator/expectations.ts";
 import { childPolicy, establishedPair, type Pair, pair } from "../support/simulator/index.ts";
+import { CROSSING_SEEDS } from "../support/simulator/seeds.ts";
 import { Stage } from "../support/simulator/stage.ts";
 import { Traffic } from "../support/simulator/traffic.ts";
 
@@ -197,6 +198,52 @@ test("both ends of the new SA are where the path has moved meanwhile", () => {
       expect([ours!.path.local.address, theirs!.path.remote.address]).toEqual([further, further]);
     }
   }
+});
+
+describe.each(KINDS)("when both begin at once (%s)", (what) => {
+  /** Who has asked for further key exchanges. */
+  const askers = ({ link }: Pair): readonly string[] => {
+    const requests = link.transmitted.filter(({ octets }) => {
+      const { exchangeType, isResponse } = decodeHeader(octets);
+      return exchangeType === IKE_FOLLOWUP_KE && !isResponse;
+    });
+    return [...new Set(requests.map(({ from }) => from.name))];
+  };
+  const begun = (seed: number): Stage => {
+    const stage = new Stage(establishedPair({ seed, common: ONE, limits: { fragmentLength: 4_000 } }));
+    stage.a.rekey(what);
+    stage.b.rekey(what);
+    return stage;
+  };
+  const expectOne = ({ pair: all, a, b }: Stage): void => {
+    expectSettled(all);
+    for (const machine of [a, b]) expect(machine.event("rekey-failed")).toBeUndefined();
+  };
+
+  test("whoever has the lowest nonce stops before the first of them, and the other goes on", () => {
+    const winners = CROSSING_SEEDS.map((seed) => {
+      const stage = begun(seed);
+      stage.deliverAll();
+      expectOne(stage);
+      const names = askers(stage.pair);
+      expect(names).toHaveLength(1);
+      return names[0];
+    });
+    expect(new Set(winners).size).toBe(2);
+  });
+
+  test("whoever has begun with them puts the other off, whatever the nonces", () => {
+    for (const seed of CROSSING_SEEDS) {
+      const stage = begun(seed);
+      const late = stage.hold(stage.b); // --> CREATE_CHILD_SA of b
+      stage.deliver(stage.a); // --> CREATE_CHILD_SA of a
+      stage.deliver(stage.b); // <-- and its answer
+      stage.arrive(late);
+      stage.deliverAll();
+      expectOne(stage);
+      expect(askers(stage.pair)).toEqual([stage.a.name]);
+    }
+  });
 });
 
 describe("a peer that does without", () => {
