@@ -4,7 +4,7 @@ import { until } from "../support/waiting.ts";
 import { createSites, type Sites } from "./sites.ts";
 
 /** Two sites with one of us as the gateway of each. */
-interface TwoOfUs {
+export interface TwoOfUs {
   readonly sites: Sites;
   readonly left: IkebanaDaemon;
   readonly right: IkebanaDaemon;
