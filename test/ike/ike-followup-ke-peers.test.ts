@@ -513,6 +513,26 @@ describe("an answer to us", () => {
     }
   });
 
+  test("an error is one, whatever stands beside it: the attempt is over", () => {
+    const { machine, next, answer, exchanger, link: wire } = asked(60, "children");
+    const request = next();
+    const offered = find(request.payloads, "security-association")!.proposals.at(-1)!;
+    const whole: Payload[] = [
+      { kind: "security-association", critical: false, proposals: [{ ...offered, spi: encodeSpi(0x400) }] },
+      ...request.payloads.filter(({ kind }) => kind.startsWith("traffic-selectors")),
+    ];
+    answer(CREATE_CHILD_SA, request.header.messageId, [
+      ...whole,
+      { kind: "nonce", critical: false, nonce: exchanger.nonce },
+      exchanger.respond(request.payloads),
+      link(Uint8Array.of(1)),
+    ]);
+    const { header } = next();
+    answer(IKE_FOLLOWUP_KE, header.messageId, [notify(NotifyType.NO_ADDITIONAL_SAS), ...whole]);
+    expect(wire.inFlight).toEqual([]);
+    expect([machine.state, machine.reserved.size, failures(machine).length]).toEqual(["established", 1, 1]);
+  });
+
   test("the last of which is spoilt stands for an SA that we cannot have: it is deleted", () => {
     for (const what of ["children", "ike"] as const) {
       const { machine, agree, next, answer, exchanger } = asked(33, what);
@@ -599,3 +619,32 @@ function protectionOf(
   expect(findTransform(proposal, 2)?.id).toBe(6);
   return new MessageProtection({ proposal, keys, role: "initiator", random, fragmentLength: undefined });
 }
+
+test("a child SA that is gone meanwhile is not replaced, though another has its SPI", () => {
+  const all = connected(61);
+  const child = all.peer.policy.children[0]!;
+  const [old] = all.machine.ikeSas[0]!.childSas;
+  const exchanger = new Exchanger(9);
+  const proposals = numberProposals([parseEspProposal(ESP)], encodeSpi(0x300));
+  const first = ask(all, CREATE_CHILD_SA, 2, [
+    { ...notify(NotifyType.REKEY_SA), protocolId: ProtocolId.ESP, spi: encodeSpi(old!.outboundSpi) },
+    { kind: "security-association", critical: false, proposals },
+    { kind: "nonce", critical: false, nonce: exchanger.nonce },
+    exchanger.begin(X25519),
+    { kind: "traffic-selectors-initiator", critical: false, selectors: child.local },
+    { kind: "traffic-selectors-responder", critical: false, selectors: child.remote },
+  ]);
+  expect(linkOf(first)).toBeDefined();
+  ask(all, INFORMATIONAL, 3, [
+    { kind: "delete", critical: false, protocolId: ProtocolId.ESP, spis: [encodeSpi(old!.outboundSpi)] },
+  ]);
+  const other = new Exchanger(10);
+  const a = askForChild(all, 4, other, old!.outboundSpi);
+  const b = ask(all, IKE_FOLLOWUP_KE, 5, [other.begin(ECP384), link(linkOf(a)!.data)]);
+  ask(all, IKE_FOLLOWUP_KE, 6, [other.begin(MLKEM512), link(linkOf(b)!.data)]);
+  const c = ask(all, IKE_FOLLOWUP_KE, 7, [exchanger.begin(ECP384), link(linkOf(first)!.data)]);
+  const d = ask(all, IKE_FOLLOWUP_KE, 8, [exchanger.begin(MLKEM512), link(linkOf(c)!.data)]);
+  expect(d.map((each) => (each.kind === "notify" ? each.notifyType : each.kind))).toEqual([
+    NotifyType.CHILD_SA_NOT_FOUND,
+  ]);
+});

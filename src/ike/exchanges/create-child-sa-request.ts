@@ -224,7 +224,9 @@ function toCome(
     secrets: [sharedSecret],
     conclude: (secrets, now) => {
       const { state } = ikeSa;
-      const hindrance = hindranceOf(ikeSa, { rekey, replaces: rekey && findRekeyed(ikeSa, rekey) });
+      // The peer may have given the SPI to another one meanwhile.
+      const isThere = replaces !== undefined && ikeSa.childSas.includes(replaces);
+      const hindrance = hindranceOf(ikeSa, { rekey, replaces: isThere ? replaces : undefined });
       if (hindrance !== undefined) return hindrance;
       if (state.name !== "established") return notify(NotifyType.TEMPORARY_FAILURE);
       if (isCrowded(ikeSa, replaces)) return notify(NotifyType.NO_ADDITIONAL_SAS);

@@ -146,7 +146,8 @@ function failFollowUps(
   const { attempt, failure, now } = facts;
   if (ikeSa.state.name !== "established") forgetAttempt(ikeSa, attempt);
   else if (failure.kind === "broken") breakDown(ikeSa, { attempt, ...failure, now });
-  else obeyError(ikeSa, { attempt, ...failure, now });
+  // Whatever stands beside the error: no SA comes of it.
+  else obeyError(ikeSa, { attempt, error: failure.error, payloads: [failure.error], now });
 }
 
 /** The answer is none that keys could come of. */

@@ -43,11 +43,7 @@ export interface FollowUps {
 
 /** Why nothing has come of it. */
 export type FollowUpFailure =
-  | {
-      readonly kind: "refused";
-      readonly error: PayloadOf<"notify">;
-      readonly payloads: readonly Payload[];
-    }
+  | { readonly kind: "refused"; readonly error: PayloadOf<"notify"> }
   /** `isMade`: the peer believes in an SA that we cannot have. */
   | { readonly kind: "broken"; readonly message: string; readonly isMade: boolean };
 
@@ -137,7 +133,7 @@ export function processFollowUpResponse(
   const ke = find(payloads, "key-exchange");
   const error = findError(payloads);
   if (ke === undefined && error !== undefined) {
-    followUps.fail({ kind: "refused", error, payloads }, now);
+    followUps.fail({ kind: "refused", error }, now);
     return;
   }
   const link = linkIn(ikeSa, payloads);
