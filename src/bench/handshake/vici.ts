@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { PlatformError } from "../../errors/index.ts";
 
 // How strongSwan is told what to do: src/libcharon/plugins/vici/README.md of its sources. A packet is its length (4 octets), a type, the name of a command
@@ -17,6 +18,9 @@ const Element = {
   LIST_END: 6,
 } as const;
 
+const OPEN_PATIENCE_MS = 10_000;
+const OPEN_INTERVAL_MS = 5;
+
 /** One connection to strongSwan. It answers one request after the other. */
 export class Vici {
   readonly #socket: Socket;
@@ -24,10 +28,17 @@ export class Vici {
   #answer: ((packet: Buffer) => void) | undefined;
   #fail: ((error: Error) => void) | undefined;
 
+  /** strongSwan lets few wait at its door: whoever finds it full comes again. */
   static async open(path: string): Promise<Vici> {
-    const socket = connect(path);
-    await once(socket, "connect");
-    return new Vici(socket);
+    for (const end = performance.now() + OPEN_PATIENCE_MS; ; await sleep(OPEN_INTERVAL_MS)) {
+      const socket = connect(path);
+      try {
+        await once(socket, "connect");
+        return new Vici(socket);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EAGAIN" || performance.now() > end) throw error;
+      }
+    }
   }
 
   private constructor(socket: Socket) {
