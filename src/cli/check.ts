@@ -95,7 +95,7 @@ function readConfiguration(file: string): {
   const check = "configuration";
   try {
     const config = loadConfig(file);
-    const warnings = config.warnings.map((message) => warning(check, message, "see the README"));
+    const warnings = config.warnings.map((message) => warning(check, message, "see docs/configuration.md"));
     return { config, gateway: config.gateway, findings: [ok(check, `${config.file} is right`), ...warnings] };
   } catch (error) {
     if (!(error instanceof PolicyError || error instanceof PlatformError)) throw error;

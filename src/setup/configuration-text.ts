@@ -23,7 +23,7 @@ export function configurationText({ domain, certificate, key, users, pool, dns }
     nat: true,
   };
   return [
-    "# Users log in with this domain, their name and their password. The README explains every key;",
+    "# Users log in with this domain, their name and their password. docs/configuration.md explains every key;",
     "# after a change: ikebana config check && ikebana reload",
     yamlOf({ gateway }),
   ].join("\n");
