@@ -23,14 +23,19 @@ export class MailDrain {
   }
 
   #turn(): void {
-    this.#isUnderWay = false;
-    for (let count = 0; count < TURN_COUNT; count++) {
-      const datagram = this.#mailbox.take() ?? this.#takeLast();
-      if (datagram === undefined) return;
-      this.#onIkeDatagram(datagram);
-    }
     this.#isUnderWay = true;
-    setImmediate(() => this.#turn());
+    let isEmpty = false;
+    try {
+      for (let count = 0; count < TURN_COUNT && !isEmpty; count++) {
+        const datagram = this.#mailbox.take() ?? this.#takeLast();
+        if (datagram === undefined) isEmpty = true;
+        else this.#onIkeDatagram(datagram);
+      }
+    } finally {
+      // Where one throws as well: the bell is not answered yet, and nobody would ring again.
+      if (isEmpty) this.#isUnderWay = false;
+      else setImmediate(() => this.#turn());
+    }
   }
 
   /** Whoever puts something in while we read need not ring: it is found. The bell is answered when there is no more, and then we look once again. */

@@ -66,3 +66,22 @@ test("what is put in while the mailbox is read is found without a bell, and what
   expect(rings).toEqual([false, false, false, false, false]);
   expect([put(), put()]).toEqual([true, false]);
 });
+
+test("what lies behind a datagram that made its handler throw is found, and what comes later rings again", async () => {
+  const memory = createSharedMemory();
+  const writer = new MailboxWriter(memory, WORKER);
+  const end = { address: "192.0.2.2", port: 500 };
+  const put = (): boolean => {
+    writer.put({ address: 0, length: 28, local: end, remote: end, isStranger: false });
+    return writer.shouldRing();
+  };
+  let taken = 0;
+  const drain = new MailDrain(new MailboxReader(memory, WORKER), () => {
+    if (taken++ === 0) throw new Error("a fault of ours");
+  });
+  expect([put(), put()]).toEqual([true, false]);
+  expect(() => drain.ring()).toThrow("a fault of ours");
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(taken).toBe(2);
+  expect(put()).toBe(true);
+});
